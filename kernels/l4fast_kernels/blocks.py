@@ -1,0 +1,197 @@
+"""64 bytes at a time: what they are, and a hash of what is left when words with digits are masked.
+
+Each function is one LLVM vector expression over ``<64 x i8>``; LLVM lowers it to AVX-512,
+AVX2, SSE or NEON. Under ``NUMBA_DISABLE_JIT=1`` an intrinsic cannot run, so each has a
+Python twin with the same name, which is also its readable meaning.
+
+The caller guarantees that 64 bytes may be read from every offset that it passes.
+"""
+
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np import arrayobj
+
+_BYTE = ir.IntType(8)
+_WORD = ir.IntType(64)
+_BLOCK = ir.VectorType(_BYTE, 64)
+_LANES = ir.VectorType(_WORD, 8)
+_HALF = ir.VectorType(_WORD, 4)
+
+# Odd 64-bit constants; the process key is added to them, so they need only differ.
+_LANE_KEYS = (
+    0xA24BAED4963EE407,
+    0x9FB21C651E98DF25,
+    0xD1B54A32D192ED03,
+    0x8CB92BA72F3D8DD7,
+    0xDB4F0B9175AE2165,
+    0xBBE0563303A4615F,
+    0x60642E2A34326F15,
+    0xAF36D01EF7518DBB,
+)
+_FOLD_KEYS = (0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F)
+# Masked bytes are replaced by this one. Every digit lies in a masked word, so a digit
+# cannot stand in what is kept, and the layout of a line keeps its full length.
+MARK = 0x30
+_MASK64 = (1 << 64) - 1
+
+
+def _splat(value, kind=_BYTE, lanes=64):
+    return ir.Constant(ir.VectorType(kind, lanes), [value] * lanes)
+
+
+def _load(context, builder, array_type, array, offset):
+    data = arrayobj.make_array(array_type)(context, builder, array).data
+    pointer = builder.bitcast(builder.gep(data, [offset]), _BLOCK.as_pointer())
+    block = builder.load(pointer)
+    block.align = 1
+    return block
+
+
+def _classes(builder, block):
+    """Bit sets of word bytes and of digits."""
+    digit = builder.icmp_unsigned("<", builder.sub(block, _splat(48)), _splat(10))
+    folded = builder.or_(block, _splat(32))
+    letter = builder.icmp_unsigned("<", builder.sub(folded, _splat(97)), _splat(26))
+    underscore = builder.icmp_unsigned("==", block, _splat(95))
+    high = builder.icmp_signed("<", block, _splat(0))
+    word = builder.or_(builder.or_(digit, letter), builder.or_(underscore, high))
+    return builder.bitcast(word, _WORD), builder.bitcast(digit, _WORD)
+
+
+def _masked_bits(builder, word, digit):
+    """Flood each word that holds a digit: forwards by a carry, backwards by doubling shifts."""
+    one = ir.Constant(_WORD, 1)
+    first = builder.and_(word, builder.not_(builder.shl(word, one)))
+    plain = builder.and_(word, builder.not_(digit))
+    # Adding the first bit of a word to its plain bytes carries up to its first digit.
+    carried = builder.add(first, plain)
+    first_digit = builder.and_(carried, digit)
+    forward = builder.and_(word, builder.not_(builder.add(word, first_digit)))
+    reach = builder.and_(plain, builder.not_(carried))
+    flood = first_digit
+    for shift in (1, 2, 4, 8, 16, 32):
+        by = ir.Constant(_WORD, shift)
+        flood = builder.or_(flood, builder.and_(reach, builder.lshr(flood, by)))
+        if shift != 32:
+            reach = builder.and_(reach, builder.lshr(reach, by))
+    return builder.or_(forward, flood)
+
+
+def _mix(builder, lanes, key):
+    """NH over eight lanes (Black et al. 1999, UMAC), then a multilinear fold to 64 bits."""
+    undefined = ir.Constant(_LANES, ir.Undefined)
+    spread = builder.insert_element(undefined, key, ir.Constant(ir.IntType(32), 0))
+    spread = builder.shuffle_vector(
+        spread, undefined, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8)
+    )
+    keyed = builder.xor(lanes, builder.add(ir.Constant(_LANES, list(_LANE_KEYS)), spread))
+    low = builder.and_(keyed, _splat(0xFFFFFFFF, _WORD, 8))
+    high = builder.lshr(keyed, _splat(32, _WORD, 8))
+    product = builder.mul(low, high)
+    # A product of zero would lose the other half, so the raw lane is added, rotated.
+    turned = builder.or_(
+        builder.shl(lanes, _splat(21, _WORD, 8)), builder.lshr(lanes, _splat(43, _WORD, 8))
+    )
+    product = builder.add(product, turned)
+    index = ir.VectorType(ir.IntType(32), 4)
+    front = builder.shuffle_vector(product, product, ir.Constant(index, [0, 1, 2, 3]))
+    back = builder.shuffle_vector(product, product, ir.Constant(index, [4, 5, 6, 7]))
+    both = builder.add(front, builder.xor(back, builder.lshr(back, _splat(31, _WORD, 4))))
+    total = ir.Constant(_WORD, 0)
+    for i, fold_key in enumerate(_FOLD_KEYS):
+        part = builder.extract_element(both, ir.Constant(ir.IntType(32), i))
+        total = builder.add(total, builder.mul(part, ir.Constant(_WORD, fold_key)))
+    return builder.xor(total, builder.lshr(total, ir.Constant(_WORD, 32)))
+
+
+if config.DISABLE_JIT:
+
+    def trailing_zeros(bits):
+        """Return the position of the lowest set bit of a non-zero uint64."""
+        bits = int(bits)
+        return (bits & -bits).bit_length() - 1
+
+    def line_ends(buf, offset):
+        """Return the bit sets of ``\\n`` and of ``\\r`` in 64 bytes."""
+        newline = carriage = 0
+        for i in range(64):
+            byte = int(buf[offset + i])
+            newline |= (byte == 10) << i
+            carriage |= (byte == 13) << i
+        return newline, carriage
+
+    def layout_block(buf, offset, n_valid, key):
+        """Return a 64-bit hash of the first ``n_valid`` bytes, words with a digit masked."""
+        block = bytes(int(b) for b in buf[offset : offset + n_valid])
+        out = bytearray(64)
+        i = 0
+        while i < n_valid:
+            j = i
+            while j < n_valid and _is_word(block[j]):
+                j += 1
+            if j > i:
+                masked = any(48 <= b < 58 for b in block[i:j])
+                out[i:j] = bytes([MARK]) * (j - i) if masked else block[i:j]
+                i = j
+            else:
+                out[i] = block[i]
+                i += 1
+        lanes = [int.from_bytes(out[8 * k : 8 * k + 8], "little") for k in range(8)]
+        products = []
+        for lane, lane_key in zip(lanes, _LANE_KEYS, strict=True):
+            keyed = lane ^ ((lane_key + int(key)) & _MASK64)
+            turned = ((lane << 21) & _MASK64) | (lane >> 43)
+            products.append(((keyed & 0xFFFFFFFF) * (keyed >> 32) + turned) & _MASK64)
+        total = 0
+        for i, fold_key in enumerate(_FOLD_KEYS):
+            part = (products[i] + (products[i + 4] ^ (products[i + 4] >> 31))) & _MASK64
+            total = (total + part * fold_key) & _MASK64
+        return total ^ (total >> 32)
+
+    def _is_word(byte):
+        return 48 <= byte < 58 or 97 <= (byte | 32) < 123 or byte == 95 or byte >= 128
+
+else:
+
+    @intrinsic
+    def trailing_zeros(typing_context, bits):
+        """Return the position of the lowest set bit of a non-zero uint64."""
+
+        def generate(context, builder, signature, args):
+            return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+        return types.int64(types.uint64), generate
+
+    @intrinsic
+    def line_ends(typing_context, buf, offset):
+        """Return the bit sets of ``\\n`` and of ``\\r`` in 64 bytes."""
+        result = types.UniTuple(types.uint64, 2)
+
+        def generate(context, builder, signature, args):
+            block = _load(context, builder, signature.args[0], args[0], args[1])
+            newline = builder.bitcast(builder.icmp_unsigned("==", block, _splat(10)), _WORD)
+            carriage = builder.bitcast(builder.icmp_unsigned("==", block, _splat(13)), _WORD)
+            return cgutils.pack_array(builder, [newline, carriage])
+
+        return result(buf, types.int64), generate
+
+    @intrinsic
+    def layout_block(typing_context, buf, offset, n_valid, key):
+        """Return a 64-bit hash of the first ``n_valid`` bytes, words with a digit masked."""
+
+        def generate(context, builder, signature, args):
+            block = _load(context, builder, signature.args[0], args[0], args[1])
+            shift = builder.sub(ir.Constant(_WORD, 64), args[2])
+            valid = builder.lshr(ir.Constant(_WORD, _MASK64), shift)
+            word, digit = _classes(builder, block)
+            word = builder.and_(word, valid)
+            digit = builder.and_(digit, valid)
+            masked = _masked_bits(builder, word, digit)
+            bits = ir.VectorType(ir.IntType(1), 64)
+            marked = builder.select(builder.bitcast(masked, bits), _splat(MARK), block)
+            kept = builder.select(builder.bitcast(valid, bits), marked, _splat(0))
+            return _mix(builder, builder.bitcast(kept, _LANES), args[3])
+
+        return types.uint64(buf, types.int64, types.int64, types.uint64), generate

@@ -1,0 +1,405 @@
+"""Line -> time, level and speaker, by the positions that were decided once per shape.
+
+A position is told by masked words, which every line of a shape has in the same number and
+order: ``(word, edge, delta)`` is ``delta`` bytes after the start (edge 0) or the end (edge 1)
+of the word-th masked word; word -1 is the line itself. One walk over a line finds the edges
+of its first words; every field is then an addition.
+"""
+
+import numpy as np
+
+from l4fast_kernels.jit import inline, kernel
+from l4fast_kernels.shapes import CLASS
+
+MAX_WORDS = 64  # a field behind more masked words than this is not read
+NO_TIME = np.int64(-(2**63))
+
+ISO, US, GLOG, SYSLOG, CTIME, EPOCH = 1, 2, 3, 4, 5, 6
+
+# Columns of a plan: the last word that is needed; time (format, word, edge, delta);
+# level (0 unknown, 1..5 told by the shape, -1 the first letter at the time's position);
+# number of labels; then per label begin (word, edge, delta) and end (word, edge, delta).
+P_WORDS, P_TIME, P_LEVEL, P_LABELS, P_FIRST = 0, 1, 5, 6, 7
+LABEL_WIDTH = 6
+MAX_LABELS = 6
+PLAN_WIDTH = P_FIRST + LABEL_WIDTH * MAX_LABELS
+
+_K1 = np.uint64(0x9E3779B97F4A7C15)
+_K2 = np.uint64(0xC2B2AE3D27D4EB4F)
+_S29 = np.uint64(29)
+_DAY = np.int64(86_400_000_000)
+
+
+@inline
+def find_words(buf, begin, end, n_words, edges):
+    """Write start and end of the first ``n_words`` masked words; return how many there are."""
+    found = 0
+    i = begin
+    while i < end and found < n_words:
+        if CLASS[buf[i]] == 0:
+            i += 1
+            continue
+        word_begin = i
+        has_digit = False
+        while i < end and CLASS[buf[i]] != 0:
+            if CLASS[buf[i]] == 2:
+                has_digit = True
+            i += 1
+        if has_digit:
+            edges[2 * found] = word_begin
+            edges[2 * found + 1] = i
+            found += 1
+    return found
+
+
+@inline
+def place(begin, edges, word, edge, delta):
+    if word < 0:
+        return begin + delta
+    return edges[2 * word + edge] + delta
+
+
+@inline
+def _digits(buf, at, end, most):
+    """Return the value and the number of the digits at ``at``, at most ``most``."""
+    value = np.int64(0)
+    n = 0
+    while at + n < end and n < most and CLASS[buf[at + n]] == 2:
+        value = value * 10 + np.int64(buf[at + n] - 48)
+        n += 1
+    return value, n
+
+
+@inline
+def days_from_civil(year, month, day):
+    """Days since 1970-01-01 (Hinnant, chrono-compatible low-level date algorithms)."""
+    if month <= 2:
+        year -= 1
+    era = year // 400
+    yoe = year - era * 400
+    doy = (153 * (month + (9 if month <= 2 else -3)) + 2) // 5 + day - 1
+    doe = yoe * 365 + yoe // 4 - yoe // 100 + doy
+    return era * 146097 + doe - 719468
+
+
+@inline
+def _clock(buf, at, end):
+    """Read ``H:MM:SS[.,fraction]``; return microseconds of the day and where it ended, or -1."""
+    hour, n = _digits(buf, at, end, 2)
+    if n == 0 or at + n >= end or buf[at + n] != 58:
+        return np.int64(-1), at
+    at += n + 1
+    minute, n = _digits(buf, at, end, 2)
+    if n != 2 or at + 2 >= end or buf[at + 2] != 58:
+        return np.int64(-1), at
+    at += 3
+    second, n = _digits(buf, at, end, 2)
+    if n != 2 or hour > 24 or minute > 59 or second > 60:
+        return np.int64(-1), at
+    at += 2
+    micros = np.int64(0)
+    if at + 1 < end and (buf[at] == 46 or buf[at] == 44) and CLASS[buf[at + 1]] == 2:
+        at += 1
+        scale = np.int64(100_000)
+        while at < end and CLASS[buf[at]] == 2:
+            micros += scale * np.int64(buf[at] - 48)
+            scale //= 10
+            at += 1
+        # Ascend writes milliseconds and microseconds apart: `.074.123`.
+        if at + 3 < end and buf[at] == 46 and micros % 1000 == 0 and CLASS[buf[at + 1]] == 2:
+            extra, n = _digits(buf, at + 1, end, 3)
+            if n == 3:
+                micros += extra
+                at += 4
+    return ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros, at
+
+
+@inline
+def _near_year(month, day, reference):
+    """Return the day number of month and day in the latest year that is not after ``reference``.
+
+    The reference is the latest date that the job tells in full (or its file's own date), so
+    later than 60 days behind it means the year before.
+    """
+    year = 1970 + np.int64((reference + 60.5) // 365.2425)
+    days = days_from_civil(year + 1, month, day)
+    while days > reference + 60:
+        year -= 1
+        days = days_from_civil(year + 1, month, day)
+    return days
+
+
+@inline
+def _month(buf, at):
+    """Return 1..12 for `Jan` .. `Dec` at ``at``, else 0."""
+    a, b, c = buf[at] | 32, buf[at + 1] | 32, buf[at + 2] | 32
+    if a == 106:  # jan jun jul
+        if b == 97:
+            return 1
+        return 6 if c == 110 else 7
+    if a == 102:
+        return 2
+    if a == 109:
+        return 3 if c == 114 else 5
+    if a == 97:
+        return 4 if b == 112 else 8
+    if a == 115:
+        return 9
+    if a == 111:
+        return 10
+    if a == 110:
+        return 11
+    if a == 100:
+        return 12
+    return 0
+
+
+@inline
+def _zone(buf, at, end):
+    """Return the offset in microseconds of `Z` or `+hh:mm` at ``at``, and whether it is there."""
+    if at < end and buf[at] == 90:
+        return np.int64(0), True
+    if at + 2 < end and (buf[at] == 43 or buf[at] == 45):
+        hour, n = _digits(buf, at + 1, end, 2)
+        if n == 2:
+            skip = 1 if at + 3 < end and buf[at + 3] == 58 else 0
+            minute, m = _digits(buf, at + 3 + skip, end, 2)
+            if m == 2:
+                offset = (hour * 60 + minute) * 60_000_000
+                return (offset if buf[at] == 43 else -offset), True
+    return np.int64(0), False
+
+
+@inline
+def parse_time(buf, at, end, form, reference):
+    """Return microseconds since 1970 (NO_TIME if it is none) and whether its zone is told."""
+    if form == EPOCH:
+        whole, n = _digits(buf, at, end, 19)
+        if n < 9:
+            return NO_TIME, False
+        if n >= 18:
+            return whole // 1000, True
+        if n >= 15:
+            return whole, True
+        if n >= 12:
+            return whole * 1000, True
+        micros = np.int64(0)
+        scale = np.int64(100_000)
+        if at + n < end and buf[at + n] == 46:
+            at += n + 1
+            while at < end and CLASS[buf[at]] == 2:
+                micros += scale * np.int64(buf[at] - 48)
+                scale //= 10
+                at += 1
+        return whole * 1_000_000 + micros, True
+    if form == ISO or form == US:
+        a, n_a = _digits(buf, at, end, 4)
+        at += n_a + 1
+        b, n_b = _digits(buf, at, end, 2)
+        at += n_b + 1
+        c, n_c = _digits(buf, at, end, 4)
+        at += n_c
+        if n_a == 0 or n_b == 0 or n_c == 0:
+            return NO_TIME, False
+        if n_a == 4:
+            year, month, day = a, b, c
+        else:
+            year, month, day = c, a, b
+            if n_c == 2:
+                year += 2000
+            if month > 12:  # day first
+                month, day = day, month
+        if month < 1 or month > 12 or day < 1 or day > 31 or at >= end:
+            return NO_TIME, False
+        at += 1
+        while at < end and buf[at] == 32:
+            at += 1
+        clock, at = _clock(buf, at, end)
+        if clock < 0:
+            return NO_TIME, False
+        offset, zoned = _zone(buf, at, end)
+        return days_from_civil(year, month, day) * _DAY + clock - offset, zoned
+    if form == GLOG:
+        if at < end and CLASS[buf[at]] == 1:
+            at += 1
+        value, n = _digits(buf, at, end, 4)
+        month = value // 100
+        day = value % 100
+        if n < 3 or month < 1 or month > 12 or day < 1 or day > 31:
+            return NO_TIME, False
+        at += n + 1
+    else:
+        if form == CTIME:
+            at += 4
+        if at + 4 >= end:
+            return NO_TIME, False
+        month = _month(buf, at)
+        at += 3
+        while at < end and buf[at] == 32:
+            at += 1
+        day, n = _digits(buf, at, end, 2)
+        if month == 0 or n == 0 or day < 1 or day > 31:
+            return NO_TIME, False
+        at += n + 1
+    while at < end and buf[at] == 32:
+        at += 1
+    clock, at = _clock(buf, at, end)
+    if clock < 0:
+        return NO_TIME, False
+    if form == CTIME and at + 4 < end:
+        year, n = _digits(buf, at + 1, end, 4)
+        if n == 4:
+            return days_from_civil(year, month, day) * _DAY + clock, False
+    return _near_year(month, day, reference) * _DAY + clock, False
+
+
+@inline
+def _letter_level(byte):
+    """glog's and NeMo's level letter -> 1 debug 2 info 3 warning 4 error 5 critical."""
+    if byte == 73:
+        return 2
+    if byte == 87:
+        return 3
+    if byte == 69:
+        return 4
+    if byte == 70 or byte == 67:
+        return 5
+    if byte == 68 or byte == 86:
+        return 1
+    return 0
+
+
+@kernel
+def read_headers(buf, n, start, stop, line, code, plans, salt, reference, time, zoned, level, speaker):
+    """Read time, level and a hash of the speaker's labels of each segment.
+
+    Parameters
+    ----------
+    buf : uint8[size]
+    n : int64
+    start, stop, line, code : int32[n]
+    plans : int16[n_codes, PLAN_WIDTH]
+    salt : uint64
+        Stands for the stream, so that speakers of two files differ.
+    reference : int64
+        The day number that a date without a year lies near to.
+    time : int64[n], written
+        Microseconds since 1970, `NO_TIME` where there is none.
+    zoned : uint8[n], written
+    level : int8[n], written
+    speaker : uint64[n], written
+    """
+    edges = np.empty(2 * MAX_WORDS, np.int64)
+    for i in range(n):
+        plan = plans[code[i]]
+        begin = np.int64(start[i])
+        end = np.int64(stop[i])
+        h = salt
+        time[i] = NO_TIME
+        zoned[i] = 0
+        level[i] = max(plan[P_LEVEL], 0)
+        n_labels = plan[P_LABELS]
+        if plan[P_TIME] != 0 or n_labels > 0:
+            find_words(buf, begin, end, plan[P_WORDS], edges)
+            if plan[P_TIME] != 0:
+                at = place(begin, edges, plan[P_TIME + 1], plan[P_TIME + 2], plan[P_TIME + 3])
+                micros, has_zone = parse_time(buf, at, end, plan[P_TIME], reference)
+                time[i] = micros
+                zoned[i] = has_zone
+                if plan[P_LEVEL] < 0:
+                    level[i] = _letter_level(buf[at])
+            for k in range(n_labels):
+                p = P_FIRST + LABEL_WIDTH * k
+                label_begin = place(begin, edges, plan[p], plan[p + 1], plan[p + 2])
+                label_end = place(begin, edges, plan[p + 3], plan[p + 4], plan[p + 5])
+                h = (h ^ np.uint64(k + 1)) * _K2
+                for j in range(label_begin, min(label_end, end)):
+                    h = (h ^ np.uint64(buf[j])) * _K1
+                    h ^= h >> _S29
+            if n_labels > 0:
+                # The same label words behind another prefix are another speaker.
+                h = (h ^ np.uint64(plan[P_LABELS] + 1)) * _K2
+                h ^= h >> _S29
+        speaker[i] = h if h != np.uint64(0) else np.uint64(1)
+        if i > 0 and line[i] == line[i - 1]:
+            # A prefix is written once a line, before its first progress bar.
+            if n_labels == 0:
+                speaker[i] = speaker[i - 1]
+            if time[i] == NO_TIME:
+                time[i] = time[i - 1]
+
+
+@kernel
+def read_numbers(buf, rows, start, stop, code, places, value):
+    """Read one number of each chosen segment.
+
+    Parameters
+    ----------
+    buf : uint8[size]
+    rows : int64[n]
+    start, stop, code : int32[n_segments]
+    places : int16[n_codes, 3]
+        Word, edge and delta of the number's first character (a sign may stand there).
+    value : float64[n], written
+        NaN where no number stands there.
+    """
+    edges = np.empty(2 * MAX_WORDS, np.int64)
+    for r in range(rows.size):
+        i = rows[r]
+        where = places[code[i]]
+        begin = np.int64(start[i])
+        end = np.int64(stop[i])
+        value[r] = np.nan
+        word = where[0]
+        if word >= MAX_WORDS:
+            continue
+        if find_words(buf, begin, end, word + 1, edges) < word + 1:
+            continue
+        value[r] = parse_number(buf, place(begin, edges, word, where[1], where[2]), end)
+
+
+@inline
+def parse_number(buf, at, end):
+    """Return the decimal number at ``at`` (sign, thousands commas, fraction, exponent) or NaN."""
+    negative = False
+    if at < end and (buf[at] == 45 or buf[at] == 43):
+        negative = buf[at] == 45
+        at += 1
+    if at >= end or CLASS[buf[at]] != 2:
+        return np.nan
+    total = 0.0
+    n_digits = 0
+    while at < end:
+        if CLASS[buf[at]] == 2:
+            total = total * 10.0 + (buf[at] - 48)
+            n_digits += 1
+        elif not (
+            buf[at] == 44
+            and n_digits <= 3
+            and at + 3 < end
+            and CLASS[buf[at + 1]] == 2
+            and CLASS[buf[at + 2]] == 2
+            and CLASS[buf[at + 3]] == 2
+            and (at + 4 >= end or CLASS[buf[at + 4]] != 2)
+        ):
+            break
+        else:
+            n_digits = 0
+        at += 1
+    if at + 1 < end and buf[at] == 46 and CLASS[buf[at + 1]] == 2:
+        at += 1
+        scale = 0.1
+        while at < end and CLASS[buf[at]] == 2:
+            total += scale * (buf[at] - 48)
+            scale *= 0.1
+            at += 1
+    if at + 1 < end and (buf[at] | 32) == 101:
+        sign = 1
+        p = at + 1
+        if buf[p] == 45 or buf[p] == 43:
+            sign = -1 if buf[p] == 45 else 1
+            p += 1
+        exponent, n = _digits(buf, p, end, 3)
+        if n > 0:
+            total *= 10.0 ** (sign * exponent)
+    return -total if negative else total

@@ -1,0 +1,273 @@
+"""Bytes -> segments, and for each its raw shape code.
+
+A *segment* is what stands between two line ends; a line ends at ``\\n``, and a ``\\r``
+ends a segment inside it (a progress bar redraws itself so). Empty segments are dropped
+unless the line has no other.
+
+The work per byte is one vector pass: the *layout hash* is a hash of the line with the bytes
+of its masked words replaced, at their positions. Lines of one layout have one shape, so a
+small table layout -> shape answers nearly always; only a layout never seen pays for the
+canonical hash, which does not depend on the lengths of masked words.
+
+Two hashes of 64 bits with a random key per process are trusted without comparing bytes: for
+n distinct layouts the chance of any false merge is at most n**2 / 2**64 if the mixing is
+ideal (5e-8 for a million).
+"""
+
+import numpy as np
+
+from l4fast_kernels.blocks import layout_block, line_ends, trailing_zeros
+from l4fast_kernels.jit import inline, kernel
+
+WINDOW = 1 << 16  # bytes per round: line ends, hashes and probes of a window stay in L2
+LAYOUT_SLOTS = 1 << 18  # 4 MB: a larger table costs more in cache misses than it saves
+SHAPE_SLOTS = 1 << 18
+
+NEWLINE, RETURN = 10, 13
+
+# 0 delimiter, 1 word byte, 2 digit
+CLASS = np.zeros(256, np.uint8)
+CLASS[48:58] = 2
+CLASS[65:91] = CLASS[97:123] = 1
+CLASS[95] = 1
+CLASS[128:] = 1
+
+_P1 = np.uint64(0x9E3779B97F4A7C15)
+_P2 = np.uint64(0xC2B2AE3D27D4EB4F)
+_P3 = np.uint64(0x165667B19E3779F9)
+_WORD_OF_DIGITS = np.uint64(0xD6E8FEB86659FD93)
+_ZERO = np.uint64(0)
+_ONE = np.uint64(1)
+_S29 = np.uint64(29)
+_S32 = np.uint64(32)
+
+
+@kernel
+def count_ends(buf, size):
+    """Return how many ``\\n`` and ``\\r`` stand in ``buf[:size]`` (uint8, padded by 64)."""
+    total = 0
+    for i in range(size):
+        total += (buf[i] == NEWLINE) + (buf[i] == RETURN)
+    return total
+
+
+@inline
+def layout_hash(buf, begin, end, key):
+    h = np.uint64(end - begin) * _P3
+    at = begin
+    lane_key = key
+    while at + 64 <= end:
+        h = (h ^ layout_block(buf, at, 64, lane_key)) * _P2
+        h ^= h >> _S29
+        at += 64
+        lane_key += _P1
+    if at < end:
+        h = (h ^ layout_block(buf, at, end - at, lane_key)) * _P2
+        h ^= h >> _S29
+    return h if h != _ZERO else _ONE
+
+
+@kernel
+def shape_hash(buf, begin, end, key):
+    """Return the canonical hash of ``buf[begin:end]``: masked words count as one symbol."""
+    h = key ^ _P1
+    i = begin
+    while i < end:
+        kind = CLASS[buf[i]]
+        if kind == 0:
+            h = (h ^ np.uint64(buf[i])) * _P3
+            h ^= h >> _S29
+            i += 1
+            continue
+        word = _P2
+        has_digit = False
+        while i < end:
+            kind = CLASS[buf[i]]
+            if kind == 0:
+                break
+            if kind == 2:
+                has_digit = True
+            word = (word ^ np.uint64(buf[i])) * _P1
+            word ^= word >> _S32
+            i += 1
+        h = (h ^ (_WORD_OF_DIGITS if has_digit else word)) * _P2
+        h ^= h >> _S29
+    return h if h != _ZERO else _ONE
+
+
+@inline
+def _slot(table_key, mask):
+    return np.int64((table_key * _P1) >> _S32) & mask
+
+
+@kernel
+def scan(
+    buf, size, at, carry, last, key, layouts, shape_keys, shape_codes, state, start, stop, origin, line, code, fresh
+):
+    """Split ``buf[at:size]`` and write the raw shape code of each segment.
+
+    Parameters
+    ----------
+    buf : uint8[>= size + 128]
+    size, at : int64
+        Bytes that count; where to begin (0, or what `state[4]` said).
+    carry : int64[4], read and written
+        Begin of the open segment, index of the open line, whether it has a segment, its begin.
+    last : bool
+        Whether the stream ends here: an open segment is then a segment.
+    key : uint64
+    layouts : uint64[2 * LAYOUT_SLOTS]
+        Interleaved layout hash and code; no more than half of it is ever filled.
+    shape_keys, shape_codes : uint64[SHAPE_SLOTS], int32[SHAPE_SLOTS]
+    state : int64[5], read and written
+        Layouts held, shapes held, shapes found fresh in this call, segments written,
+        where to go on.
+    start, stop, origin, line, code : int32[n], written
+        ``origin`` is where the line of the segment begins.
+    fresh : int32[n], written
+        The segment in which each new shape was first seen, in order of its code.
+
+    Returns
+    -------
+    bool
+        False if the shape table is half full: grow it, rehash, and call again.
+    """
+    layout_mask = layouts.size // 2 - 1
+    shape_mask = shape_keys.size - 1
+    hashes = np.empty(WINDOW + 1, np.uint64)
+    n = state[3]
+    seg_begin = carry[0]
+    line_idx = carry[1]
+    has_segment = carry[2]
+    line_begin = carry[3]
+    while at < size:
+        if state[1] * 2 > shape_mask:
+            break
+        window_end = min(at + WINDOW, size)
+        first = n
+        for block in range(at, window_end, 64):
+            newline, carriage = line_ends(buf, block)
+            ends = newline | carriage
+            while ends != _ZERO:
+                bit = trailing_zeros(ends)
+                end = block + bit
+                if end >= window_end:
+                    break
+                is_newline = (newline >> np.uint64(bit)) & _ONE
+                if end > seg_begin or (is_newline != _ZERO and has_segment == 0):
+                    start[n] = seg_begin
+                    stop[n] = end
+                    origin[n] = line_begin
+                    line[n] = line_idx
+                    n += 1
+                    has_segment = 1
+                if is_newline != _ZERO:
+                    line_idx += 1
+                    has_segment = 0
+                    line_begin = end + 1
+                seg_begin = end + 1
+                ends &= ends - _ONE
+        if window_end == size and last and seg_begin < size:
+            start[n] = seg_begin
+            stop[n] = size
+            origin[n] = line_begin
+            line[n] = line_idx
+            n += 1
+            has_segment = 1
+            seg_begin = size
+        for i in range(first, n):
+            hashes[i - first] = layout_hash(buf, start[i], stop[i], key)
+        for i in range(first, n):
+            h = hashes[i - first]
+            slot = _slot(h, layout_mask)
+            while True:
+                held = layouts[2 * slot]
+                if held == h:
+                    code[i] = np.int32(layouts[2 * slot + 1])
+                    break
+                if held == _ZERO:
+                    canonical = shape_hash(buf, start[i], stop[i], key)
+                    probe = _slot(canonical, shape_mask)
+                    while shape_keys[probe] != canonical and shape_keys[probe] != _ZERO:
+                        probe = (probe + 1) & shape_mask
+                    if shape_keys[probe] == _ZERO:
+                        shape_keys[probe] = canonical
+                        shape_codes[probe] = np.int32(state[1])
+                        fresh[state[2]] = np.int32(i)
+                        state[1] += 1
+                        state[2] += 1
+                    code[i] = shape_codes[probe]
+                    if state[0] * 2 <= layout_mask:
+                        layouts[2 * slot] = h
+                        layouts[2 * slot + 1] = np.uint64(code[i])
+                        state[0] += 1
+                    break
+                slot = (slot + 1) & layout_mask
+        at = window_end
+    carry[0] = seg_begin
+    carry[1] = line_idx
+    carry[2] = has_segment
+    carry[3] = line_begin
+    state[3] = n
+    state[4] = at
+    return at >= size
+
+
+@kernel
+def rehash(old_keys, old_codes, keys, codes):
+    """Move a shape table into a larger, empty one (uint64[n], int32[n])."""
+    mask = keys.size - 1
+    for i in range(old_keys.size):
+        if old_keys[i] != _ZERO:
+            probe = _slot(old_keys[i], mask)
+            while keys[probe] != _ZERO:
+                probe = (probe + 1) & mask
+            keys[probe] = old_keys[i]
+            codes[probe] = old_codes[i]
+
+
+@kernel
+def intern(hashes, n, keys, codes, state, out, fresh):
+    """Give each distinct hash a small code, in order of appearance.
+
+    Parameters
+    ----------
+    hashes : uint64[>= n]
+        None is 0.
+    n : int64
+    keys, codes : uint64[n_slots], int32[n_slots]
+    state : int64[3], read and written
+        Codes given so far, hashes found fresh in this call, where to go on.
+    out : int32[n], written
+    fresh : int32[n], written
+        The position of each new hash, in order of its code.
+
+    Returns
+    -------
+    bool
+        False if the table is half full: grow it, `rehash`, and call again.
+    """
+    mask = keys.size - 1
+    last_hash = _ZERO
+    last_code = np.int32(0)
+    i = state[2]
+    while i < n:
+        h = hashes[i]
+        if h != last_hash:
+            probe = _slot(h, mask)
+            while keys[probe] != h and keys[probe] != _ZERO:
+                probe = (probe + 1) & mask
+            if keys[probe] == _ZERO:
+                if state[0] * 2 > mask:
+                    break
+                keys[probe] = h
+                codes[probe] = np.int32(state[0])
+                fresh[state[1]] = np.int32(i)
+                state[0] += 1
+                state[1] += 1
+            last_hash = h
+            last_code = codes[probe]
+        out[i] = last_code
+        i += 1
+    state[2] = i
+    return i >= n

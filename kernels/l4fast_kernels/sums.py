@@ -1,0 +1,212 @@
+"""Columns -> sums: what a diagnosis keeps of the lines that it lets go."""
+
+import numpy as np
+
+from l4fast_kernels.fields import NO_TIME
+from l4fast_kernels.jit import kernel
+
+_K1 = np.uint64(0x9E3779B97F4A7C15)
+_ZERO = np.uint64(0)
+_S32 = np.uint64(32)
+
+
+@kernel
+def fill_time(time, n, state):
+    """Replace `NO_TIME` by the time of the line before.
+
+    Parameters
+    ----------
+    time : int64[>= n], read and written
+    state : int64[2], read and written
+        The last time seen in the stream; how many lines had their own.
+    """
+    seen = state[0]
+    own = state[1]
+    for i in range(n):
+        if time[i] == NO_TIME:
+            time[i] = seen
+        else:
+            seen = time[i]
+            own += 1
+    state[0] = seen
+    state[1] = own
+
+
+@kernel
+def count_pairs(
+    n, at, left, right, time, line, offset, skip, by_time, keys, slots, state, ints, lefts, rights
+):
+    """Add ``n`` lines to the sums of each (left, right) pair.
+
+    Parameters
+    ----------
+    n, at : int64
+        Lines; where to begin.
+    left, right : int32[n]
+        A speaker and a shape.
+    time, line, offset : int64[n]
+    skip : uint8[n]
+        Rows that are not counted (earlier segments of a line).
+    by_time : bool
+        Whether first and last go by time; else by the order of the lines.
+    keys, slots : uint64[n_slots], int32[n_slots]
+        Hash table of the pairs; the key is left and right in one word, plus one.
+    state : int64[1], read and written
+        Pairs held.
+    ints : int64[n_pairs_room, 7], written
+        Count, first time, last time, first line, first offset, last line, last offset.
+    lefts, rights : int32[n_pairs_room], written
+
+    Returns
+    -------
+    int64
+        How far it came: ``n``, or less if the room or half the table is used up.
+    """
+    mask = keys.size - 1
+    room = ints.shape[0]
+    for i in range(at, n):
+        if skip[i]:
+            continue
+        key = ((np.uint64(left[i]) << _S32) | np.uint64(right[i])) + np.uint64(1)
+        probe = np.int64((key * _K1) >> _S32) & mask
+        while keys[probe] != key and keys[probe] != _ZERO:
+            probe = (probe + 1) & mask
+        if keys[probe] == _ZERO:
+            if state[0] >= room or state[0] * 2 > mask:
+                return i
+            slot = state[0]
+            keys[probe] = key
+            slots[probe] = np.int32(slot)
+            lefts[slot] = left[i]
+            rights[slot] = right[i]
+            ints[slot, 0] = 0
+            ints[slot, 1] = time[i]
+            ints[slot, 3] = line[i]
+            ints[slot, 4] = offset[i]
+            state[0] += 1
+        slot = np.int64(slots[probe])
+        ints[slot, 0] += 1
+        if by_time and time[i] != NO_TIME and time[i] < ints[slot, 1]:
+            ints[slot, 1] = time[i]
+            ints[slot, 3] = line[i]
+            ints[slot, 4] = offset[i]
+        if ints[slot, 1] == NO_TIME:
+            ints[slot, 1] = time[i]
+        if not by_time or time[i] >= ints[slot, 2] or ints[slot, 0] == 1:
+            ints[slot, 2] = time[i]
+            ints[slot, 5] = line[i]
+            ints[slot, 6] = offset[i]
+    return n
+
+
+@kernel
+def take_rows(n, shape, skip, caps, taken, out):
+    """Choose the lines that are kept as rows: the first ``caps[shape]`` of each shape.
+
+    Parameters
+    ----------
+    shape : int32[n]
+    skip : uint8[n]
+    caps, taken : int64[n_shapes]
+        ``taken`` is read and written.
+    out : int64[n], written
+
+    Returns
+    -------
+    int64
+        How many positions were written.
+    """
+    kept = 0
+    for i in range(n):
+        s = shape[i]
+        if skip[i]:
+            continue
+        taken[s] += 1
+        if taken[s] <= caps[s]:
+            out[kept] = i
+            kept += 1
+    return kept
+
+
+@kernel
+def choose(n, code, wanted, out):
+    """Write the positions whose ``wanted[code]`` is true (uint8); return how many."""
+    kept = 0
+    for i in range(n):
+        if wanted[code[i]]:
+            out[kept] = i
+            kept += 1
+    return kept
+
+
+@kernel
+def fold_iterations(n, at, series, speaker, value, time, line, offset, keys, slots, state, ints, lefts, rights):
+    """Keep for each (series, speaker) where its iteration counter has come to.
+
+    Parameters
+    ----------
+    series, speaker : int32[n]
+    value : float64[n]
+        The iteration that a line reports; NaN is passed over.
+    time, line, offset : int64[n]
+    keys, slots, state, lefts, rights
+        As in `count_pairs`.
+    ints : int64[room, 9], written
+        Lines, lowest, highest and last iteration, how often it went back, first time,
+        then time, line and offset of the highest.
+
+    Returns
+    -------
+    int64
+        How far it came, as in `count_pairs`.
+    """
+    mask = keys.size - 1
+    room = ints.shape[0]
+    for i in range(at, n):
+        if not (value[i] >= 0.0 and value[i] < 9.0e15):
+            continue
+        key = ((np.uint64(series[i]) << _S32) | np.uint64(speaker[i])) + np.uint64(1)
+        probe = np.int64((key * _K1) >> _S32) & mask
+        while keys[probe] != key and keys[probe] != _ZERO:
+            probe = (probe + 1) & mask
+        iteration = np.int64(value[i])
+        if keys[probe] == _ZERO:
+            if state[0] >= room or state[0] * 2 > mask:
+                return i
+            slot = state[0]
+            keys[probe] = key
+            slots[probe] = np.int32(slot)
+            lefts[slot] = series[i]
+            rights[slot] = speaker[i]
+            ints[slot, 0] = 0
+            ints[slot, 1] = iteration
+            ints[slot, 2] = np.int64(-1)
+            ints[slot, 3] = np.int64(-1)
+            ints[slot, 4] = 0
+            ints[slot, 5] = time[i]
+            state[0] += 1
+        slot = np.int64(slots[probe])
+        ints[slot, 0] += 1
+        ints[slot, 1] = min(ints[slot, 1], iteration)
+        if iteration < ints[slot, 3]:
+            ints[slot, 4] += 1
+        ints[slot, 3] = iteration
+        if iteration > ints[slot, 2]:
+            ints[slot, 2] = iteration
+            ints[slot, 6] = time[i]
+            ints[slot, 7] = line[i]
+            ints[slot, 8] = offset[i]
+    return n
+
+
+@kernel
+def rehash_pairs(old_keys, old_slots, keys, slots):
+    """Move a pair table into a larger, empty one (uint64[n], int32[n])."""
+    mask = keys.size - 1
+    for i in range(old_keys.size):
+        if old_keys[i] != _ZERO:
+            probe = np.int64((old_keys[i] * _K1) >> _S32) & mask
+            while keys[probe] != _ZERO:
+                probe = (probe + 1) & mask
+            keys[probe] = old_keys[i]
+            slots[probe] = old_slots[i]

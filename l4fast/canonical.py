@@ -1,0 +1,76 @@
+"""The canonical form of a line: its shape, and the shape's final id.
+
+A *word* is a run of ASCII letters, digits, underscores and bytes >= 0x80. A word
+that holds a digit is *masked*. The shape of a line is its masked text in canonical
+form; it depends on that line alone, so its id is final at once, the same in every
+job and for ever (as long as `CANONICAL_VERSION` does not change).
+
+Everything here runs once per distinct masked text, never once per line.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+
+CANONICAL_VERSION = 1
+
+# One character of the Unicode private-use area stands for one masked word: lines are
+# decoded as Latin-1 here, so no byte of a log can produce it.
+MASK = "\ue000"
+VARIABLE = "<*>"
+
+_MASKED_WORD = re.compile(rb"[A-Za-z_\x80-\xff]*[0-9][0-9A-Za-z_\x80-\xff]*")
+
+
+def mask(line: bytes) -> tuple[str, list[tuple[int, int]]]:
+    """Return the masked text of ``line`` and the byte bounds of each masked word.
+
+    >>> text, words = mask(b"step 12 of run7")
+    >>> text.replace(MASK, "<*>"), words
+    ('step <*> of <*>', [(5, 7), (11, 15)])
+    """
+    words = [match.span() for match in _MASKED_WORD.finditer(line)]
+    return _MASKED_WORD.sub(b"\x00", line.replace(b"\x00", b"?")).decode("latin-1").replace("\x00", MASK), words
+
+
+_ANSI = re.compile(r"\x1b\[[\x30-\x3f\ue000]*[\x20-\x2f]*[\x40-\x7e]?")
+_M = MASK
+# Bar glyphs are bytes >= 0x80 (UTF-8 block elements) or runs of the ASCII fillers that
+# progress bars draw with: their length tells the time, not the event.
+_BAR = re.compile(rf"\|[ #=>.\-\x80-\xff{_M}]*\|(?= *{_M}/)")
+_RULE = re.compile(r"([-=*#_~^+.])\1{3,}")
+_NUMBER = re.compile(rf"(?<![\w\x80-\xff)\]])[+-]?{_M}(?:[.:+-]+{_M})*")
+_LIST = re.compile(rf"{_M}(?:(?:, ?|; ?| ){_M})+")
+_HEX_WORD = re.compile(r"(?<![A-Za-z0-9_])(?=[a-f]*[a-f])[a-f]{8,}(?![A-Za-z0-9_])")
+_BLANKS = re.compile(r"[ \t\x00]+")
+
+
+def canonical(masked: str) -> str:
+    """Return the canonical form of a masked text; ``<*>`` stands for what varies.
+
+    The result is a pure function of the masked text: it never looks at the digits.
+
+    >>> canonical(mask(b"iteration   12/ 500 | loss: 1.2E-05")[0])
+    'iteration <*>/ <*> | loss: <*>'
+    """
+    text = _ANSI.sub("", masked)
+    text = _BAR.sub(f"|{_M}|", text)
+    text = _RULE.sub(r"\1\1\1", text)
+    text = _HEX_WORD.sub(_M, text)
+    text = _BLANKS.sub(" ", text).strip(" ")
+    text = _NUMBER.sub(_M, text)
+    text = _LIST.sub(_M, text)
+    return _utf8(text.replace(_M, VARIABLE))
+
+
+def _utf8(latin: str) -> str:
+    """Undo the Latin-1 decoding: show UTF-8 as itself, broken bytes as U+FFFD."""
+    if latin.isascii():
+        return latin
+    return latin.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def shape_id(canonical_text: str) -> str:
+    """Return the final id of a shape (or a template): 16 hex digits of BLAKE2b."""
+    return blake2b(canonical_text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

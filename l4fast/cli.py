@@ -1,0 +1,215 @@
+"""The command line: arguments -> calls. A command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import orjson
+
+from l4fast.errors import L4Error, UsageError
+
+USAGE, DATA, INTERNAL, INTERRUPTED = 64, 65, 70, 130
+
+_EPILOG = """\
+exit codes of diagnose: 0 nothing to do, 10 restart, 11 restart without some nodes, 12 resume from an
+older checkpoint, 20 stop (a restart would fail again), 30 unknown; all commands: 64 wrong usage,
+65 nothing could be read, 70 internal error, 130 interrupted.
+
+examples:
+  l4fast demo                                       see it work on a simulated 1,024-rank job
+  l4fast diagnose /logs/job-123                     why did this job die?
+  l4fast diagnose slurm-123.out --baseline slurm-122.out --json
+  l4fast baseline learn /logs/ok-1 /logs/ok-2 -o ok.l4b
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def _arguments() -> argparse.ArgumentParser:
+    top = _Parser(
+        prog="l4fast",
+        description="Tells within seconds why a large LLM training job died, from its logs alone.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="simulate a job with a planted fault, diagnose it, print both")
+    demo.add_argument("--ranks", type=int, default=1024, help="ranks, 8 on each node (default 1024)")
+    demo.add_argument("--fault", default="gpu-xid79", help="which fault to plant (see `l4fast simulate --help`)")
+    demo.add_argument("--style", default="megatron", help="whose logs to imitate")
+    demo.add_argument("--seed", type=int, default=0)
+    demo.set_defaults(run="demo")
+
+    diagnose = commands.add_parser(
+        "diagnose",
+        help="say why a job died: what, where, when, and what to do",
+        description="Diagnose one job. PATH is a file, a directory, a glob, a compressed file (.gz .zst .xz "
+        ".bz2) or - for stdin; all PATHs are one job.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    diagnose.add_argument("paths", nargs="+", metavar="PATH")
+    diagnose.add_argument(
+        "--baseline",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a baseline file, or the logs of a healthy job; may be given again",
+    )
+    diagnose.add_argument("--json", action="store_true", help="print exactly one JSON object")
+    diagnose.add_argument("--lines", metavar="FILE.jsonl", help="write each failure-indicating line here")
+    diagnose.add_argument("--workers", type=_positive, default=1, metavar="N", help="threads that read (default 1)")
+    diagnose.set_defaults(run="diagnose")
+
+    parse = commands.add_parser(
+        "parse",
+        help="turn logs into a table: time, level, node, rank, shape, template of each line",
+        description="Write one row per line to Parquet or Arrow; with a directory as OUT, one file per input.",
+    )
+    parse.add_argument("paths", nargs="+", metavar="PATH")
+    parse.add_argument("-o", "--out", required=True, metavar="FILE.parquet|FILE.arrow|DIR")
+    parse.add_argument("--text", action="store_true", help="add the text of each line")
+    parse.add_argument("--params", action="store_true", help="add the masked words of each line")
+    parse.set_defaults(run="parse")
+
+    templates = commands.add_parser("templates", help="list the templates of logs with their counts")
+    templates.add_argument("paths", nargs="+", metavar="PATH")
+    templates.add_argument("--json", action="store_true", help="print exactly one JSON object")
+    templates.add_argument("--workers", type=_positive, default=1, metavar="N")
+    templates.set_defaults(run="templates")
+
+    baseline = commands.add_parser("baseline", help="learn, merge and show what healthy jobs say")
+    actions = baseline.add_subparsers(dest="action", metavar="ACTION", required=True)
+    learn = actions.add_parser("learn", help="each PATH is one healthy job")
+    learn.add_argument("paths", nargs="+", metavar="PATH")
+    learn.add_argument("-o", "--out", required=True, metavar="FILE.l4b")
+    learn.set_defaults(run="baseline_learn")
+    merge = actions.add_parser("merge", help="add baseline files up")
+    merge.add_argument("paths", nargs="+", metavar="FILE.l4b")
+    merge.add_argument("-o", "--out", required=True, metavar="FILE.l4b")
+    merge.set_defaults(run="baseline_merge")
+    show = actions.add_parser("show", help="say what a baseline file holds")
+    show.add_argument("path", metavar="FILE.l4b")
+    show.add_argument("--json", action="store_true")
+    show.set_defaults(run="baseline_show")
+
+    simulate = commands.add_parser(
+        "simulate", help="write the logs of a made-up job with a planted fault, and the truth beside them"
+    )
+    simulate.add_argument("-o", "--out", required=True, metavar="DIR")
+    simulate.add_argument("--nodes", type=_positive, default=16)
+    simulate.add_argument("--ranks-per-node", type=_positive, default=8)
+    simulate.add_argument("--iterations", type=_positive, default=200)
+    simulate.add_argument("--fault", metavar="NAME", help="leave out for a healthy job; `list` names them")
+    simulate.add_argument("--seed", type=int, default=0)
+    simulate.add_argument("--style", default="megatron", help="whose logs to imitate; `list` names them")
+    simulate.set_defaults(run="simulate")
+
+    bench = commands.add_parser("bench", help="measure accuracy on labelled logs")
+    kinds = bench.add_subparsers(dest="kind", metavar="KIND", required=True)
+    loghub = kinds.add_parser("loghub", help="GA, PA, FGA, FTA and speed on Loghub data sets")
+    loghub.add_argument("datasets", metavar="DATASETS")
+    loghub.add_argument("--json", action="store_true")
+    loghub.set_defaults(run="bench_loghub")
+
+    warmup = commands.add_parser("warmup", help="compile and cache the kernels and the failure library")
+    warmup.set_defaults(run="warmup")
+    return top
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every error is one sentence on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    wants_json = "--json" in arguments
+    try:
+        options = _arguments().parse_args(arguments)
+        if options.version:
+            from importlib.metadata import version
+
+            print(f"l4fast {version('l4fast')}")
+            return 0
+        if not options.command:
+            _arguments().print_help()
+            return USAGE
+        from l4fast import commands
+
+        run: Callable[[Any], int] = getattr(commands, options.run)
+        code = run(options)
+        sys.stdout.flush()
+        return code
+    except SystemExit as error:
+        return int(error.code or 0)
+    except KeyboardInterrupt:
+        print("l4fast: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) went away: not our error. Keep the interpreter's last flush quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except L4Error as error:
+        return _failed(str(error), error.exit_code, error.path, wants_json)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{where}{error.strerror or error}", INTERNAL, error.filename, wants_json)
+    except MemoryError:
+        return _failed("out of memory: give the paths in smaller groups", INTERNAL, None, wants_json)
+    except Exception as error:
+        if os.environ.get("L4FAST_TRACEBACK"):
+            raise
+        sentence = (
+            f"internal error ({type(error).__name__}: {error}); set L4FAST_TRACEBACK=1 to see where, and report it"
+        )
+        return _failed(sentence, INTERNAL, None, wants_json)
+
+
+def _failed(sentence: str, code: int, path: object, wants_json: bool) -> int:
+    print(f"l4fast: {sentence}", file=sys.stderr)
+    if wants_json:
+        body = {
+            "schema": "l4fast.error/1",
+            "exit": code,
+            "error": sentence,
+            "path": None if path is None else os.fsdecode(str(path)),
+        }
+        sys.stdout.write(orjson.dumps(body).decode() + "\n")
+        sys.stdout.flush()
+    return code
+
+
+@contextmanager
+def ticking(total: int | None, what: str) -> Iterator[Callable[[int], None] | None]:
+    """Show progress in bytes on a terminal; nothing where stderr is not one."""
+    if not sys.stderr.isatty() or (total is not None and total < 64 << 20):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda n: bar.advance(task, n)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

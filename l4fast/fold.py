@@ -1,0 +1,298 @@
+"""What a diagnosis keeps of the lines that it lets go: sums, references, the progress series.
+
+State is O(speakers x shapes + iterations), never O(lines). See DESIGN section 3, "Fold".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from l4fast_kernels import sums
+from l4fast_kernels.fields import NO_TIME, read_numbers
+
+# First rows of a shape that are kept one by one; of those, how many with their text.
+ROWS_OF_ORDINARY, ROWS_OF_SUSPECT = 4096, 65536
+TEXTS_OF_ORDINARY, TEXTS_OF_SUSPECT = 2, 16384
+TEXT_BYTES = 4096
+# A line number and the stream share one integer where a pair spans streams.
+STREAM_SHIFT = 40
+
+
+class Lines(Protocol):
+    """The columns of a chunk, as `l4fast.parse.Columns` names them."""
+
+    stream: int
+    buf: Any
+    size: int
+    n: int
+    n_lines: int
+    start: Any
+    stop: Any
+    origin: Any
+    raw: Any
+    shape: Any
+    speaker: Any
+    line: Any
+    offset: Any
+    time: Any
+    zoned: Any
+    skip: Any
+    level: Any
+
+
+@dataclass
+class PairTable:
+    """A growing table of (left, right) -> integers, filled by a kernel."""
+
+    width: int
+    n: int = 0
+    keys: np.ndarray = field(default_factory=lambda: np.zeros(1 << 12, np.uint64))
+    slots: np.ndarray = field(default_factory=lambda: np.zeros(1 << 12, np.int32))
+    ints: np.ndarray = field(init=False)
+    left: np.ndarray = field(init=False)
+    right: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ints = np.zeros((1 << 11, self.width), np.int64)
+        self.left = np.zeros(1 << 11, np.int32)
+        self.right = np.zeros(1 << 11, np.int32)
+
+    def grow(self) -> None:
+        keys = np.zeros(self.keys.size * 4, np.uint64)
+        slots = np.zeros(keys.size, np.int32)
+        sums.rehash_pairs(self.keys, self.slots, keys, slots)
+        self.keys, self.slots = keys, slots
+        room = keys.size // 2
+        for name in ("ints", "left", "right"):
+            old = getattr(self, name)
+            new = np.zeros((room, *old.shape[1:]), old.dtype)
+            new[: len(old)] = old
+            setattr(self, name, new)
+
+
+@dataclass
+class StreamSums:
+    """What is known of one stream: its size, and the first and last time in it."""
+
+    name: str
+    bytes: int = 0
+    lines: int = 0
+    first_time: int = int(NO_TIME)
+    last_time: int = int(NO_TIME)
+    timed: int = 0
+    zoned: bool = False
+
+
+class Fold:
+    """The sums of some streams of a job."""
+
+    def __init__(self) -> None:
+        self.streams: dict[int, StreamSums] = {}
+        # Count, first time, last time, first line, first offset, last line, last offset.
+        self.pairs = PairTable(7)
+        self.iterations = PairTable(7)
+        # Lines, lowest, highest, last, times gone back, first time, time/line/offset of the highest.
+        self.reached = PairTable(9)
+        self.series: list[tuple[int, int]] = []  # (shape, total) of each series
+        self._series_of: dict[tuple[int, int], int] = {}
+        self.rows: list[dict[str, np.ndarray]] = []
+        self.texts: dict[tuple[int, int], bytes] = {}
+        self.n_shapes = 0
+        self._caps = np.zeros(256, np.int64)
+        self._taken = np.zeros(256, np.int64)
+        self._text_caps = np.zeros(256, np.int64)
+        self._texts_taken = np.zeros(256, np.int64)
+        self._counts_iteration = np.zeros(256, np.uint8)
+        self._iteration_at = np.zeros((256, 3), np.int16)
+        self._total_at = np.full((256, 3), -1, np.int16)
+        self._clock: dict[int, np.ndarray] = {}
+
+    def know_raw(
+        self,
+        raw: int,
+        shape: int,
+        *,
+        suspect: bool,
+        iteration_at: tuple[int, int, int] | None = None,
+        total_at: tuple[int, int, int] | None = None,
+    ) -> None:
+        """Say of a new raw shape whether its lines may tell of a failure, and where it counts."""
+        size = max(raw, shape) + 1
+        while len(self._caps) < size:
+            for name in (
+                "_caps",
+                "_taken",
+                "_text_caps",
+                "_texts_taken",
+                "_counts_iteration",
+                "_iteration_at",
+            ):
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
+            self._total_at = np.concatenate([self._total_at, np.full_like(self._total_at, -1)])
+        self.n_shapes = max(self.n_shapes, shape + 1)
+        rows = ROWS_OF_SUSPECT if suspect else ROWS_OF_ORDINARY
+        texts = TEXTS_OF_SUSPECT if suspect else TEXTS_OF_ORDINARY
+        self._caps[shape] = max(self._caps[shape], rows)
+        self._text_caps[shape] = max(self._text_caps[shape], texts)
+        if iteration_at is not None:
+            self._counts_iteration[raw] = 1
+            self._iteration_at[raw] = iteration_at
+            if total_at is not None:
+                self._total_at[raw] = total_at
+
+    def open(self, stream: int, name: str) -> StreamSums:
+        """Return the sums of a stream, new or known."""
+        if stream not in self.streams:
+            self.streams[stream] = StreamSums(name)
+            self._clock[stream] = np.array([NO_TIME, 0], np.int64)
+        return self.streams[stream]
+
+    def add(self, cols: Lines) -> None:
+        """Add the lines of one chunk; the stream must be open."""
+        info = self.streams[cols.stream]
+        info.bytes += cols.size
+        info.lines += cols.n_lines
+        if cols.n == 0:
+            return
+        own = cols.time[cols.time != NO_TIME]
+        if own.size:
+            low, high = int(own.min()), int(own.max())
+            info.first_time = low if info.first_time == NO_TIME else min(low, info.first_time)
+            info.last_time = max(high, info.last_time)
+            info.zoned |= bool(cols.zoned.any())
+        time = cols.time.copy()
+        sums.fill_time(time, cols.n, self._clock[cols.stream])
+        info.timed = int(self._clock[cols.stream][1])
+        self._pairs(self.pairs, cols.n, cols.speaker, cols.shape, time, cols.line, cols.offset, cols.skip)
+        self._keep_rows(cols, time)
+        self._progress(cols, time)
+
+    def _pairs(
+        self,
+        table: PairTable,
+        n: int,
+        left: np.ndarray,
+        right: np.ndarray,
+        time: np.ndarray,
+        line: np.ndarray,
+        offset: np.ndarray,
+        skip: np.ndarray,
+        by_time: bool = False,
+    ) -> None:
+        at = 0
+        state = np.array([table.n], np.int64)
+        while at < n:
+            at = sums.count_pairs(
+                n,
+                at,
+                left,
+                right,
+                time,
+                line,
+                offset,
+                skip,
+                by_time,
+                table.keys,
+                table.slots,
+                state,
+                table.ints,
+                table.left,
+                table.right,
+            )
+            if at < n:
+                table.grow()
+        table.n = int(state[0])
+
+    def _keep_rows(self, cols: Lines, time: np.ndarray) -> None:
+        chosen = np.empty(cols.n, np.int64)
+        n = sums.take_rows(cols.n, cols.shape, cols.skip, self._caps, self._taken, chosen)
+        chosen = chosen[:n]
+        if n == 0:
+            return
+        kept = {
+            "shape": cols.shape[chosen],
+            "raw": cols.raw[chosen],
+            "speaker": cols.speaker[chosen],
+            "stream": np.full(n, cols.stream, np.int32),
+            "line": cols.line[chosen],
+            "offset": cols.offset[chosen],
+            "time": time[chosen],
+            "own_time": cols.time[chosen] != NO_TIME,
+            "level": cols.level[chosen],
+        }
+        self.rows.append(kept)
+        texts = np.empty(n, np.int64)
+        shapes = kept["shape"]
+        n_texts = sums.take_rows(
+            n, shapes, np.zeros(n, np.uint8), self._text_caps, self._texts_taken, texts
+        )
+        for i in texts[:n_texts]:
+            at = chosen[i]
+            begin, end = int(cols.start[at]), int(cols.stop[at])
+            text = cols.buf[begin : min(end, begin + TEXT_BYTES)].tobytes()
+            self.texts[(cols.stream, int(cols.line[at]))] = text
+
+    def _progress(self, cols: Lines, time: np.ndarray) -> None:
+        chosen = np.empty(cols.n, np.int64)
+        n = sums.choose(cols.n, cols.raw, self._counts_iteration, chosen)
+        if n == 0:
+            return
+        chosen = chosen[:n]
+        value = np.empty(n, np.float64)
+        read_numbers(cols.buf, chosen, cols.start, cols.stop, cols.raw, self._iteration_at, value)
+        series, speaker = self._series(cols, chosen), cols.speaker[chosen]
+        time, line, offset = time[chosen], cols.line[chosen], cols.offset[chosen]
+        table = self.reached
+        state = np.array([table.n], np.int64)
+        at = 0
+        while at < n:
+            at = sums.fold_iterations(
+                n,
+                at,
+                series,
+                speaker,
+                value,
+                time,
+                line,
+                offset,
+                table.keys,
+                table.slots,
+                state,
+                table.ints,
+                table.left,
+                table.right,
+            )
+            if at < n:
+                table.grow()
+        table.n = int(state[0])
+        good = (value >= 0) & (value < 2**31)
+        iteration = np.where(good, value, 0).astype(np.int32)
+        packed = line + (np.int64(cols.stream) << STREAM_SHIFT)
+        skip = (~good).astype(np.uint8)
+        self._pairs(self.iterations, n, series, iteration, time, packed, offset, skip, by_time=True)
+
+    def _series(self, cols: Lines, chosen: np.ndarray) -> np.ndarray:
+        """Return the series of each progress line: its shape together with its total.
+
+        An evaluation's bar and the training's bar are one shape; their totals differ.
+        """
+        total = np.full(chosen.size, -1.0)
+        has_total = np.flatnonzero(self._total_at[cols.raw[chosen], 0] >= 0)
+        if has_total.size:
+            value = np.empty(has_total.size, np.float64)
+            rows = chosen[has_total]
+            read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._total_at, value)
+            total[has_total] = np.where((value > 0) & (value < 2**40), value, -1.0)
+        both = cols.shape[chosen].astype(np.int64) << 41 | (total.astype(np.int64) + 1)
+        known, inverse = np.unique(both, return_inverse=True)
+        codes = np.empty(known.size, np.int32)
+        for i, key in enumerate(known):
+            name = (int(key >> 41), int(key & ((1 << 41) - 1)) - 1)
+            if name not in self._series_of:
+                self._series_of[name] = len(self.series)
+                self.series.append(name)
+            codes[i] = self._series_of[name]
+        return codes[inverse]

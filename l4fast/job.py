@@ -1,0 +1,314 @@
+"""A job as the analysis sees it: the parts that were read side by side, joined.
+
+Shapes are sorted by id, speakers by stream and labels, rows by stream and line: nothing here
+depends on which part read what, or in which order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from l4fast_kernels.fields import NO_TIME
+
+from l4fast.canonical import MASK, mask
+from l4fast.fold import ROWS_OF_SUSPECT, STREAM_SHIFT, StreamSums
+from l4fast.parse import LEVELS, RawShape, Shape, Speaker
+from l4fast.reader import Part, RawNote
+
+NONE = int(NO_TIME)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sums per (speaker, shape): ``n`` rows, ordered by speaker, then shape."""
+
+    speaker: np.ndarray
+    shape: np.ndarray
+    count: np.ndarray
+    first_time: np.ndarray
+    last_time: np.ndarray
+    first_line: np.ndarray
+    first_offset: np.ndarray
+    last_line: np.ndarray
+    last_offset: np.ndarray
+
+
+@dataclass(frozen=True)
+class Series:
+    """A progress counter: the shape of its lines, and the total that they name (-1: none)."""
+
+    shape: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Iterations:
+    """One row per (series, iteration), ordered so: when it was first and last reported, and where."""
+
+    series: np.ndarray
+    iteration: np.ndarray
+    count: np.ndarray
+    first_time: np.ndarray
+    last_time: np.ndarray
+    first_stream: np.ndarray
+    first_line: np.ndarray
+    first_offset: np.ndarray
+    last_stream: np.ndarray
+    last_line: np.ndarray
+    last_offset: np.ndarray
+
+
+@dataclass(frozen=True)
+class Reached:
+    """One row per (series, speaker): where its counter has come to."""
+
+    series: np.ndarray
+    speaker: np.ndarray
+    lines: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+    last: np.ndarray
+    went_back: np.ndarray
+    first_time: np.ndarray
+    time: np.ndarray
+    line: np.ndarray
+    offset: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Lines that were kept one by one, ordered by stream and line."""
+
+    shape: np.ndarray
+    raw: np.ndarray
+    speaker: np.ndarray
+    stream: np.ndarray
+    line: np.ndarray
+    offset: np.ndarray
+    time: np.ndarray
+    own_time: np.ndarray
+    level: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.shape)
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is known of a job's lines."""
+
+    streams: tuple[StreamSums, ...]
+    shapes: tuple[Shape, ...]
+    raws: tuple[RawShape, ...]
+    notes: tuple[RawNote, ...]
+    speakers: tuple[Speaker, ...]
+    pairs: Pairs
+    iterations: Iterations
+    reached: Reached
+    series: tuple[Series, ...]
+    rows: Rows
+    texts: dict[tuple[int, int], bytes] = field(repr=False)
+
+    @cached_property
+    def shape_count(self) -> np.ndarray:
+        """Lines per shape, int64[n_shapes]."""
+        return np.bincount(self.pairs.shape, self.pairs.count, len(self.shapes)).astype(np.int64)
+
+    @cached_property
+    def raws_of_shape(self) -> list[list[int]]:
+        found: list[list[int]] = [[] for _ in self.shapes]
+        for i, raw in enumerate(self.raws):
+            found[raw.shape].append(i)
+        return found
+
+    @property
+    def first_time(self) -> int:
+        known = [s.first_time for s in self.streams if s.first_time != NONE]
+        return min(known) if known else NONE
+
+    @property
+    def last_time(self) -> int:
+        return max((s.last_time for s in self.streams), default=NONE)
+
+    def line_text(self, stream: int, line: int) -> str | None:
+        """The text of a kept line, as UTF-8 with broken bytes as U+FFFD."""
+        raw = self.texts.get((stream, line))
+        return None if raw is None else raw.decode("utf-8", "replace")
+
+    def content(self, row: int) -> str:
+        """The content of a row: its line without the prefixes that its shape peels."""
+        raw = self.raws[self.rows.raw[row]]
+        text = self.texts.get((int(self.rows.stream[row]), int(self.rows.line[row])))
+        if text is None:
+            return raw.text
+        masked, words = mask(text)
+        header = raw.header
+        begin = _byte_of(header.start, masked, words)
+        end = _byte_of(header.end, masked, words) if header.end < len(raw.masked) else len(text)
+        return text[begin:end].decode("utf-8", "replace")
+
+    def level(self, row: int) -> str | None:
+        return LEVELS[int(self.rows.level[row])]
+
+
+def _byte_of(position: int, masked: str, words: list[tuple[int, int]]) -> int:
+    n = masked.count(MASK, 0, position)
+    return position + sum(end - begin - 1 for begin, end in words[:n])
+
+
+def join(parts: Sequence[Part], n_streams: int) -> Job:
+    """Join what the parts have read; a stream belongs to exactly one part."""
+    shapes = sorted({s.text: s for part in parts for s in part.parser.shapes}.values(), key=lambda s: s.id)
+    shape_of = {s.text: i for i, s in enumerate(shapes)}
+    speakers = sorted(
+        {s for part in parts for s in part.parser.speakers}, key=lambda s: (s.stream, s.labels)
+    )
+    speaker_of = {s: i for i, s in enumerate(speakers)}
+    raws: dict[str, tuple[RawShape, RawNote]] = {}
+    for part in parts:
+        for raw, note in zip(part.parser.raws, part.notes, strict=True):
+            held = raws.get(raw.masked)
+            if held is None or raw.content < held[0].content:
+                raws[raw.masked] = (raw, note)
+    raw_of = {masked: i for i, masked in enumerate(sorted(raws))}
+    ordered = [raws[masked] for masked in sorted(raws)]
+    shape_maps = [np.array([shape_of[s.text] for s in part.parser.shapes], np.int32) for part in parts]
+    series = sorted(
+        {
+            (int(to_shape[shape]), total)
+            for part, to_shape in zip(parts, shape_maps, strict=True)
+            for shape, total in part.fold.series
+        }
+    )
+    series_of = {name: i for i, name in enumerate(series)}
+    maps = [
+        _Maps(
+            shape=to_shape,
+            speaker=np.array([speaker_of[s] for s in part.parser.speakers], np.int32),
+            raw=np.array([raw_of[r.masked] for r in part.parser.raws], np.int32),
+            series=np.array([series_of[int(to_shape[a]), b] for a, b in part.fold.series], np.int32),
+        )
+        for part, to_shape in zip(parts, shape_maps, strict=True)
+    ]
+    streams = {i: s for part in parts for i, s in part.fold.streams.items()}
+    texts: dict[tuple[int, int], bytes] = {}
+    for part in parts:
+        texts.update(part.fold.texts)
+    return Job(
+        streams=tuple(streams.get(i) or StreamSums("") for i in range(n_streams)),
+        shapes=tuple(shapes),
+        raws=tuple(_with_shape(raw, shape_of, part_shapes) for raw, part_shapes in _raw_shapes(parts, ordered)),
+        notes=tuple(note for _, note in ordered),
+        speakers=tuple(speakers),
+        pairs=_join_pairs(parts, maps),
+        iterations=_join_iterations(parts, maps),
+        reached=_join_reached(parts, maps),
+        series=tuple(Series(*name) for name in series),
+        rows=_join_rows(parts, maps),
+        texts=texts,
+    )
+
+
+def _raw_shapes(
+    parts: Sequence[Part], ordered: list[tuple[RawShape, RawNote]]
+) -> list[tuple[RawShape, str]]:
+    text_of = {id(raw): part.parser.shapes[raw.shape].text for part in parts for raw in part.parser.raws}
+    return [(raw, text_of[id(raw)]) for raw, _ in ordered]
+
+
+def _with_shape(raw: RawShape, shape_of: dict[str, int], text: str) -> RawShape:
+    return replace(raw, shape=shape_of[text])
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """What a part's codes are in the whole job."""
+
+    shape: np.ndarray
+    speaker: np.ndarray
+    raw: np.ndarray
+    series: np.ndarray
+
+
+def _join_pairs(parts: Sequence[Part], maps: Sequence[_Maps]) -> Pairs:
+    left, right, ints = [], [], []
+    for part, to in zip(parts, maps, strict=True):
+        table = part.fold.pairs
+        left.append(to.speaker[table.left[: table.n]])
+        right.append(to.shape[table.right[: table.n]])
+        ints.append(table.ints[: table.n])
+    speaker, shape, values = _stack(left), _stack(right), _stack(ints, 7)
+    order = np.lexsort((shape, speaker))
+    return Pairs(speaker[order], shape[order], *(values[order, k] for k in range(7)))
+
+
+def _join_iterations(parts: Sequence[Part], maps: Sequence[_Maps]) -> Iterations:
+    left, right, ints = [], [], []
+    for part, to in zip(parts, maps, strict=True):
+        table = part.fold.iterations
+        left.append(to.series[table.left[: table.n]])
+        right.append(table.right[: table.n])
+        ints.append(table.ints[: table.n])
+    series, iteration, values = _stack(left), _stack(right), _stack(ints, 7)
+    order = np.lexsort((values[:, 3], values[:, 1], iteration, series))
+    series, iteration, values = series[order], iteration[order], values[order]
+    if len(series) == 0:
+        return Iterations(series, iteration, *(values[:, 0] for _ in range(9)))
+    fresh = np.ones(len(series), bool)
+    fresh[1:] = (series[1:] != series[:-1]) | (iteration[1:] != iteration[:-1])
+    begin = np.flatnonzero(fresh)
+    group = np.cumsum(fresh) - 1
+    by_last = np.lexsort((values[:, 5], values[:, 2], group))
+    end = by_last[np.append(begin[1:], len(series)) - 1]
+    low = (1 << STREAM_SHIFT) - 1
+    return Iterations(
+        series=series[begin],
+        iteration=iteration[begin],
+        count=np.add.reduceat(values[:, 0], begin),
+        first_time=values[begin, 1],
+        last_time=values[end, 2],
+        first_stream=values[begin, 3] >> STREAM_SHIFT,
+        first_line=values[begin, 3] & low,
+        first_offset=values[begin, 4],
+        last_stream=values[end, 5] >> STREAM_SHIFT,
+        last_line=values[end, 5] & low,
+        last_offset=values[end, 6],
+    )
+
+
+def _join_reached(parts: Sequence[Part], maps: Sequence[_Maps]) -> Reached:
+    left, right, ints = [], [], []
+    for part, to in zip(parts, maps, strict=True):
+        table = part.fold.reached
+        left.append(to.series[table.left[: table.n]])
+        right.append(to.speaker[table.right[: table.n]])
+        ints.append(table.ints[: table.n])
+    series, speaker, values = _stack(left), _stack(right), _stack(ints, 9)
+    order = np.lexsort((speaker, series))
+    return Reached(series[order], speaker[order], *(values[order, k] for k in range(9)))
+
+
+def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps]) -> Rows:
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in Rows.__dataclass_fields__}
+    for part, to in zip(parts, maps, strict=True):
+        for kept in part.fold.rows:
+            columns["shape"].append(to.shape[kept["shape"]])
+            columns["speaker"].append(to.speaker[kept["speaker"]])
+            columns["raw"].append(to.raw[kept["raw"]])
+            for name in ("stream", "line", "offset", "time", "own_time", "level"):
+                columns[name].append(kept[name])
+    joined = {name: _stack(parts_of) for name, parts_of in columns.items()}
+    order = np.lexsort((joined["line"], joined["stream"]))
+    return Rows(**{name: column[order] for name, column in joined.items()})
+
+
+def _stack(arrays: list[np.ndarray], width: int | None = None) -> np.ndarray:
+    if not arrays:
+        return np.zeros((0, width) if width else 0, np.int64)
+    return np.concatenate(arrays)
+
+
+__all__ = ["LEVELS", "NONE", "ROWS_OF_SUSPECT", "Iterations", "Job", "Pairs", "Reached", "Rows", "join"]

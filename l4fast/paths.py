@@ -1,0 +1,498 @@
+"""What the names of a job's streams tell: host, rank, attempt, pod.
+
+What a number in a name means is told by its siblings. ``slurm-4711.out`` alone says
+nothing, for 4711 is a job; beside ``slurm-4711_1.out`` the ``_0`` is a task. So all names
+are looked at together, in four steps:
+
+1. trees and names that launchers and shippers are known to write, each a pattern;
+2. numbers that run from 0 over siblings whose names are otherwise alike: a rank, or a
+   node where the word before it says so;
+3. words that look like host names and differ between siblings;
+4. a second look: a "rank" that begins anew on each host is a local rank.
+
+What is not sure is None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Stream = Literal["stdout", "stderr"]
+Kind = Literal["rank", "node", "console", "kernel", "scheduler", "agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class PathFacts:
+    """What one stream's name tells; None is "not known".
+
+    Attributes
+    ----------
+    rank, local_rank, node_index, replica : int or None
+        Counted from 0. ``replica`` is the number in a pod's name, within its role.
+    attempt, container_restart : int or None
+        The launch of the job; the restart of the container.
+    layout : str
+        The tree or naming that was recognised, "" for none.
+    kind : str or None
+        Who writes it: one process ("rank"), everybody on a host ("node"), the whole job
+        ("console"), the host's kernel, the batch system, or a launcher's agent.
+    """
+
+    host: str | None = None
+    rank: int | None = None
+    local_rank: int | None = None
+    attempt: int | None = None
+    node_index: int | None = None
+    pod: str | None = None
+    replica: int | None = None
+    pid: int | None = None
+    container_restart: int | None = None
+    layout: str = ""
+    stream: Stream | None = None
+    kind: Kind | None = None
+
+
+def path_facts(names: Sequence[str]) -> list[PathFacts]:
+    """Return what each of ``names``, all stream names of one job, tells.
+
+    >>> [f.rank for f in path_facts(["log_0000.out", "log_0001.out", "slurm-4711.out"])]
+    [0, 1, None]
+    >>> [f.host for f in path_facts(["gpu-a01/train.log", "gpu-a02/train.log"])]
+    ['gpu-a01', 'gpu-a02']
+    """
+    stems = [_stem(name[-_MAX_CHARS:]) for name in names]
+    facts = [_known(stem) for stem in stems]
+    _count_ranks(stems, facts)
+    _count_folders(stems, facts)
+    _find_hosts(stems, facts)
+    _second_look(stems, facts)
+    _find_streams(stems, facts)
+    return [_with_kind(fact, stem) for fact, stem in zip(facts, stems, strict=True)]
+
+
+# -- names without what compression and rotation add ---------------------------------
+
+_MAX_CHARS = 1000  # of a name, from its end: int() refuses numbers of thousands of digits
+_PACKED = re.compile(r"\.(?:gz|zst|zstd|xz|bz2|lz4)$", re.IGNORECASE)
+_ROTATED = re.compile(r"(?<=[a-z])(?:\.\d{1,3}|[.-]\d{8}(?:[-T]?\d{4,6})?)$")
+_ENDING = re.compile(r"(?:\.(?:log|txt|out|err|json|jsonl|stdout|stderr))+$", re.IGNORECASE)
+_ENDED = re.compile(r"\.(?:log|txt|out|err|json|jsonl|stdout|stderr)$", re.IGNORECASE)
+
+
+def _stem(name: str) -> str:
+    """Return the path with `/` alone, and without compression and rotation suffixes."""
+    path = name.replace("\\", "/").rstrip("/")
+    path = _PACKED.sub("", path)
+    cut = _ROTATED.sub("", path)
+    return cut if _ENDED.search(cut) or cut.rsplit("/", 1)[-1] in _KERNEL_FILES else path
+
+
+# -- 1: known trees and names --------------------------------------------------------
+
+_KERNEL_FILES = frozenset(("dmesg", "messages", "syslog", "kern", "kmsg", "kernel", "journal"))
+_ID = r"[0-9a-f]{8,64}"
+
+# (layout, end of the path, kind). A named group is a field of `PathFacts`; the first
+# pattern that matches wins.
+_TREES: tuple[tuple[str, str, Kind], ...] = (
+    (
+        "torchrun",
+        r"[^/]+/attempt_(?P<attempt>\d+)/(?P<local_rank>\d+)/(?:stdout\.log|stderr\.log|error\.json)",
+        "rank",
+    ),
+    ("open-mpi", r"\d+/rank\.(?P<rank>\d+)/(?:stdout|stderr)", "rank"),
+    (
+        "kubernetes-pods",
+        r"[^/_]+_(?P<pod>[^/_]+)_[0-9a-f-]{8,}/[^/]+/(?P<container_restart>\d+)\.log(?:\.[\d-]+)?",
+        "node",
+    ),
+    ("kubernetes-containers", rf"(?P<pod>[a-z0-9.-]+)_[a-z0-9.-]+_[a-z0-9.-]+-{_ID}\.log", "node"),
+    ("ray-worker", rf"(?:[^/]+/)*worker-{_ID}-\w+-(?P<pid>\d+)\.(?:out|err)", "rank"),
+    ("ray-worker", rf"(?:[^/]+/)*python-core-(?:worker|driver)-{_ID}_(?P<pid>\d+)\.log", "rank"),
+    ("ray-driver", r"job-driver-[^/]+\.log", "console"),
+    (
+        "ray-agent",
+        r"(?:raylet|gcs_server|monitor|dashboard(?:_agent)?|runtime_env_agent|log_monitor)\.(?:out|err|log)",
+        "agent",
+    ),
+    ("nemo", r"[^/]*globalrank-(?P<rank>\d+)_localrank-(?P<local_rank>\d+)[^/]*", "rank"),
+    ("ascend-fd", r"worker-(?P<node_index>\d+)/rank-(?P<rank>\d+)\.txt", "rank"),
+    ("ascend-plog", r"plog-(?P<pid>\d+)_\d+\.log", "rank"),
+    ("ascend-device", r"device-\d+/device-(?P<pid>\d+)_\d+\.log", "rank"),
+    ("mindformers", r"rank_(?P<rank>\d+)/[a-z_]+\.log", "rank"),
+    ("nvrx-node", r"nvrx_log_(?P<host>[A-Za-z0-9][\w.-]*?)\.log", "agent"),
+    ("nvrx-cycle", r"[^/]*_cycle(?P<attempt>\d+)\.log", "console"),
+    (
+        "nccl-debug-file",
+        r"[nr]ccl(?:[_-](?:debug|log|info))?[._-](?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z][A-Za-z0-9-]*)*)"
+        r"[._](?P<pid>\d{2,8})(?:\.(?:log|txt))?",
+        "rank",
+    ),
+    (
+        "scheduler",
+        r"(?:[\w.-]*[._-])?(?:submit|launch|launcher|sbatch|slurmctld|scheduler|msrun)"
+        r"(?:[._-]\d+)?(?:\.(?:log|out|err|txt))?",
+        "scheduler",
+    ),
+)
+_COMPILED_TREES = [(layout, re.compile(rf"(?:^|/){end}$"), kind) for layout, end, kind in _TREES]
+_KERNEL = re.compile(r"(?:^|[._-])(?:dmesg|kern|kmsg|kernel|messages|syslog|journal(?:ctl)?)(?:[._-]|$)")
+_AGENT = re.compile(r"(?:^|[._-])(?:slurmd|kubelet|agent|dcgm|fabricmanager)(?:[._-]|$)")
+
+# Words that name their number wherever they stand. `mp_rank_00` is a piece of a model.
+_END = r"[._=-]?(\d{1,6})(?!\d)"
+_NAMED = {
+    "local_rank": re.compile(rf"(?:^|[/._-])local[_-]?rank{_END}", re.IGNORECASE),
+    "node_index": re.compile(
+        rf"(?:^|[/._-])(?:node|group|machine)[_-]?(?:rank|id|index|idx){_END}", re.IGNORECASE
+    ),
+    "rank": re.compile(
+        r"(?:^|[/._-]|global|world)(?<!local[_-])(?<!node[_-])(?<!group[_-])(?<!machine[_-])(?<![mtpdce]p_)"
+        rf"rank{_END}",
+        re.IGNORECASE,
+    ),
+    "attempt": re.compile(rf"(?:^|[/._-])(?:attempt|restart|retry|requeue|cycle){_END}", re.IGNORECASE),
+}
+# Kubeflow, Volcano, KubeRay: `{job}-worker-3`; Kubeflow Trainer: `{job}-node-0-3-x7k2p`.
+# A padded number or a lone `-node-3` belongs to a machine rather than to a pod.
+_POD = re.compile(
+    r"[a-z][a-z0-9-]*-(?:(?:master|worker|launcher|chief|ps|head|trainer)-(?P<one>0|[1-9]\d*)"
+    r"|node-\d+-(?P<two>\d+))(?:-[a-z0-9]{5})?"
+)
+_MASTER = re.compile(r"-(?:master|chief|head)-\d+(?:-[a-z0-9]{5})?$")
+
+
+def _known(stem: str) -> PathFacts:
+    """Return what a path tells by itself."""
+    values: dict[str, str | int] = {}
+    layout, kind = "", None
+    for name, pattern, known_kind in _COMPILED_TREES:
+        if match := pattern.search(stem):
+            layout, kind = name, known_kind
+            for field, text in match.groupdict().items():
+                values[field] = text if field in ("host", "pod") else int(text)
+            break
+    folder, _, base = stem.rpartition("/")
+    base = _ENDING.sub("", base)
+    if not layout and _KERNEL.search(base.lower()):
+        layout, kind = "kernel", "kernel"
+    elif not layout and _AGENT.search(base.lower()):
+        layout, kind = "agent", "agent"
+    if layout in ("", "kernel", "agent"):
+        for field, pattern in _NAMED.items():
+            if found := list(pattern.finditer(stem)):
+                values[field] = int(found[-1][1])
+                layout = layout or "named"
+        if kind == "kernel":
+            values.pop("rank", None)
+    for part in (base, *reversed(folder.split("/"))):
+        pod = str(values.get("pod", part))
+        if "host" not in values and (match := _POD.fullmatch(pod)):
+            values |= {"pod": pod, "replica": int(match["one"] or match["two"])}
+            layout = layout or "pod"
+            break
+    return PathFacts(layout=layout, kind=kind, **values)  # type: ignore[arg-type]
+
+
+# -- 2: numbers that count siblings --------------------------------------------------
+
+_RANK_WORDS = frozenset(
+    ("rank", "r", "task", "t", "proc", "process", "worker", "trainer", "gpu", "npu", "device")
+)
+_LOG_WORDS = frozenset(
+    ("", "log", "logs", "out", "output", "stdout", "stderr", "err", "error", "train", "slurm")
+)
+_NODE_WORDS = frozenset(("node", "nodes", "host", "hosts", "machine", "server", "instance", "vm"))
+_HOST_WORDS = _NODE_WORDS | {
+    "dgx",
+    "hgx",
+    "cn",
+    "gn",
+    "gcn",
+    "nid",
+    "compute",
+    "ip",
+    "rack",
+    "blade",
+    "ln",
+    "hpc",
+}
+_OTHER_WORDS = frozenset(
+    {"job", "jobid", "step", "steps", "epoch", "iter", "iteration", "shard", "part", "seed", "version", "v"}
+    | {"trial", "fold", "chunk", "stage", "phase", "run", "port", "tp", "pp", "dp", "cp", "ep", "mp", "day"}
+    | {"date", "cycle", "attempt", "restart", "retry", "requeue", "exp", "experiment", "config", "cfg"}
+    | {"ckpt", "checkpoint", "layer", "split", "batch", "file", "x", "s", "e", "llama", "gpt", "qwen"}
+)
+_NUMBER = re.compile(r"\d+")
+_BEFORE = re.compile(r"([A-Za-z]*)([._=\-/]*)$")
+
+
+def _is_open(fact: PathFacts) -> bool:
+    """True while nothing says which process or node writes it."""
+    return not fact.layout or (fact.layout == "named" and fact.rank is None and fact.local_rank is None)
+
+
+def _count_ranks(stems: Sequence[str], facts: list[PathFacts]) -> None:
+    """Fill rank or node_index from numbers that run from 0 over siblings."""
+    by_path = _groups(
+        (i for i, fact in enumerate(facts) if _is_open(fact)), lambda i: _NUMBER.sub("#", stems[i])
+    )
+    alone = []
+    for pattern, members in by_path.items():
+        if len(members) > 1:
+            _count(pattern, members, [_NUMBER.findall(stems[i]) for i in members], facts)
+        else:
+            alone += members
+    # One file in each of many folders: only their own names can be compared.
+    bases = {i: stems[i].rsplit("/", 1)[-1] for i in alone}
+    for pattern, members in _groups(alone, lambda i: _NUMBER.sub("#", bases[i])).items():
+        if len(members) > 1:
+            _count(pattern, members, [_NUMBER.findall(bases[i]) for i in members], facts)
+
+
+_FOLDER = re.compile(r"(?:^|/)((?:node|worker|host|machine)[-_]?)(\d+)/")
+
+
+def _count_folders(stems: Sequence[str], facts: list[PathFacts]) -> None:
+    """Fill node_index from folders `node_0/`, `node_1/` whatever files are in them."""
+    found = {i: match for i, stem in enumerate(stems) if (match := _FOLDER.search(stem))}
+    numbers: defaultdict[str, set[int]] = defaultdict(set)
+    for match in found.values():
+        numbers[match[1]].add(int(match[2]))
+    for i, match in found.items():
+        if _counts(numbers[match[1]]) and facts[i].node_index is None and facts[i].pod is None:
+            facts[i] = replace(facts[i], node_index=int(match[2]), layout=facts[i].layout or "per-node")
+
+
+def _groups(members: Iterable[int], key: Callable[[int], str]) -> dict[str, list[int]]:
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    for i in members:
+        groups[key(i)].append(i)
+    return groups
+
+
+def _count(pattern: str, members: list[int], numbers: list[list[str]], facts: list[PathFacts]) -> None:
+    """Give the members of one group the numbers that count them."""
+    pieces = pattern.split("#")
+    node_slot = rank_slot = None
+    unsure: list[tuple[int, int]] = []  # (how many values, slot)
+    for slot in range(len(pieces) - 1):
+        values = {int(row[slot]) for row in numbers}
+        word, gap = _word_before("#".join(pieces[: slot + 1]))
+        if not _counts(values) or word in _OTHER_WORDS:
+            continue
+        is_folder = any("/" in piece for piece in pieces[slot + 1 :])
+        if word in _NODE_WORDS or (word == "worker" and is_folder):
+            node_slot = slot
+        elif word in _RANK_WORDS:
+            rank_slot = slot
+        elif (gap or word in _LOG_WORDS) and word not in _HOST_WORDS:
+            unsure.append((len(values), slot))
+    if rank_slot is None:
+        # Of two counters, only one that differs in every file can be the rank.
+        sure = [slot for n_values, slot in unsure if n_values == len(members) or len(unsure) == 1]
+        rank_slot = sure[-1] if sure else None
+    for i, row in zip(members, numbers, strict=True):
+        fact = facts[i]
+        if node_slot is not None and fact.node_index is None:
+            fact = replace(fact, node_index=int(row[node_slot]), layout=fact.layout or "per-node")
+        if rank_slot is not None and fact.rank is None:
+            fact = replace(fact, rank=int(row[rank_slot]), layout="per-rank")
+        facts[i] = fact
+
+
+def _word_before(text: str) -> tuple[str, bool]:
+    """Return the word before a number, in small letters, and whether anything parts them.
+
+    >>> _word_before("train_log_"), _word_before("node"), _word_before("job.#.")
+    (('log', True), ('node', False), ('', True))
+    """
+    match = _BEFORE.search(text)
+    assert match is not None  # the pattern matches the empty string
+    word = match[1].lower()
+    counted = word in _RANK_WORDS or word in _NODE_WORDS
+    return (word if counted or "/" not in match[2] else ""), bool(match[2])
+
+
+def _counts(values: set[int]) -> bool:
+    """True for 0..n-1, a quarter of which may be missing: a dead rank may leave no file."""
+    return len(values) > 1 and min(values) == 0 and max(values) < 4 * len(values) / 3
+
+
+# -- 3: words that look like host names ----------------------------------------------
+
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_IP_HOST = re.compile(r"(?<![A-Za-z0-9])ip-\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3}(?!\d)")
+_LETTERS_DIGITS = re.compile(r"([A-Za-z]+)(\d{1,6})(?:[a-z]\d{0,3})?")
+_NO_HOST = (
+    (_RANK_WORDS - {"gpu"})
+    | _LOG_WORDS
+    | _OTHER_WORDS
+    | {"p", "b", "h", "console", "training", "nccl"}
+    | _KERNEL_FILES
+)
+_INSIDE = {"torchrun": 4, "open-mpi": 3, "mindformers": 2, "ascend-plog": 1, "ascend-device": 2}
+
+
+def _find_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
+    """Fill host from the parts of the names that differ and look like host names."""
+    parts_of: dict[int, list[str]] = {}
+    siblings: defaultdict[str, set[str]] = defaultdict(set)
+    for i, fact in enumerate(facts):
+        if fact.host is None and fact.pod is None:
+            parts = stems[i].split("/")
+            parts = parts[: len(parts) - _INSIDE.get(fact.layout, 0)]
+            if fact.layout.startswith("ray-"):
+                parts = [part for part in parts[:-1] if not part.startswith("session_")]
+            elif fact.layout not in _INSIDE and parts:
+                parts[-1] = _ENDING.sub("", parts[-1])
+            parts_of[i] = parts
+            for part in parts:
+                siblings[_shape(part)].add(part)
+    host_of: dict[str, str | None] = {}
+    for group in siblings.values():
+        columns = [_Column.of(set(column)) for column in zip(*map(_WORD.findall, group), strict=True)]
+        host_of |= {part: _host_in(part, columns) for part in group}
+    for i, parts in parts_of.items():
+        host = next((host_of[part] for part in reversed(parts) if host_of[part]), None)
+        if host is not None:
+            facts[i] = replace(facts[i], host=host, layout=facts[i].layout or "per-host")
+
+
+def _shape(part: str) -> str:
+    """Return a part with each word that holds a digit as `#`."""
+    return _WORD.sub(lambda word: "#" if _NUMBER.search(word[0]) else word[0], part)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One word of like names: does it differ, and are its numbers 0..n-1?"""
+
+    varies: bool
+    counts: bool
+    from_zero: bool
+
+    @classmethod
+    def of(cls, values: set[str]) -> _Column:
+        numbers = {int(number) for value in values for number in _NUMBER.findall(value)}
+        return cls(len(values) > 1, _counts(numbers), 0 in numbers)
+
+
+def _host_in(part: str, columns: Sequence[_Column]) -> str | None:
+    """Return the host named in one part of a path, judged beside the like parts of others."""
+    if match := _IP_HOST.search(part):
+        return match[0]
+    words = list(_WORD.finditer(part))
+    for k in reversed(range(len(words))):
+        if _NUMBER.search(words[k][0]) and (host := _host_at(part, words, k, columns[k])):
+            return host
+    return None
+
+
+def _host_at(part: str, words: list[re.Match[str]], k: int, column: _Column) -> str | None:
+    """Return the host that ends with word ``k`` of ``part``, if that is one."""
+    word = words[k][0]
+    joined = k > 0 and part[words[k - 1].end() : words[k].start()] == "-"
+    left = words[k - 1][0].lower() if joined else ""
+    left_is_host = left in _HOST_WORDS or left == "gpu"
+    whole = part[_left_end(part, words, k) : words[k].end()]
+    if word.isdigit():
+        if left == "worker" or left == "gpu":
+            named = column.varies and not column.from_zero
+        else:
+            named = left in _HOST_WORDS and not (left in _NODE_WORDS and column.counts)
+        return whole if named and len(word) <= 6 else None
+    match = _LETTERS_DIGITS.fullmatch(word)
+    if match is None:
+        return None
+    letters = match[1].lower()
+    if len(letters) < 3 and left and left not in _NO_HOST:
+        return whole if left_is_host or column.varies else None
+    if letters in _NO_HOST or (letters == "gpu" and column.counts):
+        return None  # gpu0..gpu7 are devices
+    if not column.varies and letters not in _HOST_WORDS:
+        return None
+    return whole if left_is_host else word
+
+
+def _left_end(part: str, words: list[re.Match[str]], k: int) -> int:
+    """Return where the host name that ends with word ``k`` begins: its words are joined by `-`."""
+    first = k
+    while first and part[words[first - 1].end() : words[first].start()] == "-":
+        left = words[first - 1][0].lower()
+        if left.isdigit() or left in _NO_HOST - {"worker"} or k - first == 3:
+            break
+        first -= 1
+    return words[first].start()
+
+
+# -- 4: what the answers say together ------------------------------------------------
+
+
+def _second_look(stems: Sequence[str], facts: list[PathFacts]) -> None:
+    """Turn ranks that begin anew on each host into local ranks; count pods as nodes."""
+    groups: defaultdict[tuple[str, int | None, str], list[int]] = defaultdict(list)
+    jobs: defaultdict[str, list[int]] = defaultdict(list)
+    for i, fact in enumerate(facts):
+        if fact.rank is not None and fact.local_rank is None and _node(fact) is not None:
+            base = _NUMBER.sub("#", stems[i].rsplit("/", 1)[-1])
+            groups[fact.layout, fact.attempt, base].append(i)
+        if fact.pod is not None and fact.replica is not None:
+            jobs[re.split(r"-(?:master|chief|head|worker|launcher|ps|trainer|node)-", fact.pod)[0]].append(i)
+    for members in groups.values():
+        nodes_of: defaultdict[int, set[str]] = defaultdict(set)
+        for i in members:
+            nodes_of[facts[i].rank or 0].add(_node(facts[i]) or "")
+        if 2 * sum(len(nodes) > 1 for nodes in nodes_of.values()) > len(nodes_of):
+            for i in members:
+                facts[i] = replace(facts[i], rank=None, local_rank=facts[i].rank)
+    for members in jobs.values():
+        first = any(_MASTER.search(facts[i].pod or "") for i in members)
+        for i in members:
+            pod, replica = facts[i].pod or "", facts[i].replica or 0
+            if facts[i].node_index is None and not re.search(r"-(?:launcher|ps)-\d+", pod):
+                index = replica if _MASTER.search(pod) or not first else replica + 1
+                facts[i] = replace(facts[i], node_index=index)
+
+
+def _node(fact: PathFacts) -> str | None:
+    """Return whatever tells this stream's node from the others."""
+    if fact.host is not None or fact.pod is not None:
+        return fact.host or fact.pod
+    return None if fact.node_index is None else str(fact.node_index)
+
+
+_STREAM = re.compile(r"(?:^|[/._-])(stdout|stderr)(?=$|[._-])")
+_CONSOLE = re.compile(r"(?:slurm|console|output|train|training|run|job|nohup|main|log)(?:[._-]|$)")
+
+
+def _find_streams(stems: Sequence[str], facts: list[PathFacts]) -> None:
+    """Fill stream; `.out` is stdout only beside an `.err`, for Slurm puts both into it."""
+    present = set(stems)
+    for i, stem in enumerate(stems):
+        stream: Stream | None = None
+        if match := _STREAM.search(stem.lower()):
+            stream = "stdout" if match[1] == "stdout" else "stderr"
+        elif stem.endswith(".err"):
+            stream = "stderr"
+        elif stem.endswith(".out") and (stem[:-4] + ".err" in present or facts[i].layout == "ray-worker"):
+            stream = "stdout"
+        if stream is not None:
+            facts[i] = replace(facts[i], stream=stream)
+
+
+def _with_kind(fact: PathFacts, stem: str) -> PathFacts:
+    """Return ``fact`` with the kind that the rest of it implies."""
+    if fact.kind is not None:
+        return fact
+    if fact.rank is not None or fact.local_rank is not None:
+        return replace(fact, kind="rank")
+    if _node(fact) is not None:
+        return replace(fact, kind="node")
+    if _CONSOLE.match(stem.rsplit("/", 1)[-1].lower()):
+        return replace(fact, kind="console")
+    return fact

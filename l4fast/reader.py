@@ -1,0 +1,103 @@
+"""One part of a job: a `Parser`, a `Fold`, and what the failure library says of each raw shape.
+
+A part reads some of the job's streams; parts are read side by side and joined by
+`l4fast.job.join`. New raw shapes, and only they, are shown to the library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from l4fast.fold import Fold
+from l4fast.library import Library, Signature
+from l4fast.parse import Columns, Parser, RawShape, number_place
+
+# Words that failures are told with in any framework. A line that holds one is kept with
+# its text; whether it indicates a failure is decided later, against healthy jobs.
+FAILURE_WORDS = re.compile(
+    r"(?i)\b(?:\w*error|errors|errno|\w*exception|fail(?:ed|ure|ures|s|ing)?|fatal|traceback|abort(?:ed|ing|s)?"
+    r"|kill(?:ed|ing)?|terminat(?:e|ed|ing)|time[sd]?[ -]?out|timeout|panic|segfault|segmentation|core dumped"
+    r"|corrupt\w*|unreachable|refused|denied|lost|crash\w*|died|dead|illegal|invalid|out of memory|oom"
+    r"|oom-kill\w*|not responding|cannot|can't|could not|couldn't|unable|no space|no such|broken"
+    r"|reset by|closed by|disconnect\w*|h[au]ng|stuck|stall\w*|nan|inf|infinity|overflow|missing"
+    r"|mismatch\w*|evict\w*|preempt\w*|cancel(?:led|ed|ling)?|sig[a-z]{3,5}|signal|exit(?:ed|s|ing|code)?|bug"
+    r"|not found|not available|undefined|uncorrectable|xid|nonzero|non-zero|retry|dropped|warn(?:ing)?)\b"
+)
+
+
+@dataclass(frozen=True)
+class RawNote:
+    """What is known of a raw shape: failures and markers that its first line matches, best first."""
+
+    failures: tuple[Signature, ...]
+    markers: tuple[Signature, ...]
+    suspect: bool
+
+
+class Part:
+    """Reads streams into a `Fold`; the library looks at each new raw shape once."""
+
+    def __init__(self, library: Library, *, reference_day: int = 0) -> None:
+        self.library = library
+        self.notes: list[RawNote] = []
+        self.fold = Fold()
+        self.parser = Parser(reference_day=reference_day, on_raw=self._on_raw)
+
+    def feed(
+        self, buf: np.ndarray, size: int, *, stream: int, name: str, offset: int, last: bool
+    ) -> Columns:
+        """Parse and fold one chunk of whole lines; ``offset`` is its place in the stream."""
+        info = self.fold.open(stream, name)
+        cols = self.parser.feed(
+            buf, size, stream=stream, offset=offset, first_line=info.lines + 1, last=last
+        )
+        self.fold.add(cols)
+        return cols
+
+    def _on_raw(self, code: int, raw: RawShape) -> None:
+        text = raw.text[:2000]
+        whole = (raw.lead + raw.content).encode("latin-1").decode("utf-8", "replace")[:2000]
+        hits = self.library.match([text])[0]
+        if raw.lead:
+            bar = self.library.match([whole])[0]
+            hits = hits + [s for s in bar if s.marker == "progress" and s not in hits]
+        markers = tuple(s for s in hits if s.role == "marker")
+        failures = tuple(s for s in hits if s.role != "marker")
+        suspect = (
+            any(s.role in ("root", "consequence", "teardown", "context") for s in failures)
+            or any(s.marker == "identity" or (s.marker or "").startswith("checkpoint") for s in markers)
+            or raw.header.level in ("warning", "error", "critical")
+            or FAILURE_WORDS.search(text) is not None
+        )
+        self.notes.append(RawNote(failures, markers, suspect))
+        iteration_at, total_at = _progress_places(raw, markers)
+        self.fold.know_raw(
+            code, raw.shape, suspect=suspect, iteration_at=iteration_at, total_at=total_at
+        )
+
+
+def _progress_places(
+    raw: RawShape, markers: Iterable[Signature]
+) -> tuple[tuple[int, int, int] | None, tuple[int, int, int] | None]:
+    """Return where the iteration and its total stand, if the line is a progress line."""
+    for signature in markers:
+        if signature.marker != "progress":
+            continue
+        match = signature.regex.search(raw.lead + raw.content)
+        if match is None:
+            continue
+        groups = match.re.groupindex
+        if "iteration" not in groups or match.start("iteration") < 0:
+            continue
+        iteration_at = number_place(raw, match.start("iteration"))
+        if iteration_at is None:
+            continue
+        total_at = None
+        if "total" in groups and match.start("total") >= 0:
+            total_at = number_place(raw, match.start("total"))
+        return iteration_at, total_at
+    return None, None

@@ -1,0 +1,117 @@
+"""In which stage the failure began."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from l4fast.checkpoints import Checkpoints
+from l4fast.culprit import Verdict
+from l4fast.job import NONE, Job
+from l4fast.temporal import Mark, Progress
+
+# Function names in the culprit's stack that tell what it was doing; innermost calls decide last.
+_FRAMES = (
+    ("checkpoint", re.compile(r"(?i)\b\w*(?:save|load|restore|write|read)_?\w*(?:checkpoint|ckpt|state_?dict)\w*|\bcheckpoint\w*\.(?:save|load)|torch\.save|dcp\.(?:save|load)|_?save_checkpoint|serialization\.py")),
+    ("evaluate", re.compile(r"(?i)\b(?:evaluate|evaluation_loop|validate|validation_step|run_validation|eval_step)\b")),
+    ("load", re.compile(r"(?i)\b(?:_next_data|_MultiProcessingDataLoaderIter|DataLoader|__getitem__|fetch\.py|dataloader\.py)\b")),
+    ("init", re.compile(r"(?i)\b(?:init_process_group|_initialize_distributed|initialize_megatron|initialize_model_parallel|rendezvous|setup_model|build_model|from_pretrained|parse_args)\b")),
+)  # fmt: skip
+_FRAME_LINES = 60
+
+
+def stage_of_failure(
+    job: Job,
+    verdict: Verdict,
+    progress: Progress,
+    checkpoint: Checkpoints,
+    marks: Sequence[Mark],
+    outcome: str,
+) -> str:
+    """Return the stage in which the failure began (in a healthy job: the last one)."""
+    begun = progress.last_completed is not None
+    if outcome == "finished":
+        return "shutdown" if any(m.kind == "finish" for m in marks) else ("iterate" if begun else "launch")
+    if outcome == "running":
+        return _last_mark(marks, NONE) or ("iterate" if begun else "launch")
+    stack = _stack_stage(job, verdict)
+    hint = verdict.roots[0].signature.stage if verdict.roots and verdict.roots[0].signature else None
+    if verdict.kind == "numeric":
+        return "iterate"
+    if not begun:
+        if checkpoint.open_load or stack == "checkpoint" or hint == "checkpoint":
+            return "checkpoint"
+        if stack in ("load", "init"):
+            return "load" if stack == "load" and hint != "init" else "init"
+        if hint in ("launch", "init", "load"):
+            return hint
+        return _last_mark(marks, verdict.root_time, ("launch", "init", "load")) or "init"
+    if stack == "checkpoint" and hint != "iterate":
+        return "checkpoint"
+    if stack == "evaluate":
+        return "evaluate"
+    done = progress.last_completed
+    open_save = checkpoint.open_save
+    if open_save is not None and done is not None and open_save >= done and stack is None:
+        return "checkpoint"
+    if hint == "checkpoint":
+        return "checkpoint"
+    if _open_evaluation(job, marks, progress, verdict.root_time) and stack is None:
+        return "evaluate"
+    return "iterate"
+
+
+def _last_mark(marks: Sequence[Mark], until: int, among: tuple[str, ...] | None = None) -> str | None:
+    stage = None
+    for mark in marks:
+        if until != NONE and mark.time != NONE and mark.time > until:
+            break
+        if mark.kind == "stage" and (among is None or mark.stage in among):
+            stage = mark.stage
+    return stage
+
+
+def _open_evaluation(job: Job, marks: Sequence[Mark], progress: Progress, until: int) -> bool:
+    """Whether an evaluation began, and neither another stage nor an iteration came after it."""
+    staged = [m for m in marks if m.kind in ("stage", "checkpoint.begin", "finish")]
+    if until != NONE:
+        staged = [m for m in staged if m.time == NONE or m.time <= until]
+    if not staged or staged[-1].stage != "evaluate" or staged[-1].kind != "stage":
+        return False
+    last = staged[-1]
+    it = job.iterations
+    mine = it.series == progress.series
+    later = mine & (it.first_stream == last.stream) & (it.first_line > last.line)
+    if (mine & (it.first_stream == last.stream)).any():
+        return not later.any()
+    return last.time != NONE and progress.last_time != NONE and progress.last_time < last.time
+
+
+def _stack_stage(job: Job, verdict: Verdict) -> str | None:
+    """Read the stack above the root's first lines, of the same speaker."""
+    rows = job.rows
+    if not verdict.roots or verdict.kind in ("stop", "hang"):
+        return None
+    for event in verdict.roots[:4]:
+        row = int(event.rows[0])
+        stream, line, speaker = int(rows.stream[row]), int(rows.line[row]), int(rows.speaker[row])
+        low = np.searchsorted(rows.stream, stream)
+        above = np.arange(max(low, row - 4 * _FRAME_LINES), row)[::-1]
+        mine = above[(rows.stream[above] == stream) & (rows.speaker[above] == speaker)][:_FRAME_LINES]
+        frames: list[str] = []
+        for other in mine.tolist():
+            text = job.content(other)
+            frames.append(text)
+            if text.lstrip().startswith("Traceback"):
+                break
+        else:
+            frames = []
+        if not frames or line - int(rows.line[mine[0]]) > 50:
+            continue
+        for frame in frames:  # innermost first
+            for stage, pattern in _FRAMES:
+                if pattern.search(frame):
+                    return stage
+    return None

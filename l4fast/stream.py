@@ -1,0 +1,330 @@
+"""`Session`: feed the logs of a job, ask for the diagnosis at any time.
+
+A file on disk is a stream that ends, so reading paths is feeding a session: batch and stream
+cannot disagree.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from l4fast.crossjob import Baseline, is_baseline_file
+from l4fast.diagnose import diagnosis, tell
+from l4fast.diagnosis import Diagnosis
+from l4fast.errors import UsageError
+from l4fast.events import deciding_values
+from l4fast.job import Job, join
+from l4fast.library import Library, load
+from l4fast.reader import Part
+from l4fast.source import Found, Stream, Unreadable, chunks, discover
+
+PADDING = 192
+Progress = Callable[[int], None]
+
+_FULL_DATE = re.compile(rb"\b(20\d\d)[-/](0[1-9]|1[0-2])[-/](0[1-9]|[12]\d|3[01])\b")
+_US_DATE = re.compile(rb"\b(0[1-9]|1[0-2])/(0[1-9]|[12]\d|3[01])/(20\d\d)\b")
+_PEEK = 1 << 16
+
+
+def reference_day(heads: Iterable[bytes], fallback: float | None) -> int:
+    """Return the day number that dates without a year are not long after.
+
+    The latest date told in full near the begin or end of the logs; else the newest file's own
+    date (``fallback``, seconds since 1970). Dates in the far future (a checkpoint name, a licence)
+    are outvoted: a date must be among the most frequent.
+    """
+    seen: Counter[int] = Counter()
+    for head in heads:
+        for match in _FULL_DATE.finditer(head):
+            _count(seen, int(match[1]), int(match[2]), int(match[3]))
+        for match in _US_DATE.finditer(head):
+            _count(seen, int(match[3]), int(match[1]), int(match[2]))
+    if seen:
+        most = max(seen.values())
+        return max(day for day, n in seen.items() if n >= max(1, most // 20))
+    if fallback is not None:
+        return int(fallback // 86400)
+    return (dt.date(2026, 1, 1) - dt.date(1970, 1, 1)).days
+
+
+def _count(seen: Counter[int], year: int, month: int, day: int) -> None:
+    try:
+        seen[(dt.date(year, month, day) - dt.date(1970, 1, 1)).days] += 1
+    except ValueError:
+        return
+
+
+def _peek(streams: Sequence[Stream]) -> Iterable[bytes]:
+    for stream in streams[:512]:
+        if stream.path is None or stream.codec:
+            continue
+        try:
+            with open(stream.path, "rb") as file:
+                yield file.read(_PEEK)
+                if stream.size > 2 * _PEEK:
+                    file.seek(-_PEEK, 2)
+                    yield file.read(_PEEK)
+        except OSError:
+            continue
+
+
+def _read_streams(
+    part: Part, streams: Sequence[tuple[int, Stream]], problems: list[Unreadable], tick: Progress | None
+) -> None:
+    for index, stream in streams:
+        part.fold.open(index, stream.name)
+        for chunk in chunks(stream, problems=problems):
+            part.feed(
+                chunk.data, chunk.size, stream=index, name=stream.name, offset=chunk.offset, last=chunk.last
+            )
+            if tick is not None:
+                tick(chunk.size)
+
+
+@dataclass
+class Read:
+    """A job that was read, and what could not be."""
+
+    job: Job
+    found: Found
+    problems: list[Unreadable] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def read(paths: Sequence[str], library: Library, *, workers: int = 1, tick: Progress | None = None) -> Read:
+    """Read all logs of one job.
+
+    Raises
+    ------
+    NothingToRead
+        No path could be read.
+    """
+    begun = time.perf_counter()
+    found = discover(paths)
+    day = reference_day(_peek(found.streams), max((s.mtime or 0.0 for s in found.streams), default=None))
+    problems: list[Unreadable] = []
+    shares = _shares(found.streams, max(1, workers))
+    parts = [Part(library, reference_day=day) for _ in shares]
+    if len(parts) == 1:
+        _read_streams(parts[0], shares[0], problems, tick)
+    else:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            done = [
+                pool.submit(_read_streams, part, share, problems, tick)
+                for part, share in zip(parts, shares, strict=True)
+            ]
+            for future in done:
+                future.result()
+    job = join(parts, len(found.streams))
+    order = {s.name: i for i, s in enumerate(found.streams)}
+    problems.sort(key=lambda p: (order.get(p.file, -1), p.reason))
+    return Read(job, found, problems, time.perf_counter() - begun)
+
+
+def _shares(streams: Sequence[Stream], workers: int) -> list[list[tuple[int, Stream]]]:
+    """Deal the streams out by size, biggest first, so that the workers end together."""
+    n = min(workers, max(len(streams), 1))
+    shares: list[list[tuple[int, Stream]]] = [[] for _ in range(n)]
+    load_of = [0] * n
+    for index, stream in sorted(enumerate(streams), key=lambda item: (-item[1].size, item[0])):
+        k = load_of.index(min(load_of))
+        shares[k].append((index, stream))
+        load_of[k] += stream.size + 1
+    return [sorted(share) for share in shares]
+
+
+def learn(paths: Sequence[str], library: Library | None = None, *, tick: Progress | None = None) -> Baseline:
+    """Return the baseline of one healthy job.
+
+    Raises
+    ------
+    NothingToRead
+        No path could be read.
+    """
+    return baseline_of(read(paths, library or load(), tick=tick).job)
+
+
+def baseline_of(job: Job) -> Baseline:
+    counts = {shape.text: int(n) for shape, n in zip(job.shapes, job.shape_count, strict=True)}
+    return Baseline.learn(counts, deciding_values(job))
+
+
+def gather_baseline(paths: Sequence[str], library: Library) -> Baseline | None:
+    """Load baseline files and learn from logs of healthy jobs; merge them all."""
+    merged: Baseline | None = None
+    for path in paths:
+        one = Baseline.load(path) if Path(path).is_file() and is_baseline_file(path) else learn([path], library)
+        merged = one if merged is None else merged.merge(one)
+    return merged
+
+
+def diagnose(
+    paths: Sequence[str] | str,
+    baseline: Baseline | Sequence[str] | str | None = None,
+    *,
+    workers: int = 1,
+    library: Library | None = None,
+    tick: Progress | None = None,
+) -> Diagnosis:
+    """Diagnose one job from all of its logs.
+
+    Parameters
+    ----------
+    paths : files, directories, globs or ``"-"``; all of them are one job
+    baseline : a `Baseline`, or paths of baseline files and logs of healthy jobs
+    workers : threads that read side by side
+
+    Raises
+    ------
+    NothingToRead
+        No path could be read.
+    BaselineError
+        A baseline cannot be used.
+    """
+    if workers < 1:
+        raise UsageError(f"workers must be at least 1, not {workers}")
+    begun = time.perf_counter()
+    library = library or load()
+    paths = [paths] if isinstance(paths, str) else list(paths)
+    if isinstance(baseline, str):
+        baseline = [baseline]
+    known = baseline if isinstance(baseline, Baseline) or baseline is None else gather_baseline(baseline, library)
+    got = read(paths, library, workers=workers, tick=tick)
+    return answer(
+        got.job,
+        library,
+        known,
+        paths=paths,
+        unreadable=(*got.found.unreadable, *got.problems),
+        skipped=got.found.skipped,
+        begun=begun,
+        read_s=got.seconds,
+    )
+
+
+def answer(
+    job: Job,
+    library: Library,
+    baseline: Baseline | None,
+    *,
+    paths: Sequence[str],
+    unreadable: Sequence[Unreadable],
+    skipped: dict[str, int],
+    begun: float,
+    read_s: float,
+    notes: Sequence[str] = (),
+) -> Diagnosis:
+    """Analyse a job that was read, and write the answer."""
+    analysed = time.perf_counter()
+    story = tell(job, library, baseline)
+    now = time.perf_counter()
+    n_bytes, n_lines = sum(s.bytes for s in job.streams), sum(s.lines for s in job.streams)
+    timing = {
+        "read_s": round(read_s, 6),
+        "parse_s": round(read_s, 6),
+        "analyse_s": round(now - analysed, 6),
+        "total_s": round(now - begun, 6),
+        "bytes_per_s": round(n_bytes / max(read_s, 1e-9)),
+        "lines_per_s": round(n_lines / max(read_s, 1e-9)),
+    }
+    return diagnosis(
+        story,
+        paths=paths,
+        unreadable=unreadable,
+        skipped=skipped,
+        baseline=baseline,
+        notes=notes,
+        timing=timing,
+    )
+
+
+class Session:
+    """A job that is still being written.
+
+    >>> session = Session()
+    >>> session.feed("node0.log", b"step 1 done\\nstep 2 do")
+    >>> session.feed("node0.log", b"ne\\n")
+    >>> session.diagnose().job["lines"]
+    2
+    """
+
+    def __init__(self, baseline: Baseline | None = None, *, library: Library | None = None) -> None:
+        self._library = library or load()
+        self._baseline = baseline
+        self._part: Part | None = None
+        self._names: dict[str, int] = {}
+        self._open: dict[int, bytearray] = {}
+        self._offsets: dict[int, int] = {}
+        self._ended: set[int] = set()
+        self._begun = time.perf_counter()
+        self._read_s = 0.0
+
+    def feed(self, name: str, data: bytes) -> None:
+        """Add bytes to the stream ``name``; a line that is not ended waits for its rest.
+
+        Raises
+        ------
+        UsageError
+            The stream has ended.
+        """
+        begun = time.perf_counter()
+        index = self._names.setdefault(name, len(self._names))
+        if index in self._ended:
+            raise UsageError(f"stream {name!r} has ended: feed it under another name")
+        if self._part is None:
+            day = reference_day([bytes(data[:_PEEK])], time.time())
+            self._part = Part(self._library, reference_day=day)
+        held = self._open.setdefault(index, bytearray())
+        held += data
+        cut = held.rfind(b"\n") + 1
+        if cut:
+            self._parse(index, name, bytes(held[:cut]), last=False)
+            del held[:cut]
+        self._read_s += time.perf_counter() - begun
+
+    def end(self, name: str | None = None) -> None:
+        """Say that a stream (or every stream) has ended: its open line is a line."""
+        names = list(self._names) if name is None else [name]
+        for each in names:
+            index = self._names.get(each)
+            if index is None:
+                raise UsageError(f"no stream {each!r} was fed")
+            if index in self._ended:
+                continue
+            rest = bytes(self._open.get(index, b""))
+            if rest:
+                self._parse(index, each, rest, last=True)
+                self._open[index].clear()
+            self._ended.add(index)
+
+    def diagnose(self) -> Diagnosis:
+        """Return the diagnosis of what was fed so far; open lines do not count yet."""
+        parts = [self._part] if self._part is not None else []
+        job = join(parts, len(self._names))
+        return answer(
+            job,
+            self._library,
+            self._baseline,
+            paths=list(self._names),
+            unreadable=(),
+            skipped={},
+            begun=self._begun,
+            read_s=self._read_s,
+        )
+
+    def _parse(self, index: int, name: str, data: bytes, *, last: bool) -> None:
+        assert self._part is not None
+        buf = np.zeros(len(data) + PADDING, np.uint8)
+        buf[: len(data)] = np.frombuffer(data, np.uint8)
+        offset = self._offsets.get(index, 0)
+        self._part.feed(buf, len(data), stream=index, name=name, offset=offset, last=last)
+        self._offsets[index] = offset + len(data)

@@ -1,0 +1,284 @@
+"""When: attempts, the iteration counter, stages.
+
+The iteration counter is the series of progress lines with the most distinct values; an
+evaluation's counter or a loading bar is shorter and says so. Stages follow from marker lines:
+a stage lasts until the next marker, a checkpoint until its commit.
+
+References
+----------
+L4 (FSE 2025), section 4.3: stage and iteration of a failure from the temporal pattern.
+Unicron (2024), section 4: no progress for three mean iterations is a stall.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from l4fast.job import NONE, Job
+
+_NOT_TRAINING = re.compile(
+    r"(?i)\b(?:eval\w*|valid\w*|test\w*|load\w*|download\w*|map|shard\w*|tokeniz\w*|generat\w*|predict\w*"
+    r"|fetch\w*|filter\w*|extract\w*|compil\w*|convert\w*|warm\w*|captur\w*|sampl\w*|preprocess\w*)\b"
+)
+_BAR = re.compile(r"%\||%\|<\*>\||\bit/s|s/it")
+STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
+MIN_STALL_US = 20_000_000  # shorter silence is normal at the end of a log
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the job's iteration counter tells; iterations as numbers completed.
+
+    ``first_seen`` and ``last_time`` are times in microseconds (`NONE` if unknown), ``offset`` what
+    was added to the printed numbers (1 for a counter that begins at 0).
+    """
+
+    series: int | None
+    first: int | None
+    last_completed: int | None
+    total: int | None
+    median_s: float | None
+    first_time: int
+    last_time: int
+    offset: int
+    n_seen: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stage from one time to another, with the iterations in it where it has any."""
+
+    stage: str
+    start: int
+    end: int
+    first_iteration: int | None = None
+    last_iteration: int | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A marker line: what it marks, when and where."""
+
+    kind: str
+    stage: str | None
+    time: int
+    stream: int
+    line: int
+    offset: int
+    row: int
+    signature: str
+    iteration: int | None = None
+    path: str | None = None
+    speaker: int = -1
+
+
+def marks(job: Job) -> list[Mark]:
+    """Return the lines that mark stages, checkpoints, attempts and ends, in order of time."""
+    found: list[Mark] = []
+    wanted = {
+        i: [s for s in note.markers if s.marker not in ("progress", "identity")]
+        for i, note in enumerate(job.notes)
+    }
+    wanted = {i: signatures for i, signatures in wanted.items() if signatures}
+    if not wanted:
+        return found
+    rows = job.rows
+    chosen = np.flatnonzero(np.isin(rows.raw, np.fromiter(wanted, np.int64, len(wanted))))
+    for row in chosen.tolist():
+        stream, line = int(rows.stream[row]), int(rows.line[row])
+        for signature in wanted[int(rows.raw[row])]:
+            iteration = path = None
+            groups = signature.regex.groupindex
+            if "iteration" in groups or "path" in groups:
+                match = signature.regex.search(job.content(row))
+                if match is not None:
+                    values = match.groupdict()
+                    number = (values.get("iteration") or "").replace(",", "")
+                    iteration = int(number) if number.isdigit() else None
+                    path = values.get("path")
+            found.append(
+                Mark(
+                    kind=signature.marker or "",
+                    stage=signature.stage,
+                    time=int(rows.time[row]),
+                    stream=stream,
+                    line=line,
+                    offset=int(rows.offset[row]),
+                    row=row,
+                    signature=signature.id,
+                    iteration=iteration,
+                    path=path,
+                    speaker=int(rows.speaker[row]),
+                )
+            )
+    return sorted(found, key=lambda m: (m.time, m.stream, m.line))
+
+
+def follow(job: Job, *, since: int = NONE, streams: frozenset[int] | None = None) -> Progress:
+    """Find the iteration counter and how far it came.
+
+    ``since`` (microseconds) leaves out iterations last reported before it: an earlier attempt;
+    ``streams`` restricts to those of the attempt.
+    """
+    it = job.iterations
+    if len(it.series) == 0:
+        return _NO_PROGRESS
+    mine = np.ones(len(it.series), bool)
+    if since != NONE:
+        mine &= (it.last_time == NONE) | (it.last_time >= since)
+    if streams is not None:
+        mine &= np.isin(it.last_stream, np.fromiter(streams, np.int64, len(streams)))
+    best: tuple[float, int, int, int] | None = None
+    for k in np.unique(it.series[mine]).tolist():
+        chosen = mine & (it.series == k)
+        numbers = it.iteration[chosen]
+        weight = _weight(job, k)
+        score = weight * len(numbers)
+        span = int(it.last_time[chosen].max() - it.first_time[chosen].min())
+        rank = (score, span, int(numbers.max()), -k)
+        if best is None or rank > best:
+            best = rank
+    if best is None:
+        return _NO_PROGRESS
+    series = -best[3]
+    return _progress(job, series, mine & (it.series == series))
+
+
+_NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
+
+
+def _weight(job: Job, series: int) -> float:
+    """How much a series looks like training: 1 for a line that a framework prints for it."""
+    text = job.shapes[job.series[series].shape].text
+    known = max(
+        (
+            s.weight
+            for raw in job.raws_of_shape[job.series[series].shape]
+            for s in job.notes[raw].markers
+            if s.marker == "progress"
+        ),
+        default=-20,
+    )
+    weight = 1.0 if known > -10 else 0.6 if known > -20 else 0.4
+    if _NOT_TRAINING.search(text):
+        weight *= 0.05
+    return weight
+
+
+def is_bar(text: str) -> bool:
+    """Whether a shape is a progress bar, which shows 0 before anything is done."""
+    return _BAR.search(text) is not None
+
+
+def _progress(job: Job, series: int, chosen: np.ndarray) -> Progress:
+    it = job.iterations
+    order = np.argsort(it.iteration[chosen], kind="stable")
+    numbers = it.iteration[chosen][order].astype(np.int64)
+    first_time = it.first_time[chosen][order]
+    last_time = it.last_time[chosen][order]
+    bar = is_bar(job.shapes[job.series[series].shape].text)
+    lowest = int(job.reached.lowest[job.reached.series == series].min())
+    offset = 1 if lowest == 0 and not bar else 0
+    done = numbers + offset
+    done = done[done > 0]
+    total = job.series[series].total
+    timed = first_time != NONE
+    median = None
+    if timed.sum() >= 3:
+        steps = np.diff(numbers[timed])
+        spans = np.diff(first_time[timed]) / 1e6
+        good = (steps > 0) & (spans >= 0)
+        if good.any():
+            median = float(np.median(spans[good] / steps[good]))
+    known = last_time[last_time != NONE]
+    return Progress(
+        series=series,
+        first=int(done.min()) if done.size else None,
+        last_completed=int(done.max()) if done.size else None,
+        total=total if total > 0 else None,
+        median_s=median,
+        first_time=int(first_time[timed].min()) if timed.any() else NONE,
+        last_time=int(known.max()) if known.size else NONE,
+        offset=offset,
+        n_seen=int(done.size),
+    )
+
+
+def iteration_before(job: Job, progress: Progress, stream: int, line: int, time: int) -> int | None:
+    """Return the last iteration reported before a line: by the order of its file, else by time."""
+    if progress.series is None:
+        return None
+    it = job.iterations
+    mine = it.series == progress.series
+    same = mine & (it.first_stream == stream) & (it.first_line < line)
+    if same.any():
+        return int(it.iteration[same].max()) + progress.offset
+    if time != NONE:
+        earlier = mine & (it.first_time != NONE) & (it.first_time <= time)
+        if earlier.any():
+            return int(it.iteration[earlier].max()) + progress.offset
+    return None
+
+
+def segments(job: Job, found: list[Mark], progress: Progress) -> list[Segment]:
+    """Cut the job's time into stages."""
+    points: list[tuple[int, str]] = []
+    for mark in found:
+        if mark.time == NONE:
+            continue
+        stage = _stage_of(mark, progress)
+        if stage is not None:
+            points.append((mark.time, stage))
+    if progress.first_time != NONE:
+        points.append((progress.first_time, "iterate"))
+    points.sort(key=lambda p: p[0])
+    cut: list[Segment] = []
+    begin = job.first_time
+    for time, stage in points:
+        if cut and cut[-1].stage == stage:
+            continue
+        if cut:
+            cut[-1] = Segment(cut[-1].stage, cut[-1].start, time)
+        elif begin != NONE and begin < time and stage not in ("launch", "init"):
+            cut.append(Segment("launch", begin, time))
+        cut.append(Segment(stage, time, time))
+    if cut:
+        cut[-1] = Segment(cut[-1].stage, cut[-1].start, max(job.last_time, cut[-1].start))
+    return [_with_iterations(job, s, progress) for s in cut]
+
+
+def _with_iterations(job: Job, segment: Segment, progress: Progress) -> Segment:
+    if progress.series is None or segment.stage != "iterate":
+        return segment
+    it = job.iterations
+    inside = (
+        (it.series == progress.series)
+        & (it.first_time >= segment.start)
+        & (it.first_time <= segment.end)
+        & (it.first_time != NONE)
+    )
+    if not inside.any():
+        return segment
+    numbers = it.iteration[inside] + progress.offset
+    return Segment(segment.stage, segment.start, segment.end, int(numbers.min()), int(numbers.max()))
+
+
+def _stage_of(mark: Mark, progress: Progress) -> str | None:
+    if mark.kind == "stage":
+        return mark.stage
+    if mark.kind in ("checkpoint.begin", "checkpoint.load"):
+        return "checkpoint"
+    if mark.kind in ("checkpoint.durable", "checkpoint.loaded", "checkpoint.accepted"):
+        began = progress.first_time != NONE and mark.time >= progress.first_time
+        return "iterate" if began else "init"
+    if mark.kind == "finish":
+        return "shutdown"
+    if mark.kind == "attempt":
+        return "launch"
+    return None
+
+
+__all__ = ["Mark", "Progress", "Segment", "follow", "is_bar", "iteration_before", "marks", "segments"]

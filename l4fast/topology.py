@@ -1,0 +1,427 @@
+"""Who is who: rank and node of each speaker, and how that is known.
+
+Sources, strongest first (``layouts``): a host in the line's prefix, NCCL's own lines, a
+launcher's failure table, the scheduler's `host: task N`, lines in which a process says who it
+is, folder and file names, and the regular order of ranks over nodes where nothing speaks
+against it. Each mapping keeps its source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from l4fast.job import Job
+from l4fast.paths import PathFacts, path_facts
+
+_NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
+_RANK_IN = re.compile(r"(?i)\brank[ =:_]?(\d+)")
+_HOST_COLON_LOCAL = re.compile(r"^(?P<host>[A-Za-z][\w.\-]*[A-Za-z0-9]):(?P<local>\d+)$")
+_HOSTLIKE = re.compile(r"^(?=.*[A-Za-z])[A-Za-z0-9][\w.\-]*$")
+_NOT_HOSTS = frozenset(
+    "localhost none null true false cpu cuda gpu rank node host all any unknown training error".split()
+)
+_AGENT_NAME = re.compile(r"[`'\"](?P<host>[A-Za-z0-9][\w.\-]*?)_(?P<pid>\d+)_\d+[`'\"]")
+
+
+@dataclass
+class Topology:
+    """Ranks and nodes of a job.
+
+    Attributes
+    ----------
+    rank, local_rank : list of int or None
+        Per speaker.
+    node : list of str or None
+        Per speaker.
+    node_of_rank : dict
+        Rank -> node; ``source`` tells how each is known.
+    rank_of_pid, node_of_pid : dict
+        Process id -> rank, node, where unambiguous.
+    expected : int or None
+        The world size that the job itself names.
+    """
+
+    rank: list[int | None]
+    local_rank: list[int | None]
+    node: list[str | None]
+    pid: list[int | None]
+    facts: list[PathFacts]
+    node_of_rank: dict[int, str] = field(default_factory=dict)
+    source: dict[int, str] = field(default_factory=dict)
+    rank_of_pid: dict[int, int] = field(default_factory=dict)
+    node_of_pid: dict[int, str] = field(default_factory=dict)
+    node_of_stream: dict[int, str] = field(default_factory=dict)
+    expected: int | None = None
+    ranks_per_node: int | None = None
+
+    @property
+    def ranks(self) -> list[int]:
+        return sorted({r for r in self.rank if r is not None} | set(self.node_of_rank))
+
+    @property
+    def nodes(self) -> list[str]:
+        return sorted({n for n in self.node if n is not None} | set(self.node_of_rank.values()))
+
+    def ranks_of(self, node: str) -> list[int]:
+        return sorted(r for r, n in self.node_of_rank.items() if n == node)
+
+
+def resolve(job: Job) -> Topology:
+    """Work out rank and node of each speaker of ``job``."""
+    facts = path_facts([s.name for s in job.streams])
+    n = len(job.speakers)
+    top = Topology([None] * n, [None] * n, [None] * n, [None] * n, facts)
+    task = _read_labels(job, top)
+    said = _identities(job, top)
+    _task_is_rank(job, top, task, said)
+    _from_paths(job, top)
+    _learn_pids(job, top, said)
+    _learn_hosts(job, top, said)
+    _complete(job, top)
+    return top
+
+
+def _clean_host(name: str | None) -> str | None:
+    if not name:
+        return None
+    name = name.strip().strip("'\"`,;()[]<>").rstrip(":.")
+    short = name.split(".")[0] if not name.replace(".", "").isdigit() else name
+    if not short or short.lower() in _NOT_HOSTS or not _HOSTLIKE.match(short):
+        return None
+    return short
+
+
+def _read_labels(job: Job, top: Topology) -> list[int | None]:
+    """Fill what a prefix tells outright; return the ambiguous task numbers."""
+    task: list[int | None] = [None] * len(job.speakers)
+    for i, speaker in enumerate(job.speakers):
+        for kind, text in speaker.labels:
+            number = _NUMBER_AT_END.match(text)
+            if kind in ("mpi_rank", "rank"):
+                top.rank[i] = int(number["number"]) if number else top.rank[i]
+            elif kind == "local_rank" or kind == "device":
+                top.local_rank[i] = int(number["number"]) if number else None
+            elif kind == "task":
+                task[i] = int(number["number"]) if number else None
+            elif kind == "pid":
+                top.pid[i] = int(text) if text.isdigit() else None
+            elif kind in ("host", "node", "pod"):
+                top.node[i] = _clean_host(text) or top.node[i]
+            elif kind == "ip":
+                top.node[i] = top.node[i] or text
+            elif kind == "label":
+                if text.isdigit():
+                    task[i] = int(text)
+                elif number is not None and "rank" in number["name"].lower():
+                    top.rank[i] = int(number["number"])
+                else:
+                    top.node[i] = _clean_host(text) or top.node[i]
+            elif kind == "bracket":
+                _read_bracket(text, number, i, top)
+    return task
+
+
+def _read_bracket(text: str, number: re.Match[str] | None, i: int, top: Topology) -> None:
+    in_rank = _RANK_IN.search(text)
+    if in_rank:
+        top.rank[i] = int(in_rank[1])
+    elif number is not None and number["name"]:
+        top.local_rank[i] = int(number["number"])
+    else:
+        both = _HOST_COLON_LOCAL.match(text)
+        if both:
+            top.node[i] = _clean_host(both["host"])
+            top.local_rank[i] = int(both["local"])
+
+
+@dataclass(frozen=True)
+class Said:
+    """One line in which a process (or a launcher about one) says who it is."""
+
+    row: int
+    speaker: int
+    stream: int
+    line: int
+    rank: int | None
+    local_rank: int | None
+    host: str | None
+    pid: int | None
+    world: int | None
+    is_failure: bool
+
+
+def _identities(job: Job, top: Topology) -> list[Said]:
+    """Read the lines of shapes that an identity marker or a naming failure matches."""
+    found: list[Said] = []
+    wanted: dict[int, list[tuple[re.Pattern[str], bool]]] = {}
+    for i, note in enumerate(job.notes):
+        patterns = [(s.regex, False) for s in note.markers if s.marker == "identity"]
+        patterns += [
+            (s.regex, True)
+            for s in note.failures
+            if {"host", "rank", "pid", "task"} & s.regex.groupindex.keys()
+            and s.names != "victim"
+        ]
+        if patterns:
+            wanted[i] = patterns
+    if not wanted:
+        return found
+    rows = job.rows
+    worlds: Counter[int] = Counter()
+    for row, raw in enumerate(rows.raw.tolist()):
+        if raw not in wanted:
+            continue
+        where = (int(rows.stream[row]), int(rows.line[row]))
+        if where not in job.texts:
+            continue
+        text = job.content(row)
+        for pattern, is_failure in wanted[raw]:
+            match = pattern.search(text)
+            if match is None:
+                continue
+            groups = match.groupdict()
+            world = _int(groups.get("world") or groups.get("world_size"))
+            if world is not None and 0 < world < 10_000_000:
+                worlds[world] += 1
+            ranks = _numbers(groups.get("rank") or groups.get("task"))
+            for rank in ranks or [None]:
+                found.append(
+                    Said(
+                        row=row,
+                        speaker=int(rows.speaker[row]),
+                        stream=where[0],
+                        line=where[1],
+                        rank=rank,
+                        local_rank=_int(groups.get("local_rank")),
+                        host=_clean_host(groups.get("host") or groups.get("node")),
+                        pid=_int(groups.get("pid")),
+                        world=world,
+                        is_failure=is_failure,
+                    )
+                )
+    if worlds:
+        # Sub-communicators have a world of their own; the job's is the largest.
+        top.expected = max(worlds)
+        sub = {s.row for s in found if s.world is not None and s.world < top.expected}
+        found = [s if s.row not in sub else _without_rank(s) for s in found]
+    return found
+
+
+def _without_rank(said: Said) -> Said:
+    return Said(
+        said.row, said.speaker, said.stream, said.line, None, said.local_rank, said.host, said.pid,
+        said.world, said.is_failure,
+    )  # fmt: skip
+
+
+def _int(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def _numbers(text: str | None) -> list[int]:
+    """Read `3`, `0-3` or `0,2-4` (Slurm's lists); at most 65,536 numbers."""
+    if not text or not re.fullmatch(r"[\d,\- ]+", text):
+        return []
+    found: list[int] = []
+    for piece in text.replace(" ", "").split(","):
+        low, _, high = piece.partition("-")
+        if low.isdigit():
+            last = int(high) if high.isdigit() else int(low)
+            found.extend(range(int(low), min(last, int(low) + 65536) + 1))
+    return found[:65536]
+
+
+def _task_is_rank(
+    job: Job, top: Topology, task: Sequence[int | None], said: Iterable[Said]
+) -> None:
+    """Decide whether the numbers of `  12: ` are ranks or nodes, and apply it."""
+    tasks = {t for t in task if t is not None}
+    if not tasks:
+        return
+    ranks_of: dict[int, set[int]] = defaultdict(set)
+    for i, t in enumerate(task):
+        if t is not None and top.rank[i] is not None:
+            ranks_of[t].add(int(top.rank[i] or 0))
+    for s in said:
+        t = task[s.speaker]
+        if t is not None and s.rank is not None and not s.is_failure:
+            ranks_of[t].add(s.rank)
+    agree = sum(ranks == {t} for t, ranks in ranks_of.items())
+    several = sum(len(ranks) > 1 for ranks in ranks_of.values())
+    locals_of: dict[int, set[int]] = defaultdict(set)
+    for i, t in enumerate(task):
+        if t is not None and top.local_rank[i] is not None:
+            locals_of[t].add(int(top.local_rank[i] or 0))
+    node_like = any(len(found) > 1 for found in locals_of.values())
+    if top.expected and max(tasks) + 1 == top.expected and agree >= several:
+        is_rank = True
+    else:
+        is_rank = agree >= several and not (node_like and agree == 0)
+    for i, t in enumerate(task):
+        if t is None:
+            continue
+        if is_rank:
+            top.rank[i] = t if top.rank[i] is None else top.rank[i]
+        elif top.node[i] is None:
+            top.node[i] = f"task {t}"
+
+
+def _from_paths(job: Job, top: Topology) -> None:
+    """Give each speaker what its stream's name tells, and what its stream agrees on."""
+    ranks_in: dict[int, set[int]] = defaultdict(set)
+    for i, speaker in enumerate(job.speakers):
+        rank = top.rank[i]
+        if rank is not None:
+            ranks_in[speaker.stream].add(rank)
+    for i, speaker in enumerate(job.speakers):
+        facts = top.facts[speaker.stream]
+        if top.rank[i] is None:
+            if facts.rank is not None:
+                top.rank[i] = facts.rank
+            elif facts.local_rank is not None and len(ranks_in[speaker.stream]) == 1:
+                top.rank[i] = next(iter(ranks_in[speaker.stream]))
+        if top.local_rank[i] is None and facts.local_rank is not None:
+            top.local_rank[i] = facts.local_rank
+        if top.node[i] is None:
+            if facts.host is not None:
+                top.node[i] = _clean_host(facts.host) or facts.host
+            elif facts.pod is not None:
+                top.node[i] = facts.pod
+        if facts.host is not None:
+            top.node_of_stream.setdefault(speaker.stream, top.node[i] or facts.host)
+
+
+def _learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
+    """Join lines about one process: launcher tables (host, rank, exit code are lines apart)."""
+    table: dict[int, list[Said]] = defaultdict(list)
+    for s in said:
+        table[s.stream].append(s)
+    for entries in table.values():
+        entries.sort(key=lambda s: s.line)
+        host: Said | None = None
+        rank: Said | None = None
+        for s in entries:
+            # A failure table prints host, rank, exit code, each on a line of its own.
+            if s.host and s.rank is None and s.pid is None:
+                host = s
+            elif s.rank is not None and s.host is None and s.pid is None and s.local_rank is not None:
+                rank = s
+                if host is not None and 0 < s.line - host.line <= 3:
+                    _set_node(top, s.rank, host.host, "failure table")
+            elif s.pid is not None and s.rank is None and s.host is None:
+                if rank is not None and 0 < s.line - rank.line <= 3 and rank.rank is not None:
+                    top.rank_of_pid[s.pid] = rank.rank
+                    if host is not None and 0 < s.line - host.line <= 5 and host.host:
+                        top.node_of_pid[s.pid] = host.host
+    for s in said:
+        if s.pid is not None and s.rank is not None:
+            top.rank_of_pid.setdefault(s.pid, s.rank)
+        if s.pid is not None and s.host is not None:
+            top.node_of_pid.setdefault(s.pid, s.host)
+    for (stream, line), text in job.texts.items():
+        if b"_" in text and b"endezvous" in text:
+            match = _AGENT_NAME.search(text.decode("utf-8", "replace"))
+            if match:
+                top.node_of_pid.setdefault(int(match["pid"]), match["host"])
+    _spread_over_agents(top, said)
+
+
+def _spread_over_agents(top: Topology, said: Sequence[Said]) -> None:
+    """An agent names its own workers by pid: one known host is the host of all of them."""
+    workers: dict[int, set[int]] = defaultdict(set)
+    for s in said:
+        agent = top.pid[s.speaker]
+        if agent is not None and s.pid is not None and s.is_failure:
+            workers[agent].add(s.pid)
+    for agent, pids in workers.items():
+        hosts = Counter(top.node_of_pid[p] for p in (agent, *pids) if p in top.node_of_pid)
+        if len(hosts) == 1:
+            (host,) = hosts
+            for p in (agent, *pids):
+                top.node_of_pid.setdefault(p, host)
+
+
+def _set_node(top: Topology, rank: int | None, host: str | None, source: str) -> None:
+    if rank is not None and host is not None and rank not in top.node_of_rank:
+        top.node_of_rank[rank] = host
+        top.source[rank] = source
+
+
+def _learn_hosts(job: Job, top: Topology, said: Sequence[Said]) -> None:
+    for i in range(len(job.speakers)):
+        pid, rank = top.pid[i], top.rank[i]
+        if top.node[i] is not None and rank is not None and job.speakers[i].labels:
+            _set_node(top, rank, top.node[i], "host in the prefix" if _has_host(job, i) else "file name")
+        if rank is None and pid is not None and pid in top.rank_of_pid:
+            top.rank[i] = top.rank_of_pid[pid]
+    for s in said:
+        if s.rank is not None and s.host is not None:
+            _set_node(top, s.rank, s.host, "scheduler or launcher" if s.is_failure else "said by the process")
+        elif s.host is not None and s.rank is None and not s.is_failure:
+            _set_node(top, top.rank[s.speaker], s.host, "said by the process")
+    # A rank that speaks in a file of a node is on that node.
+    for i, speaker in enumerate(job.speakers):
+        if top.node[i] is not None:
+            _set_node(top, top.rank[i], top.node[i], "file name")
+        if top.node[i] is None and speaker.labels == () and speaker.stream in top.node_of_stream:
+            top.node[i] = top.node_of_stream[speaker.stream]
+    # A console whose failure tables all name one host is that host's.
+    hosts_in: dict[int, set[str]] = defaultdict(set)
+    for s in said:
+        if s.host is not None and s.is_failure is False and top.facts[s.stream].rank is None:
+            hosts_in[s.stream].add(s.host)
+    if len(job.streams) > 1:
+        for stream, hosts in hosts_in.items():
+            if len(hosts) == 1:
+                top.node_of_stream.setdefault(stream, next(iter(hosts)))
+
+
+def _has_host(job: Job, i: int) -> bool:
+    return any(kind in ("host", "node", "pod", "ip") for kind, _ in job.speakers[i].labels)
+
+
+def _complete(job: Job, top: Topology) -> None:
+    """Fill gaps by the regular order of ranks over nodes, if what is known fits it."""
+    per_node = Counter(top.node_of_rank.values())
+    locals_seen = [r for r in top.local_rank if r is not None]
+    width = max(max(per_node.values(), default=0), max(locals_seen, default=-1) + 1)
+    if width > 0:
+        top.ranks_per_node = width
+        node_of_block: dict[int, set[str]] = defaultdict(set)
+        for rank, node in top.node_of_rank.items():
+            node_of_block[rank // width].add(node)
+        regular = all(len(nodes) == 1 for nodes in node_of_block.values())
+        distinct = len({next(iter(v)) for v in node_of_block.values()}) == len(node_of_block)
+        if regular and distinct:
+            last = max([*top.ranks, (top.expected or 0) - 1, -1])
+            for rank in range(last + 1):
+                if rank not in top.node_of_rank and rank // width in node_of_block:
+                    node = next(iter(node_of_block[rank // width]))
+                    _set_node(top, rank, node, "regular order of ranks")
+            _ranks_of_locals(job, top, width, node_of_block)
+    for i, rank in enumerate(top.rank):
+        if rank is not None and top.node[i] is None:
+            top.node[i] = top.node_of_rank.get(rank)
+    for i, pid in enumerate(top.pid):
+        if pid is not None and top.node[i] is None:
+            top.node[i] = top.node_of_pid.get(pid)
+    for pid, rank in top.rank_of_pid.items():
+        if rank in top.node_of_rank:
+            top.node_of_pid.setdefault(pid, top.node_of_rank[rank])
+    for i, speaker in enumerate(job.speakers):
+        if top.node[i] is None:
+            top.node[i] = top.node_of_stream.get(speaker.stream)
+
+
+def _ranks_of_locals(
+    job: Job, top: Topology, width: int, node_of_block: dict[int, set[str]]
+) -> None:
+    block_of = {next(iter(nodes)): block for block, nodes in node_of_block.items()}
+    for i, local in enumerate(top.local_rank):
+        node = top.node[i]
+        if top.rank[i] is None and local is not None and node in block_of:
+            top.rank[i] = block_of[node] * width + local
+            _set_node(top, top.rank[i], node, "regular order of ranks")

@@ -1,0 +1,220 @@
+"""Each parsing kernel against its naive twin."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from l4fast_kernels import fields, shapes, sums
+
+TEXT = st.lists(
+    st.sampled_from(
+        [b"a", b"bc", b"_", b" ", b": ", b"1", b"23", b"x9", b"\xc3\xa9", b"[", b"]", b".", b"-", b"\x00"]
+    ),
+    max_size=60,
+).map(b"".join)
+LINES = st.lists(st.one_of(TEXT, st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n"])), max_size=40).map(b"".join)
+
+
+def padded(data: bytes) -> np.ndarray:
+    buf = np.zeros(len(data) + 192, np.uint8)
+    buf[: len(data)] = np.frombuffer(data, np.uint8)
+    return buf
+
+
+def scan(data: bytes, *, layouts: np.ndarray | None = None):
+    buf = padded(data)
+    n_max = int(shapes.count_ends(buf, len(data))) + 1
+    start, stop, origin, line, code, fresh = (np.zeros(n_max, np.int32) for _ in range(6))
+    state = np.zeros(5, np.int64)
+    layouts = np.zeros(1 << 10, np.uint64) if layouts is None else layouts
+    keys, codes = np.zeros(1 << 18, np.uint64), np.zeros(1 << 18, np.int32)
+    done = shapes.scan(
+        buf, len(data), 0, np.zeros(4, np.int64), True, np.uint64(77), layouts, keys, codes, state,
+        start, stop, origin, line, code, fresh,
+    )  # fmt: skip
+    assert done
+    n = int(state[3])
+    return start[:n], stop[:n], origin[:n], line[:n], code[:n], fresh[: int(state[2])]
+
+
+@given(LINES)
+@example(b"")
+@example(b"\n")
+@example(b"\r\n\r\n")
+@example(b"no newline at the end")
+@example(b"a\rb\r\nc")
+@example(b"\r")
+@example(b"x" * 63 + b"\n" + b"y" * 64 + b"\n" + b"z1" * 65)
+@example(b"a\n" * 40000)
+def test_scan_finds_the_segments_of_the_naive_reader(data):
+    start, stop, origin, line, *_ = scan(data)
+    assert list(zip(start, stop, origin, line, strict=True)) == naive.segments(data)
+
+
+@given(LINES)
+@example(b"abc 12\nabc \nabc 123\nabc\n")
+@example(b"a" * 60 + b"bcd12e\n" + b"a" * 60 + b"bcd1234567\n" + b"a" * 60 + b"bcd\n")
+@example(b"x\x00\nx\nx\x00\x00\n")
+@example(b"1" * 200 + b" a\n" + b"2" * 30 + b" a\n")
+def test_two_segments_share_a_code_exactly_if_their_masked_texts_are_equal(data):
+    start, stop, _, _, code, fresh = scan(data)
+    texts = [naive.masked(data[a:b]) for a, b in zip(start, stop, strict=True)]
+    assert code.tolist() == naive.codes(texts)
+    assert [texts[i] for i in fresh] == list(dict.fromkeys(texts))
+
+
+def test_a_full_layout_table_costs_speed_not_answers():
+    data = b"".join(b"a" * i + b" 1\n" for i in range(300)) * 2
+    small = scan(data, layouts=np.zeros(16, np.uint64))
+    assert small[4].tolist() == scan(data)[4].tolist()
+
+
+@given(st.lists(st.integers(1, 40), max_size=200))
+def test_intern_gives_codes_in_order_of_appearance(items):
+    hashes = np.array(items, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    out, fresh = np.zeros(len(items), np.int32), np.zeros(len(items), np.int32)
+    state = np.zeros(3, np.int64)
+    keys, codes = np.zeros(128, np.uint64), np.zeros(128, np.int32)
+    assert shapes.intern(hashes, len(items), keys, codes, state, out, fresh)
+    assert out.tolist() == naive.codes(items)
+
+
+def test_a_table_grows_without_losing_codes():
+    items = np.arange(1, 1001, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    out, fresh = np.zeros(1000, np.int32), np.zeros(1000, np.int32)
+    state = np.zeros(3, np.int64)
+    keys, codes = np.zeros(16, np.uint64), np.zeros(16, np.int32)
+    while not shapes.intern(items, 1000, keys, codes, state, out, fresh):
+        bigger, bigger_codes = np.zeros(keys.size * 4, np.uint64), np.zeros(keys.size * 4, np.int32)
+        shapes.rehash(keys, codes, bigger, bigger_codes)
+        keys, codes = bigger, bigger_codes
+    assert out.tolist() == list(range(1000))
+
+
+@given(TEXT, st.integers(1, 8))
+def test_word_edges_are_those_of_the_naive_reader(data, n):
+    edges = np.zeros(2 * fields.MAX_WORDS, np.int64)
+    buf = padded(data)
+    found = _find_words(buf, 0, len(data), n, edges)
+    want = naive.words_with_digits(data)[:n]
+    assert found == len(want)
+    assert edges[: 2 * found].tolist() == [edge for word in want for edge in word]
+
+
+def _find_words(*args):
+    return fields.find_words(*args)
+
+
+def read_time(text: str, form: int, reference: str = "2026-11-22"):
+    data = text.encode()
+    buf = padded(data)
+    day = (dt.date.fromisoformat(reference) - dt.date(1970, 1, 1)).days
+    micros, zoned = fields.parse_time(buf, 0, len(data), form, day)
+    if micros == fields.NO_TIME:
+        return None, bool(zoned)
+    return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(micros)), bool(zoned)
+
+
+@given(st.datetimes(min_value=dt.datetime(1970, 1, 2), max_value=dt.datetime(2200, 1, 1)), st.sampled_from("T _-"))
+def test_iso_times_read_back(when, between):
+    text = f"{when:%Y-%m-%d}{between}{when:%H:%M:%S},{when.microsecond:06d} rest"
+    assert read_time(text, fields.ISO) == (when, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "want", "zoned"),
+    [
+        ("2019-01-01T01:00:00.000000001Z stderr", fields.ISO, "2019-01-01 01:00:00", True),
+        ("2024-05-08T08:47:31+02:00 x", fields.ISO, "2024-05-08 06:47:31", True),
+        ("2024/05/08 08:47:31 x", fields.ISO, "2024-05-08 08:47:31", False),
+        ("2021-10-17-05:54:07.599.074 [file", fields.ISO, "2021-10-17 05:54:07.599074", False),
+        ("11/22/2026 08:52:16 - WARNING", fields.US, "2026-11-22 08:52:16", False),
+        ("22/11/2026 08:52:16", fields.US, "2026-11-22 08:52:16", False),
+        ("08/01/24 10:00:00] INFO", fields.US, "2024-08-01 10:00:00", False),
+        ("E1122 08:45:33.217000 445747", fields.GLOG, "2026-11-22 08:45:33.217", False),
+        ("E429 13:55:49.384372190 P", fields.GLOG, "2026-04-29 13:55:49.384372", False),
+        ("W1231 23:59:59 x", fields.GLOG, "2026-12-31 23:59:59", False),
+        ("Oct 10 03:06:53 node07", fields.SYSLOG, "2026-10-10 03:06:53", False),
+        ("Oct  3 03:06:53 node07", fields.SYSLOG, "2026-10-03 03:06:53", False),
+        ("Thu Oct 10 03:06:53 2024] pt", fields.CTIME, "2024-10-10 03:06:53", False),
+        ("1714684090748, ", fields.EPOCH, "2024-05-02 21:08:10.748", True),
+        ("1715963741.264028] [", fields.EPOCH, "2024-05-17 16:35:41.264028", True),
+        ("2026-13-01 08:00:00", fields.ISO, None, False),
+        ("12 text", fields.EPOCH, None, False),
+        ("2026-11-22", fields.ISO, None, False),
+        ("E9999 08:45:33 x", fields.GLOG, None, False),
+    ],
+)
+def test_times_of_the_field(text, form, want, zoned):
+    when, has_zone = read_time(text, form)
+    assert when == (dt.datetime.fromisoformat(want) if want else None)
+    assert has_zone == zoned
+
+
+def test_a_date_without_a_year_is_the_latest_not_long_after_the_reference():
+    assert read_time("W0102 00:00:00 x", fields.GLOG, "2026-12-30")[0] == dt.datetime(2027, 1, 2)
+    assert read_time("W1230 00:00:00 x", fields.GLOG, "2027-01-02")[0] == dt.datetime(2026, 12, 30)
+
+
+@given(st.floats(-1e9, 1e9, allow_nan=False), st.sampled_from([" ", ",", "]", "GiB", ""]))
+def test_numbers_read_back(value, behind):
+    for text in (f"{value:.6f}", f"{value:.6e}", f"{int(value)}"):
+        data = (text + behind).encode()
+        got = fields.parse_number(padded(data), 0, len(data))
+        assert got == pytest.approx(float(text), rel=1e-12, abs=1e-12)
+
+
+def test_thousands_commas_and_lists():
+    for text, want in (("1,234,567 x", 1234567), ("12,34", 12), ("1,2345", 1), ("abc", None), ("7,890", 7890)):
+        got = fields.parse_number(padded(text.encode()), 0, len(text))
+        assert (np.isnan(got) and want is None) or got == want
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 9), st.booleans()), max_size=120
+    ),
+    st.booleans(),
+)
+def test_pair_sums_are_those_of_a_dictionary(rows, by_time):
+    n = len(rows)
+    left = np.array([r[0] for r in rows], np.int32)
+    right = np.array([r[1] for r in rows], np.int32)
+    time = np.array([r[2] for r in rows], np.int64)
+    line = np.arange(n, dtype=np.int64)
+    skip = np.array([r[3] for r in rows], np.uint8)
+    keys, slots = np.zeros(256, np.uint64), np.zeros(256, np.int32)
+    state, ints = np.zeros(1, np.int64), np.zeros((64, 7), np.int64)
+    lefts, rights = np.zeros(64, np.int32), np.zeros(64, np.int32)
+    done = sums.count_pairs(
+        n, 0, left, right, time, line, line * 10, skip, by_time, keys, slots, state, ints, lefts, rights
+    )
+    assert done == n
+    want: dict[tuple[int, int], list[int]] = {}
+    for i, (a, b, t, skipped) in enumerate(rows):
+        if skipped:
+            continue
+        held = want.setdefault((a, b), [0, t, t, i, i * 10, i, i * 10])
+        held[0] += 1
+        if by_time and t < held[1]:
+            held[1], held[3], held[4] = t, i, i * 10
+        if not by_time or t >= held[2]:
+            held[2], held[5], held[6] = t, i, i * 10
+    got = {(int(lefts[k]), int(rights[k])): ints[k].tolist() for k in range(int(state[0]))}
+    assert got == want
+
+
+@given(st.lists(st.integers(0, 2), max_size=60), st.integers(0, 3))
+def test_rows_kept_are_the_first_of_each_shape(shape_list, cap):
+    shape = np.array(shape_list, np.int32)
+    taken, out = np.zeros(3, np.int64), np.zeros(len(shape_list), np.int64)
+    n = sums.take_rows(
+        len(shape_list), shape, np.zeros(len(shape_list), np.uint8), np.full(3, cap, np.int64), taken, out
+    )
+    want = [i for i, s in enumerate(shape_list) if shape_list[:i].count(s) < cap]
+    assert out[:n].tolist() == want

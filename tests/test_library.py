@@ -1,0 +1,342 @@
+"""The failure library: its samples, its rules, its two engines, its cache."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from l4fast import library
+from l4fast.errors import SignatureError
+from l4fast.library import Library, load, told
+
+GOOD = """
+[disk-gone]
+title    = "The disk is gone"
+category = "storage"
+role     = "root"
+pattern  = 'disk (?P<device>\\w+) vanished \\(status (?P<status>\\d+)\\)'
+when     = [{ values = { status = ["0"] }, role = "benign" }, { values = { status = ["7*"] }, title = "Seven" }]
+source   = "a test"
+matches  = ["the disk sda vanished (status 3)"]
+spares   = ["the disk sda is back"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One for all tests of a session: compiling takes a second.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield load()
+
+
+def _samples(lib: Library) -> list[str]:
+    return sorted({sample for s in lib.signatures.values() for sample in (*s.matches, *s.spares)})
+
+
+def _ids(lib: Library, text: str) -> set[str]:
+    return {signature.id for signature in lib.match([text])[0]}
+
+
+def test_every_signature_hits_its_matches_and_spares_its_spares(packaged: Library) -> None:
+    for signature in packaged.signatures.values():
+        for sample in signature.matches:
+            assert signature.id in _ids(packaged, sample)
+        for sample in signature.spares:
+            assert signature.id not in _ids(packaged, sample)
+
+
+def test_hyperscan_and_re_agree(packaged: Library) -> None:
+    odd = ["", "\x00", "é" * 3000, "\udc80 torn", "100%|████| 5/5 [00:01<00:00, 5.00it/s]", "x" * 5000]
+    odd += [f"é… {sample} …é" for sample in _samples(packaged)]
+    texts = _samples(packaged) + odd
+    ranked = list(packaged.signatures.values())
+
+    for text, hits in zip(texts, packaged.match(texts), strict=True):
+        expected = [s for s in ranked if s.regex.search(text[: library.MAX_CHARS])]
+        assert [s.id for s in hits] == [s.id for s in expected], text
+
+
+def test_works_without_hyperscan(packaged: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "hyperscan", None)
+    texts = _samples(packaged)[::7]
+
+    slow = Library(packaged.signatures.values())
+
+    assert slow.match(texts) == packaged.match(texts)
+
+
+def test_ids_are_unique_across_the_packaged_files() -> None:
+    names = [
+        name for path in library.PACKAGED.glob("*.toml") for name in tomllib.loads(path.read_text("utf-8"))
+    ]
+
+    assert len(names) == len(set(names)) >= 200
+
+
+def test_every_role_and_marker_is_used(packaged: Library) -> None:
+    signatures = packaged.signatures.values()
+
+    assert {s.role for s in signatures} == set(library.ROLES)
+    assert {s.marker for s in signatures if s.marker} == set(library.MARKERS)
+
+
+@pytest.mark.parametrize(
+    ("line", "role", "category"),
+    [
+        ("failed (exitcode: -9) local_rank: 5 (pid: 2630) of binary: /usr/bin/python3", "root", "platform"),
+        ("failed (exitcode: -11) local_rank: 5 (pid: 2630) of binary: python3", "root", "framework"),
+        ("failed (exitcode: 1) local_rank: 5 (pid: 2630) of binary: python3", "consequence", "user.code"),
+        ("  exitcode  : -15 (pid: 12)  (SIGTERM)", "consequence", "platform"),
+        ("srun: error: n3: task 7: Exited with exit code 137", "root", "platform"),
+        ("OSError: [Errno 28] No space left on device: '/ckpt'", "root", "storage"),
+        ("OSError: [Errno 24] Too many open files", "root", "resource"),
+        ("ConnectionResetError: [Errno 104] Connection reset by peer", "consequence", "network"),
+        (
+            "NVRM: Xid (PCI:0000:9b:00): 79, pid=7, name=x, GPU has fallen off the bus.",
+            "root",
+            "hardware.gpu",
+        ),
+        ("NVRM: Xid (PCI:0000:9b:00): 31, pid=7, name=x, MMU Fault", "root", "framework"),
+        ("NVRM: Xid (PCI:0000:9b:00): 154, GPU recovery action changed", "context", "hardware.gpu"),
+        ("host-7: exit 3", "consequence", "user.code"),
+        ("host-7: exit 0", "benign", "user.code"),
+        ("step: 12  loss:  nan  grad_norm:  nan", "root", "numeric"),
+        ("NET/IB : Got completion from peer 10.0.0.7<4> with status=5 opcode=1", "teardown", "network"),
+        ("my.own.error.CacheCorruptError: entry 7", "root", "user.code"),
+        ("checks done: 0 errors", "benign", None),
+        ("Traceback (most recent call last):", "context", None),
+    ],
+)
+def test_what_a_line_means_depends_on_its_values(
+    packaged: Library, line: str, role: str, category: str | None
+) -> None:
+    meaning, _ = told(packaged.match([line])[0])
+    assert meaning is not None
+
+    resolved = packaged.resolve(meaning, meaning.read(line))
+
+    assert (resolved.role, resolved.category) == (role, category)
+
+
+@pytest.mark.parametrize(
+    ("line", "marker", "values"),
+    [
+        (
+            " [2026-08-01 03:00:12.4] iteration       12/  500 | elapsed time per iteration (ms): 90.5 | lm loss: 1.5E+00 |",
+            "progress",
+            {"iteration": "12", "total": "500", "ms": "90.5", "loss": "1.5E+00"},
+        ),
+        (
+            "completed step: 4, seconds: 5.6, loss: 11.1",
+            "progress",
+            {"iteration": "4", "seconds": "5.6", "loss": "11.1"},
+        ),
+        (
+            "successfully saved checkpoint from iteration    100 to /c [ t 1/1 ]",
+            "checkpoint.durable",
+            {"iteration": "100", "path": "/c"},
+        ),
+        (
+            "Finished saving the checkpoint (or staging if async is enabled) in 1.2 seconds.",
+            "checkpoint.accepted",
+            {},
+        ),
+        (
+            "joined process group: rank 5 of 8 on node-3",
+            "identity",
+            {"rank": "5", "world": "8", "host": "node-3"},
+        ),
+    ],
+)
+def test_markers_carry_their_values(
+    packaged: Library, line: str, marker: str, values: dict[str, str]
+) -> None:
+    _, markers = told(packaged.match([line])[0])
+    (found,) = [m for m in markers if m.marker and m.marker.startswith(marker.partition(".")[0])]
+
+    assert found.marker == marker
+    assert found.read(line) == values
+
+
+def test_a_progress_line_may_tell_of_a_failure_too(packaged: Library) -> None:
+    meaning, markers = told(packaged.match(["{'loss': nan, 'grad_norm': 1.0, 'epoch': 0.1}"])[0])
+
+    assert meaning is not None and meaning.id == "nan-in-progress"
+    assert [m.marker for m in markers] == ["progress"]
+
+
+def test_the_first_case_that_fits_wins(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(GOOD)
+    lib = load([file])
+    mine = lib.signatures["disk-gone"]
+
+    assert mine.read("disk sdb vanished (status 71)") == {"device": "sdb", "status": "71"}
+    assert lib.resolve(mine, {"status": "0"}).role == "benign"
+    assert lib.resolve(mine, {"status": "71"}).title == "Seven"
+    assert lib.resolve(mine, {"status": "5"}).title == "The disk is gone"
+    assert lib.resolve(mine, {}).role == "root"
+
+
+def test_a_folder_adds_and_overrides(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(GOOD.replace("disk-gone", "oom-killer"))
+    (tmp_path / "b.toml").write_text(GOOD)
+
+    lib = load([tmp_path])
+
+    assert lib.signatures["oom-killer"].title == "The disk is gone"
+    assert lib.signatures["disk-gone"].file == "b.toml"
+    assert "disk-gone" not in load().signatures
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "reason"),
+    [
+        ('matches  = ["the disk sda vanished (status 3)"]\n', "", "matches", "missing or empty"),
+        ('spares   = ["the disk sda is back"]', "spares = []", "spares", "missing or empty"),
+        ("the disk sda vanished", "the disk sda is well", "matches", "does not match"),
+        ("the disk sda is back", "disk x vanished (status 3)", "spares", "the pattern matches"),
+        ("vanished \\(status", "vanished (status", "pattern", "no regular expression"),
+        ("'disk (?P", "'(?=d)disk (?P", "pattern", "lookaround"),
+        ("<status>\\d+)\\)'", "<status>\\d+).*'", "pattern", "repeated dot"),
+        ('role     = "root"', 'role = "boss"', "role", "unknown"),
+        ('category = "storage"', 'category = "gremlins"', "category", "unknown"),
+        ('category = "storage"\n', "", "category", "missing"),
+        ('title    = "The disk is gone"\n', "", "title", "missing"),
+        ('source   = "a test"', 'source = "a test"\ncolour = "red"', "colour", "unknown key"),
+        ('source   = "a test"', 'source = "a test"\nweight = "high"', "weight", "no integer"),
+        ('source   = "a test"', 'source = "a test"\nmarker = "progress"', "marker", "if, and only if"),
+        ('role     = "root"', 'role = "marker"\nmarker = "stage"', "stage", "missing"),
+        ('status = ["0"]', 'errno = ["0"]', "when.values.errno", "no group"),
+        ('status = ["0"]', 'device = ["0"]', "when.values.device", "no group"),
+        ("[disk-gone]", "[disk-gone", "disk-gone", "not a TOML file"),
+    ],
+)
+def test_a_bad_file_is_refused_by_file_key_and_reason(
+    tmp_path: Path, old: str, new: str, key: str, reason: str
+) -> None:
+    assert old in GOOD
+    file = tmp_path / "bad.toml"
+    file.write_text(GOOD.replace(old, new))
+
+    with pytest.raises(SignatureError) as caught:
+        load([file])
+
+    text = str(caught.value)
+    assert str(file) in text and reason in text
+    assert "TOML" in reason or f"disk-gone: {key}: " in text
+    assert caught.value.path == str(file)
+
+
+def test_a_pattern_that_only_hyperscan_refuses_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("hyperscan")
+    file = tmp_path / "bad.toml"
+    file.write_text(GOOD.replace("'disk (?P", "'(?:ab{1,9}c{1,999}){900}|disk (?P"))
+
+    with pytest.raises(SignatureError, match="disk-gone: pattern: Hyperscan"):
+        load([file])
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SignatureError, match="cannot be read"):
+        load([tmp_path / "none.toml"])
+
+
+def _cache_files() -> list[Path]:
+    return sorted((Path(os.environ["XDG_CACHE_HOME"]) / "l4fast").iterdir())
+
+
+def test_the_second_load_uses_the_cache(
+    packaged: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert packaged.signatures
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("parsed again")
+
+    monkeypatch.setattr(library, "parse", forbidden)
+    again = load()
+
+    assert dict(again.signatures) == dict(packaged.signatures)
+    assert _ids(again, "CUDA out of memory. Tried to allocate 2.00 GiB") >= {"cuda-oom"}
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other"])
+def test_a_damaged_cache_is_made_anew(
+    packaged: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(library, "PACKAGED", tmp_path / "few")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "a.toml").write_text(GOOD)
+    load()
+    (cache,) = _cache_files()
+    whole = cache.read_bytes()
+    middle = len(whole) // 2
+    cache.write_bytes(
+        {
+            "empty": b"",
+            "cut": whole[:middle],
+            "flipped": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+            "other": b"something else entirely",
+        }[damage]
+    )
+
+    lib = load()
+
+    assert _ids(lib, "the disk sda vanished (status 3)") == {"disk-gone"}
+    assert cache.read_bytes() == whole
+    assert _cache_files() == [cache]
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "a.toml").write_text(GOOD)
+    (tmp_path / "a-file").write_text("")
+    monkeypatch.setattr(library, "PACKAGED", tmp_path / "few")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a-file"))
+
+    assert list(load().signatures) == ["disk-gone"]
+
+
+def test_many_processes_may_load_at_once(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from l4fast import library;"
+        f"library.PACKAGED = Path({str(tmp_path / 'few')!r});"
+        "print([s.id for s in library.load().match(['disk sda vanished (status 3)'])[0]])"
+    )
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "a.toml").write_text(GOOD)
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+
+    assert [p.communicate(timeout=60)[0].strip() for p in running] == ["['disk-gone']"] * 4
+    assert len(list((tmp_path / "cache" / "l4fast").iterdir())) == 1
+
+
+def test_many_threads_may_match_at_once(packaged: Library) -> None:
+    texts = _samples(packaged)[:200]
+    expected = packaged.match(texts)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(packaged.match, [texts] * 8))
+
+    assert answers == [expected] * 8
