@@ -36,7 +36,7 @@ def diagnose(options: Namespace) -> int:
     with ticking(_total_bytes(options.paths), "reading") as tick:
         found = run(options.paths, options.baseline or None, workers=options.workers, tick=tick)
     for problem in found.coverage["unreadable"]:
-        print(f"l4fast: warning: {problem['reason']}", file=sys.stderr)
+        print(f"l4fast: warning: {problem['file']}: {problem['reason']}", file=sys.stderr)
     if options.lines:
         write_lines(options.lines, found.failure_rows)
     if options.json:
@@ -132,7 +132,7 @@ def templates(options: Namespace) -> int:
     with ticking(_total_bytes(options.paths), "reading") as tick:
         got = read(options.paths, load(), workers=options.workers, tick=tick)
     for problem in (*got.found.unreadable, *got.problems):
-        print(f"l4fast: warning: {problem.reason}", file=sys.stderr)
+        print(f"l4fast: warning: {problem.file}: {problem.reason}", file=sys.stderr)
     counts = {s.text: int(n) for s, n in zip(got.job.shapes, got.job.shape_count, strict=True)}
     found = count(counts)
     if options.json:
@@ -156,7 +156,7 @@ def parse(options: Namespace) -> int:
     with ticking(_total_bytes(options.paths), "parsing") as tick:
         report = write(options.paths, options.out, text=options.text, params=options.params, tick=tick)
     for problem in report.unreadable:
-        print(f"l4fast: warning: {problem.reason}", file=sys.stderr)
+        print(f"l4fast: warning: {problem.file}: {problem.reason}", file=sys.stderr)
     print(f"{report.out}: {report.lines} lines, {report.templates} templates", file=sys.stderr)
     return 0
 

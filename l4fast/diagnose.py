@@ -51,12 +51,12 @@ def tell(job: Job, library: Library, baseline: Baseline | None) -> Story:
     every_mark = temporal.marks(job)
     start, streams, in_attempt = _last_attempt(job, top, every_mark)
     marks = [m for m in every_mark if in_attempt[m.row]]
-    progress = temporal.follow(job, since=start, streams=streams)
+    progress = temporal.follow(job, library.signatures, since=start, streams=streams)
     checkpoint = checkpoints.trace(job, marks, progress)
     evidence = events.find(job, library, templates, progress, baseline, rows_in=in_attempt)
     outcome, evidence = _outcome(job, top, marks, progress, evidence)
     verdict = culprit.judge(job, top, evidence, progress)
-    attempts = _attempts(job, top, every_mark, start, outcome, progress, verdict)
+    attempts = _attempts(job, library, top, every_mark, start, outcome, progress, verdict)
     return Story(
         job, top, templates, progress, marks, checkpoint, evidence, verdict, outcome, start, attempts
     )
@@ -141,7 +141,7 @@ def _before(job: Job, event: Event, mark: Mark) -> bool:
 
 
 def _stalled(job: Job, progress: Progress) -> bool:
-    if progress.median_s is None or progress.last_time == NONE or job.last_time == NONE:
+    if not progress.timed or progress.median_s is None or progress.last_time == NONE or job.last_time == NONE:
         return False
     silence = job.last_time - progress.last_time
     limit = max(temporal.STALL_FACTOR * progress.median_s * 1e6 * 10, temporal.MIN_STALL_US)
@@ -150,6 +150,7 @@ def _stalled(job: Job, progress: Progress) -> bool:
 
 def _attempts(
     job: Job,
+    library: Library,
     top: Topology,
     marks: Sequence[Mark],
     start: int,
@@ -169,7 +170,7 @@ def _attempts(
             low = min((s.first_time for s in mine if s.first_time != NONE), default=NONE)
             high = max((s.last_time for s in mine), default=NONE)
             streams = frozenset(i for i, f in enumerate(top.facts) if f.attempt == number)
-            reached = temporal.follow(job, streams=streams).last_completed
+            reached = temporal.follow(job, library.signatures, streams=streams).last_completed
             found.append(_attempt(number, "failed", low, high, None, reached, zoned))
     elif borders:
         begin = job.first_time

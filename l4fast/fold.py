@@ -16,6 +16,7 @@ from l4fast_kernels.fields import NO_TIME, read_numbers
 ROWS_OF_ORDINARY, ROWS_OF_SUSPECT = 4096, 65536
 TEXTS_OF_ORDINARY, TEXTS_OF_SUSPECT = 2, 16384
 TEXT_BYTES = 4096
+SPANS_KEPT = 4096
 # A line number and the stream share one integer where a pair spans streams.
 STREAM_SHIFT = 40
 
@@ -40,6 +41,25 @@ class Lines(Protocol):
     zoned: Any
     skip: Any
     level: Any
+
+
+Place = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Where a progress line tells its iteration: positions by masked word, as `read_numbers` wants.
+
+    ``name`` is the signature and the canonical text before the number: lines that differ behind it
+    (a loss that is no number, a bar that a message is glued to) count one thing. ``span_at`` is
+    where the seconds of an iteration stand, in units of ``span_s``.
+    """
+
+    name: tuple[str, str]
+    iteration_at: Place
+    total_at: Place | None = None
+    span_at: Place | None = None
+    span_s: float = 0.0
 
 
 @dataclass
@@ -95,53 +115,52 @@ class Fold:
         self.iterations = PairTable(7)
         # Lines, lowest, highest, last, times gone back, first time, time/line/offset of the highest.
         self.reached = PairTable(9)
-        self.series: list[tuple[int, int]] = []  # (shape, total) of each series
+        self.counters: list[tuple[str, str]] = []
+        self.series: list[tuple[int, int]] = []  # (counter, total) of each series
+        self.spans: dict[int, list[float]] = {}  # first seconds an iteration, per series
+        self.own_times: dict[int, int] = {}  # lines with a time of their own, per series
+        self._counter_of: dict[tuple[str, str], int] = {}
         self._series_of: dict[tuple[int, int], int] = {}
         self.rows: list[dict[str, np.ndarray]] = []
         self.texts: dict[tuple[int, int], bytes] = {}
-        self.n_shapes = 0
         self._caps = np.zeros(256, np.int64)
         self._taken = np.zeros(256, np.int64)
         self._text_caps = np.zeros(256, np.int64)
         self._texts_taken = np.zeros(256, np.int64)
         self._counts_iteration = np.zeros(256, np.uint8)
         self._iteration_at = np.zeros((256, 3), np.int16)
+        self._counter = np.zeros(256, np.int32)
         self._total_at = np.full((256, 3), -1, np.int16)
+        self._span_at = np.full((256, 3), -1, np.int16)
+        self._span_s = np.zeros(256, np.float64)
         self._clock: dict[int, np.ndarray] = {}
 
-    def know_raw(
-        self,
-        raw: int,
-        shape: int,
-        *,
-        suspect: bool,
-        iteration_at: tuple[int, int, int] | None = None,
-        total_at: tuple[int, int, int] | None = None,
-    ) -> None:
+    def know_raw(self, raw: int, shape: int, *, suspect: bool, counter: Counter | None = None) -> None:
         """Say of a new raw shape whether its lines may tell of a failure, and where it counts."""
         size = max(raw, shape) + 1
         while len(self._caps) < size:
-            for name in (
-                "_caps",
-                "_taken",
-                "_text_caps",
-                "_texts_taken",
-                "_counts_iteration",
-                "_iteration_at",
-            ):
+            for name in ("_caps", "_taken", "_text_caps", "_texts_taken", "_counts_iteration", "_counter", "_span_s"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
-            self._total_at = np.concatenate([self._total_at, np.full_like(self._total_at, -1)])
-        self.n_shapes = max(self.n_shapes, shape + 1)
+            for name in ("_iteration_at", "_total_at", "_span_at"):
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate([old, np.full_like(old, -1)]))
         rows = ROWS_OF_SUSPECT if suspect else ROWS_OF_ORDINARY
         texts = TEXTS_OF_SUSPECT if suspect else TEXTS_OF_ORDINARY
         self._caps[shape] = max(self._caps[shape], rows)
         self._text_caps[shape] = max(self._text_caps[shape], texts)
-        if iteration_at is not None:
+        if counter is not None:
+            if counter.name not in self._counter_of:
+                self._counter_of[counter.name] = len(self.counters)
+                self.counters.append(counter.name)
             self._counts_iteration[raw] = 1
-            self._iteration_at[raw] = iteration_at
-            if total_at is not None:
-                self._total_at[raw] = total_at
+            self._counter[raw] = self._counter_of[counter.name]
+            self._iteration_at[raw] = counter.iteration_at
+            if counter.total_at is not None:
+                self._total_at[raw] = counter.total_at
+            if counter.span_at is not None:
+                self._span_at[raw] = counter.span_at
+                self._span_s[raw] = counter.span_s
 
     def open(self, stream: int, name: str) -> StreamSums:
         """Return the sums of a stream, new or known."""
@@ -245,6 +264,7 @@ class Fold:
         read_numbers(cols.buf, chosen, cols.start, cols.stop, cols.raw, self._iteration_at, value)
         series, speaker = self._series(cols, chosen), cols.speaker[chosen]
         time, line, offset = time[chosen], cols.line[chosen], cols.offset[chosen]
+        self._spans(cols, chosen, series)
         table = self.reached
         state = np.array([table.n], np.int64)
         at = 0
@@ -275,7 +295,7 @@ class Fold:
         self._pairs(self.iterations, n, series, iteration, time, packed, offset, skip, by_time=True)
 
     def _series(self, cols: Lines, chosen: np.ndarray) -> np.ndarray:
-        """Return the series of each progress line: its shape together with its total.
+        """Return the series of each progress line: its counter together with its total.
 
         An evaluation's bar and the training's bar are one shape; their totals differ.
         """
@@ -286,7 +306,7 @@ class Fold:
             rows = chosen[has_total]
             read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._total_at, value)
             total[has_total] = np.where((value > 0) & (value < 2**40), value, -1.0)
-        both = cols.shape[chosen].astype(np.int64) << 41 | (total.astype(np.int64) + 1)
+        both = self._counter[cols.raw[chosen]].astype(np.int64) << 41 | (total.astype(np.int64) + 1)
         known, inverse = np.unique(both, return_inverse=True)
         codes = np.empty(known.size, np.int32)
         for i, key in enumerate(known):
@@ -296,3 +316,18 @@ class Fold:
                 self.series.append(name)
             codes[i] = self._series_of[name]
         return codes[inverse]
+
+    def _spans(self, cols: Lines, chosen: np.ndarray, series: np.ndarray) -> None:
+        """Keep the first durations that each series tells, and count lines with their own time."""
+        own = np.bincount(series, cols.time[chosen] != NO_TIME, len(self.series))
+        for k in np.flatnonzero(own).tolist():
+            self.own_times[k] = self.own_times.get(k, 0) + int(own[k])
+        told = np.flatnonzero(self._span_at[cols.raw[chosen], 0] >= 0)
+        for k in np.unique(series[told]).tolist():
+            held = self.spans.setdefault(k, [])
+            mine = chosen[told][series[told] == k][: SPANS_KEPT - len(held)]
+            if mine.size:
+                value = np.empty(mine.size, np.float64)
+                read_numbers(cols.buf, mine, cols.start, cols.stop, cols.raw, self._span_at, value)
+                value *= self._span_s[cols.raw[mine]]
+                held.extend(value[value > 0].tolist())

@@ -38,10 +38,25 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Series:
-    """A progress counter: the shape of its lines, and the total that they name (-1: none)."""
+    """A progress counter.
 
-    shape: int
+    Attributes
+    ----------
+    signature, lead : str
+        The signature of its lines, and the canonical text before the number.
+    total : int
+        The total that the lines name (-1: none).
+    own_times : int
+        How many of its lines have a time of their own.
+    spans : float64[n]
+        Seconds of an iteration as its first lines tell them.
+    """
+
+    signature: str
+    lead: str
     total: int
+    own_times: int
+    spans: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -177,11 +192,7 @@ def join(parts: Sequence[Part], n_streams: int) -> Job:
     ordered = [raws[masked] for masked in sorted(raws)]
     shape_maps = [np.array([shape_of[s.text] for s in part.parser.shapes], np.int32) for part in parts]
     series = sorted(
-        {
-            (int(to_shape[shape]), total)
-            for part, to_shape in zip(parts, shape_maps, strict=True)
-            for shape, total in part.fold.series
-        }
+        {(*part.fold.counters[counter], total) for part in parts for counter, total in part.fold.series}
     )
     series_of = {name: i for i, name in enumerate(series)}
     maps = [
@@ -189,7 +200,7 @@ def join(parts: Sequence[Part], n_streams: int) -> Job:
             shape=to_shape,
             speaker=np.array([speaker_of[s] for s in part.parser.speakers], np.int32),
             raw=np.array([raw_of[r.masked] for r in part.parser.raws], np.int32),
-            series=np.array([series_of[int(to_shape[a]), b] for a, b in part.fold.series], np.int32),
+            series=np.array([series_of[(*part.fold.counters[a], b)] for a, b in part.fold.series], np.int32),
         )
         for part, to_shape in zip(parts, shape_maps, strict=True)
     ]
@@ -206,7 +217,7 @@ def join(parts: Sequence[Part], n_streams: int) -> Job:
         pairs=_join_pairs(parts, maps),
         iterations=_join_iterations(parts, maps),
         reached=_join_reached(parts, maps),
-        series=tuple(Series(*name) for name in series),
+        series=_join_series(parts, maps, series),
         rows=_join_rows(parts, maps),
         texts=texts,
     )
@@ -231,6 +242,22 @@ class _Maps:
     speaker: np.ndarray
     raw: np.ndarray
     series: np.ndarray
+
+
+def _join_series(
+    parts: Sequence[Part], maps: Sequence[_Maps], names: Sequence[tuple[str, str, int]]
+) -> tuple[Series, ...]:
+    spans: list[list[float]] = [[] for _ in names]
+    own = [0] * len(names)
+    for part, to in zip(parts, maps, strict=True):
+        for k, found in part.fold.spans.items():
+            spans[to.series[k]].extend(found)
+        for k, n in part.fold.own_times.items():
+            own[to.series[k]] += n
+    return tuple(
+        Series(*name, own_times=own[i], spans=np.sort(np.array(spans[i], np.float64)))
+        for i, name in enumerate(names)
+    )
 
 
 def _join_pairs(parts: Sequence[Part], maps: Sequence[_Maps]) -> Pairs:

@@ -226,7 +226,9 @@ _OTHER_WORDS = frozenset(
     | {"trial", "fold", "chunk", "stage", "phase", "run", "port", "tp", "pp", "dp", "cp", "ep", "mp", "day"}
     | {"date", "cycle", "attempt", "restart", "retry", "requeue", "exp", "experiment", "config", "cfg"}
     | {"ckpt", "checkpoint", "layer", "split", "batch", "file", "x", "s", "e", "llama", "gpt", "qwen"}
+    | {"result", "results", "test", "report", "sample"}
 )
+_SURE = 4  # so many siblings count ranks even after a word that says nothing
 _NUMBER = re.compile(r"\d+")
 _BEFORE = re.compile(r"([A-Za-z]*)([._=\-/]*)$")
 
@@ -290,7 +292,7 @@ def _count(pattern: str, members: list[int], numbers: list[list[str]], facts: li
             node_slot = slot
         elif word in _RANK_WORDS:
             rank_slot = slot
-        elif (gap or word in _LOG_WORDS) and word not in _HOST_WORDS:
+        elif word in _LOG_WORDS or (gap and word not in _HOST_WORDS and len(values) >= _SURE):
             unsure.append((len(values), slot))
     if rank_slot is None:
         # Of two counters, only one that differs in every file can be the rank.

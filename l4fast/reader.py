@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l4fast.fold import Fold
+from l4fast.canonical import canonical, mask
+from l4fast.fold import Counter, Fold
 from l4fast.library import Library, Signature
 from l4fast.parse import Columns, Parser, RawShape, number_place
 
@@ -27,6 +28,12 @@ FAILURE_WORDS = re.compile(
     r"|mismatch\w*|evict\w*|preempt\w*|cancel(?:led|ed|ling)?|sig[a-z]{3,5}|signal|exit(?:ed|s|ing|code)?|bug"
     r"|not found|not available|undefined|uncorrectable|xid|nonzero|non-zero|retry|dropped|warn(?:ing)?)\b"
 )
+
+
+# A bar grows with the number behind it.
+_BAR_AT_END = re.compile(r"\|[^|]*\|\s*$")
+# A guess at a counter (weight -10 and less) gives way to anything that is known of the line.
+GUESS = -10
 
 
 @dataclass(frozen=True)
@@ -74,15 +81,12 @@ class Part:
             or FAILURE_WORDS.search(text) is not None
         )
         self.notes.append(RawNote(failures, markers, suspect))
-        iteration_at, total_at = _progress_places(raw, markers)
-        self.fold.know_raw(
-            code, raw.shape, suspect=suspect, iteration_at=iteration_at, total_at=total_at
-        )
+        known = any(s.role != "benign" for s in failures) or any(s.marker != "progress" for s in markers)
+        counter = _counter(raw, [s for s in markers if s.weight > GUESS or not known])
+        self.fold.know_raw(code, raw.shape, suspect=suspect, counter=counter)
 
 
-def _progress_places(
-    raw: RawShape, markers: Iterable[Signature]
-) -> tuple[tuple[int, int, int] | None, tuple[int, int, int] | None]:
+def _counter(raw: RawShape, markers: Iterable[Signature]) -> Counter | None:
     """Return where the iteration and its total stand, if the line is a progress line."""
     for signature in markers:
         if signature.marker != "progress":
@@ -93,11 +97,17 @@ def _progress_places(
         groups = match.re.groupindex
         if "iteration" not in groups or match.start("iteration") < 0:
             continue
-        iteration_at = number_place(raw, match.start("iteration"))
+        begin = match.start("iteration")
+        iteration_at = number_place(raw, begin)
         if iteration_at is None:
             continue
-        total_at = None
+        total_at = span_at = None
         if "total" in groups and match.start("total") >= 0:
             total_at = number_place(raw, match.start("total"))
-        return iteration_at, total_at
-    return None, None
+        scale = 0.0
+        for name, factor in (("seconds", 1.0), ("ms", 1e-3)):
+            if name in groups and match.start(name) >= 0 and span_at is None:
+                span_at, scale = number_place(raw, match.start(name)), factor
+        lead = _BAR_AT_END.sub("|", (raw.lead + raw.content)[:begin]).encode("latin-1")
+        return Counter((signature.id, canonical(mask(lead)[0])), iteration_at, total_at, span_at, scale)
+    return None

@@ -28,6 +28,7 @@ from l4fast.reader import Part
 from l4fast.source import Found, Stream, Unreadable, chunks, discover
 
 PADDING = 192
+CHUNK_BYTES = 4 << 20  # stays in the last-level cache between reading and parsing
 Progress = Callable[[int], None]
 
 _FULL_DATE = re.compile(rb"\b(20\d\d)[-/](0[1-9]|1[0-2])[-/](0[1-9]|[12]\d|3[01])\b")
@@ -82,7 +83,7 @@ def _read_streams(
 ) -> None:
     for index, stream in streams:
         part.fold.open(index, stream.name)
-        for chunk in chunks(stream, problems=problems):
+        for chunk in chunks(stream, chunk_bytes=CHUNK_BYTES, problems=problems):
             part.feed(
                 chunk.data, chunk.size, stream=index, name=stream.name, offset=chunk.offset, last=chunk.last
             )

@@ -13,18 +13,21 @@ Unicron (2024), section 4: no progress for three mean iterations is a stall.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from l4fast.job import NONE, Job
+from l4fast.library import Signature
 
 _NOT_TRAINING = re.compile(
     r"(?i)\b(?:eval\w*|valid\w*|test\w*|load\w*|download\w*|map|shard\w*|tokeniz\w*|generat\w*|predict\w*"
     r"|fetch\w*|filter\w*|extract\w*|compil\w*|convert\w*|warm\w*|captur\w*|sampl\w*|preprocess\w*)\b"
 )
-_BAR = re.compile(r"%\||%\|<\*>\||\bit/s|s/it")
+_BAR = re.compile(r"%\s?\|")
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
+MIN_GUESSED = 3  # values that a counter of an unknown framework must show
 MIN_STALL_US = 20_000_000  # shorter silence is normal at the end of a log
 
 
@@ -45,6 +48,7 @@ class Progress:
     last_time: int
     offset: int
     n_seen: int
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,9 @@ def marks(job: Job) -> list[Mark]:
     return sorted(found, key=lambda m: (m.time, m.stream, m.line))
 
 
-def follow(job: Job, *, since: int = NONE, streams: frozenset[int] | None = None) -> Progress:
+def follow(
+    job: Job, library: Mapping[str, Signature], *, since: int = NONE, streams: frozenset[int] | None = None
+) -> Progress:
     """Find the iteration counter and how far it came.
 
     ``since`` (microseconds) leaves out iterations last reported before it: an earlier attempt;
@@ -135,7 +141,9 @@ def follow(job: Job, *, since: int = NONE, streams: frozenset[int] | None = None
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
-        weight = _weight(job, k)
+        if len(numbers) < MIN_GUESSED and _is_guess(job, library, k):
+            continue
+        weight = _weight(job, library, k)
         score = weight * len(numbers)
         span = int(it.last_time[chosen].max() - it.first_time[chosen].min())
         rank = (score, span, int(numbers.max()), -k)
@@ -150,27 +158,24 @@ def follow(job: Job, *, since: int = NONE, streams: frozenset[int] | None = None
 _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
 
 
-def _weight(job: Job, series: int) -> float:
+def _is_guess(job: Job, library: Mapping[str, Signature], series: int) -> bool:
+    signature = library.get(job.series[series].signature)
+    return signature is None or signature.weight <= -10
+
+
+def _weight(job: Job, library: Mapping[str, Signature], series: int) -> float:
     """How much a series looks like training: 1 for a line that a framework prints for it."""
-    text = job.shapes[job.series[series].shape].text
-    known = max(
-        (
-            s.weight
-            for raw in job.raws_of_shape[job.series[series].shape]
-            for s in job.notes[raw].markers
-            if s.marker == "progress"
-        ),
-        default=-20,
-    )
+    counter = job.series[series]
+    known = library[counter.signature].weight if counter.signature in library else -20
     weight = 1.0 if known > -10 else 0.6 if known > -20 else 0.4
-    if _NOT_TRAINING.search(text):
+    if _NOT_TRAINING.search(counter.lead):
         weight *= 0.05
     return weight
 
 
-def is_bar(text: str) -> bool:
-    """Whether a shape is a progress bar, which shows 0 before anything is done."""
-    return _BAR.search(text) is not None
+def is_bar(lead: str) -> bool:
+    """Whether a counter is a progress bar, which shows 0 before anything is done."""
+    return _BAR.search(lead) is not None
 
 
 def _progress(job: Job, series: int, chosen: np.ndarray) -> Progress:
@@ -179,15 +184,16 @@ def _progress(job: Job, series: int, chosen: np.ndarray) -> Progress:
     numbers = it.iteration[chosen][order].astype(np.int64)
     first_time = it.first_time[chosen][order]
     last_time = it.last_time[chosen][order]
-    bar = is_bar(job.shapes[job.series[series].shape].text)
+    counter = job.series[series]
+    bar = is_bar(counter.lead)
     lowest = int(job.reached.lowest[job.reached.series == series].min())
     offset = 1 if lowest == 0 and not bar else 0
     done = numbers + offset
     done = done[done > 0]
-    total = job.series[series].total
+    total = counter.total
     timed = first_time != NONE
-    median = None
-    if timed.sum() >= 3:
+    median = float(np.median(counter.spans)) if counter.spans.size else None
+    if median is None and counter.own_times * 2 > int(it.count[chosen].sum()) and timed.sum() >= 3:
         steps = np.diff(numbers[timed])
         spans = np.diff(first_time[timed]) / 1e6
         good = (steps > 0) & (spans >= 0)
@@ -204,6 +210,7 @@ def _progress(job: Job, series: int, chosen: np.ndarray) -> Progress:
         last_time=int(known.max()) if known.size else NONE,
         offset=offset,
         n_seen=int(done.size),
+        timed=counter.own_times > 0,
     )
 
 

@@ -141,6 +141,8 @@ def test_a_rank_without_a_file_does_no_harm() -> None:
         ["log_3.out", "log_900.out"],
         ["0/0.log", "0/1.log", "1/0.log", "1/1.log"],
         ["train.log", "train.log.1", "train.log.2.gz"],
+        ["alpha_0.log", "alpha_1.log"],
+        [f"result_{i}.txt" for i in range(9)],
     ],
 )
 def test_numbers_that_count_something_else_are_no_ranks(names: list[str]) -> None:
