@@ -52,7 +52,7 @@ class Subject:
 
 def tells(event: Event) -> str | None:
     """What kind of word an event is: hang, stop, timeout, lost-peer, death, asked-to-end, abort."""
-    return getattr(event.signature, "tells", None) if event.signature is not None else None
+    return event.signature.tells if event.signature is not None else None
 
 
 def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int) -> Subject:
@@ -62,7 +62,7 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
     names = event.signature.names if event.signature is not None else "self"
     node = top.node[speaker]
     if names == "other" or any(k in groups for k in ("pid", "local_rank", "task")):
-        pid = groups.get("pid") or groups.get("pid2")
+        pid = groups.get("pid")
         if pid is not None and pid.isdigit() and int(pid) in top.rank_of_pid:
             rank = top.rank_of_pid[int(pid)]
             host = top.node_of_rank.get(rank) or top.node_of_pid.get(int(pid)) or node
@@ -193,8 +193,7 @@ def _settle_deaths(events: list[Event], evidence: Evidence, about: _Subjects) ->
     for event in events:
         if tells(event) == "asked-to-end":
             for row in event.rows.tolist():
-                groups = evidence.groups.get(row, {})
-                asked |= {groups[k] for k in ("pid", "pid2") if k in groups}
+                asked |= {evidence.groups.get(row, {}).get("pid", "")}
         if tells(event) == "hang":
             forced |= {
                 groups["pid"] for row in event.rows.tolist() if "pid" in (groups := evidence.groups.get(row, {}))
@@ -202,6 +201,13 @@ def _settle_deaths(events: list[Event], evidence: Evidence, about: _Subjects) ->
     spoke = about.ranks(
         e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort") and e.role in ("root", "consequence")
     )
+    rows = about.job.rows
+    ended: dict[int, int] = {}  # stream -> line at which the launcher began to end the rest
+    for event in events:
+        if tells(event) == "ending":
+            for row in event.rows.tolist():
+                stream, line = int(rows.stream[row]), int(rows.line[row])
+                ended[stream] = min(line, ended.get(stream, line))
     fresh: list[Event] = []
     for event in events:
         if tells(event) != "death" or event.role != "root":
@@ -210,7 +216,8 @@ def _settle_deaths(events: list[Event], evidence: Evidence, about: _Subjects) ->
         for row in event.rows.tolist():
             pid = evidence.groups.get(row, {}).get("pid")
             ranks = about.row(event, row).ranks
-            if (pid is not None and (pid in asked or pid in forced)) or any(r in spoke for r in ranks):
+            late = int(rows.line[row]) > ended.get(int(rows.stream[row]), 1 << 62)
+            if late or pid in asked or pid in forced or any(r in spoke for r in ranks):
                 innocent.append(row)
         if not innocent:
             continue

@@ -370,9 +370,9 @@ def _iteration_in(job: Job, row: int, progress: Progress) -> int | None:
     """The iteration that a line itself names."""
     for signature in job.notes[int(job.rows.raw[row])].markers:
         if signature.marker == "progress" and "iteration" in signature.regex.groupindex:
-            match = signature.regex.search(job.content(row))
-            if match and match["iteration"]:
-                return int(match["iteration"].replace(",", "")) + progress.offset
+            number = signature.read(job.content(row)).get("iteration", "").replace(",", "")
+            if number.isdigit():
+                return int(number) + progress.offset
     return None
 
 

@@ -72,13 +72,6 @@ class Event:
 
 
 @dataclass
-class Reading:
-    """What one row says under its signature: the named groups of its line."""
-
-    groups: dict[str, str]
-
-
-@dataclass
 class Evidence:
     """The candidate events of a job, and what was read from their lines."""
 
@@ -108,10 +101,7 @@ def _decides(signature: Signature) -> bool:
 def _row_values(
     job: Job, row: int, signature: Signature
 ) -> tuple[tuple[tuple[str, str], ...], dict[str, str]]:
-    match = signature.regex.search(job.content(row))
-    if match is None:
-        return (), {}
-    groups = {name: value for name, value in match.groupdict().items() if value is not None}
+    groups = signature.read(job.content(row))
     return tuple((name, groups[name]) for name in DECIDING if name in groups), groups
 
 
@@ -197,7 +187,7 @@ def _event(
         category=told.category,
         title=told.title,
         advice=told.advice,
-        action=told.action if hasattr(told, "action") else signature.action,
+        action=told.action,
         rows=rows,
     )
 

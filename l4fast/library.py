@@ -40,7 +40,7 @@ except ImportError:  # no wheel for this platform: `re` alone gives the same ans
     hyperscan = None  # type: ignore[assignment]
 
 PACKAGED = Path(__file__).parent / "signatures"
-FORMAT = 1  # of the cache file; raise it when the checks or the stored form change
+FORMAT = 2  # of the cache file; raise it when the checks or the stored form change
 MAX_CHARS = 2000  # of a text; the rest of a longer one is not looked at
 
 ROLES = ("root", "consequence", "teardown", "benign", "context", "marker")
@@ -63,6 +63,8 @@ CATEGORIES = (
 )
 ACTIONS = ("restart", "restart_excluding", "resume_older_checkpoint", "stop")
 NAMES = ("none", "self", "victim", "other")
+# What kind of word a line is in the cascade of a failure: it decides who may be the culprit.
+TELLS = ("hang", "stop", "timeout", "lost-peer", "death", "asked-to-end", "abort", "ending")
 MARKERS = (
     "progress",
     "stage",
@@ -84,6 +86,7 @@ _ONE_OF = {
     "category": CATEGORIES,
     "action": ACTIONS,
     "names": NAMES,
+    "tells": TELLS,
     "marker": MARKERS,
 }
 _TEXTS = ("title", "pattern", "advice", "source", *_ONE_OF)
@@ -127,6 +130,7 @@ class Signature:
     stage: str | None
     marker: str | None
     names: str
+    tells: str | None
     weight: int
     advice: str
     action: str | None
@@ -319,6 +323,7 @@ def _signature(name: str, table: object, path: Path) -> Signature:
         action=table.get("action"),
         source=table["source"],
         names=table.get("names", "none"),
+        tells=table.get("tells"),
         weight=table.get("weight", 0),
         advice=table.get("advice", ""),
         when=_cases(name, table.get("when", []), groups, path),

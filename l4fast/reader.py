@@ -14,7 +14,7 @@ import numpy as np
 
 from l4fast.canonical import canonical, mask
 from l4fast.fold import Counter, Fold
-from l4fast.library import Library, Signature
+from l4fast.library import Library, Signature, told
 from l4fast.parse import Columns, Parser, RawShape, number_place
 
 # Words that failures are told with in any framework. A line that holds one is kept with
@@ -72,7 +72,7 @@ class Part:
         if raw.lead:
             bar = self.library.match([whole])[0]
             hits = hits + [s for s in bar if s.marker == "progress" and s not in hits]
-        markers = tuple(s for s in hits if s.role == "marker")
+        markers = tuple(told(hits)[1])
         failures = tuple(s for s in hits if s.role != "marker")
         suspect = (
             any(s.role in ("root", "consequence", "teardown", "context") for s in failures)

@@ -95,14 +95,11 @@ def marks(job: Job) -> list[Mark]:
         stream, line = int(rows.stream[row]), int(rows.line[row])
         for signature in wanted[int(rows.raw[row])]:
             iteration = path = None
-            groups = signature.regex.groupindex
-            if "iteration" in groups or "path" in groups:
-                match = signature.regex.search(job.content(row))
-                if match is not None:
-                    values = match.groupdict()
-                    number = (values.get("iteration") or "").replace(",", "")
-                    iteration = int(number) if number.isdigit() else None
-                    path = values.get("path")
+            if signature.regex.groupindex:
+                values = signature.read(job.content(row))
+                number = values.get("iteration", "").replace(",", "")
+                iteration = int(number) if number.isdigit() else None
+                path = values.get("path")
             found.append(
                 Mark(
                     kind=signature.marker or "",

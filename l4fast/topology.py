@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from l4fast.job import Job
+from l4fast.library import Signature
 from l4fast.paths import PathFacts, path_facts
 
 _NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
@@ -23,6 +24,7 @@ _HOSTLIKE = re.compile(r"^(?=.*[A-Za-z])[A-Za-z0-9][\w.\-]*$")
 _NOT_HOSTS = frozenset(
     "localhost none null true false cpu cuda gpu rank node host all any unknown training error".split()
 )
+_NAMING = frozenset(("host", "rank", "pid", "task", "node"))
 _AGENT_NAME = re.compile(r"[`'\"](?P<host>[A-Za-z0-9][\w.\-]*?)_(?P<pid>\d+)_\d+[`'\"]")
 
 
@@ -156,14 +158,13 @@ class Said:
 def _identities(job: Job, top: Topology) -> list[Said]:
     """Read the lines of shapes that an identity marker or a naming failure matches."""
     found: list[Said] = []
-    wanted: dict[int, list[tuple[re.Pattern[str], bool]]] = {}
+    wanted: dict[int, list[tuple[Signature, bool]]] = {}
     for i, note in enumerate(job.notes):
-        patterns = [(s.regex, False) for s in note.markers if s.marker == "identity"]
+        patterns = [(s, False) for s in note.markers if s.marker == "identity"]
         patterns += [
-            (s.regex, True)
-            for s in note.failures
-            if {"host", "rank", "pid", "task"} & s.regex.groupindex.keys()
-            and s.names != "victim"
+            (s, True)
+            for s in note.failures[:1]
+            if any(name.rstrip("0123456789") in _NAMING for name in s.regex.groupindex)
         ]
         if patterns:
             wanted[i] = patterns
@@ -178,11 +179,10 @@ def _identities(job: Job, top: Topology) -> list[Said]:
         if where not in job.texts:
             continue
         text = job.content(row)
-        for pattern, is_failure in wanted[raw]:
-            match = pattern.search(text)
-            if match is None:
+        for signature, is_failure in wanted[raw]:
+            groups = signature.read(text)
+            if not groups:
                 continue
-            groups = match.groupdict()
             world = _int(groups.get("world") or groups.get("world_size"))
             if world is not None and 0 < world < 10_000_000:
                 worlds[world] += 1
