@@ -187,7 +187,7 @@ def _reached(job: Job, begin: int, end: int, progress: Progress) -> int | None:
     it = job.iterations
     mine = (it.series == progress.series) if progress.series is not None else np.zeros(len(it.series), bool)
     mine &= (it.first_time >= begin) & (it.first_time < end) & (it.first_time != NONE)
-    return int(it.iteration[mine].max()) + progress.offset if mine.any() else None
+    return int(it.iteration[mine].max()) // progress.unit + progress.offset if mine.any() else None
 
 
 def _attempt(
@@ -372,7 +372,7 @@ def _iteration_in(job: Job, row: int, progress: Progress) -> int | None:
         if signature.marker == "progress" and "iteration" in signature.regex.groupindex:
             number = signature.read(job.content(row)).get("iteration", "").replace(",", "")
             if number.isdigit():
-                return int(number) + progress.offset
+                return int(number) // progress.unit + progress.offset
     return None
 
 

@@ -34,6 +34,8 @@ FAILURE_WORDS = re.compile(
 _BAR_AT_END = re.compile(r"\|[^|]*\|\s*$")
 # A guess at a counter (weight -10 and less) gives way to anything that is known of the line.
 GUESS = -10
+# So much of the text before a counter names it: more would split one counter by what varies.
+LEAD_CHARS = 40
 
 
 @dataclass(frozen=True)
@@ -109,5 +111,6 @@ def _counter(raw: RawShape, markers: Iterable[Signature]) -> Counter | None:
             if name in groups and match.start(name) >= 0 and span_at is None:
                 span_at, scale = number_place(raw, match.start(name)), factor
         lead = _BAR_AT_END.sub("|", (raw.lead + raw.content)[:begin]).encode("latin-1")
-        return Counter((signature.id, canonical(mask(lead)[0])), iteration_at, total_at, span_at, scale)
+        name = canonical(mask(lead)[0])[-LEAD_CHARS:]
+        return Counter((signature.id, name), iteration_at, total_at, span_at, scale)
     return None

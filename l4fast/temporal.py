@@ -48,6 +48,7 @@ class Progress:
     last_time: int
     offset: int
     n_seen: int
+    unit: int = 1
     timed: bool = False
 
 
@@ -183,8 +184,10 @@ def _progress(job: Job, series: int, chosen: np.ndarray) -> Progress:
     last_time = it.last_time[chosen][order]
     counter = job.series[series]
     bar = is_bar(counter.lead)
-    lowest = int(job.reached.lowest[job.reached.series == series].min())
-    offset = 1 if lowest == 0 and not bar else 0
+    unit = _unit(job, series, numbers, first_time)
+    numbers = numbers // unit
+    lowest = int(job.reached.lowest[job.reached.series == series].min()) // unit
+    offset = _offset(numbers, lowest, bar)
     done = numbers + offset
     done = done[done > 0]
     total = counter.total
@@ -206,9 +209,63 @@ def _progress(job: Job, series: int, chosen: np.ndarray) -> Progress:
         first_time=int(first_time[timed].min()) if timed.any() else NONE,
         last_time=int(known.max()) if known.size else NONE,
         offset=offset,
+        unit=unit,
         n_seen=int(done.size),
         timed=counter.own_times > 0,
     )
+
+
+def _offset(numbers: np.ndarray, lowest: int, bar: bool) -> int:
+    """Return 1 for a counter that begins at 0: iteration 0 is the first one done.
+
+    A counter that is reported every d iterations and begins at d - 1 begins at 0 too.
+    """
+    if bar:
+        return 0
+    if lowest == 0:
+        return 1
+    steps = np.diff(numbers)
+    if steps.size >= 3 and (steps == steps[0]).mean() > 0.9 and steps[0] > 1:
+        return int(lowest == steps[0] - 1)
+    return 0
+
+
+def _unit(job: Job, series: int, numbers: np.ndarray, first_time: np.ndarray) -> int:
+    """Return how much one iteration adds to the counter: 1, or a global batch of samples or tokens.
+
+    MLPerf logs name the batch size and the sequence length. A counter of samples is a multiple of
+    the batch all along; where the lines tell how long an iteration took, the clock must agree.
+    """
+    if not job.series[series].signature.startswith("progress-mllog"):
+        return 1
+    batch = _mllog_value(job, "global_batch_size")
+    length = _mllog_value(job, "max_sequence_length")
+    told = numbers[numbers > 0].astype(np.int64)
+    if batch is None or batch <= 1 or told.size == 0:
+        return 1
+    spans = job.series[series].spans
+    for unit in (batch * (length or 0), batch):
+        if unit <= 1 or (told % unit).any():
+            continue
+        steps, seconds = np.diff(numbers) / unit, np.diff(first_time) / 1e6
+        if spans.size and steps.size and (seconds > 0).any():
+            clock = float(np.median(seconds[seconds > 0] / steps[seconds > 0])) / float(np.median(spans))
+            if not 0.3 < clock < 3.0:
+                continue
+        return unit
+    return 1
+
+
+_MLLOG_VALUE = re.compile(r'"key": "(\w+)", "value": (\d+)')
+
+
+def _mllog_value(job: Job, key: str) -> int | None:
+    for raw in job.raws:
+        if raw.content.startswith(":::MLLOG") and f'"key": "{key}"' in raw.content:
+            match = _MLLOG_VALUE.search(raw.content)
+            if match and match[1] == key:
+                return int(match[2])
+    return None
 
 
 def iteration_before(job: Job, progress: Progress, stream: int, line: int, time: int) -> int | None:
@@ -219,26 +276,35 @@ def iteration_before(job: Job, progress: Progress, stream: int, line: int, time:
     mine = it.series == progress.series
     same = mine & (it.first_stream == stream) & (it.first_line < line)
     if same.any():
-        return int(it.iteration[same].max()) + progress.offset
+        return int(it.iteration[same].max()) // progress.unit + progress.offset
     if time != NONE:
         earlier = mine & (it.first_time != NONE) & (it.first_time <= time)
         if earlier.any():
-            return int(it.iteration[earlier].max()) + progress.offset
+            return int(it.iteration[earlier].max()) // progress.unit + progress.offset
     return None
 
 
 def segments(job: Job, found: list[Mark], progress: Progress) -> list[Segment]:
     """Cut the job's time into stages."""
     points: list[tuple[int, str]] = []
+    began = progress.first_time
+    reports = _report_times(job, progress)
     for mark in found:
-        if mark.time == NONE:
-            continue
         stage = _stage_of(mark, progress)
-        if stage is not None:
-            points.append((mark.time, stage))
-    if progress.first_time != NONE:
-        points.append((progress.first_time, "iterate"))
+        if mark.time == NONE or stage is None:
+            continue
+        training = began != NONE and mark.time >= began
+        if training and stage in ("launch", "init", "load"):
+            continue  # a communicator that is made late does not end the training
+        points.append((mark.time, stage))
+        if stage in ("evaluate", "checkpoint", "shutdown") and reports.size:
+            after = int(np.searchsorted(reports, mark.time, side="right"))
+            if after < reports.size:
+                points.append((int(reports[after]), "iterate"))
+    if began != NONE:
+        points.append((began, "iterate"))
     points.sort(key=lambda p: p[0])
+    points = _forward(points)
     cut: list[Segment] = []
     begin = job.first_time
     for time, stage in points:
@@ -254,6 +320,32 @@ def segments(job: Job, found: list[Mark], progress: Progress) -> list[Segment]:
     return [_with_iterations(job, s, progress) for s in cut]
 
 
+_BEFORE = ("launch", "init", "load")
+
+
+def _forward(points: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Before training, a job goes from launch to init to load and not back."""
+    kept: list[tuple[int, str]] = []
+    reached = 0
+    for time, stage in points:
+        if stage in _BEFORE:
+            if _BEFORE.index(stage) < reached:
+                continue
+            reached = _BEFORE.index(stage)
+        elif stage == "iterate":
+            reached = len(_BEFORE)
+        kept.append((time, stage))
+    return kept
+
+
+def _report_times(job: Job, progress: Progress) -> np.ndarray:
+    it = job.iterations
+    if progress.series is None:
+        return np.zeros(0, np.int64)
+    times = it.first_time[(it.series == progress.series) & (it.first_time != NONE)]
+    return np.sort(times)
+
+
 def _with_iterations(job: Job, segment: Segment, progress: Progress) -> Segment:
     if progress.series is None or segment.stage != "iterate":
         return segment
@@ -266,7 +358,7 @@ def _with_iterations(job: Job, segment: Segment, progress: Progress) -> Segment:
     )
     if not inside.any():
         return segment
-    numbers = it.iteration[inside] + progress.offset
+    numbers = it.iteration[inside] // progress.unit + progress.offset
     return Segment(segment.stage, segment.start, segment.end, int(numbers.min()), int(numbers.max()))
 
 

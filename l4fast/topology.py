@@ -79,6 +79,7 @@ def resolve(job: Job) -> Topology:
     task = _read_labels(job, top)
     said = _identities(job, top)
     _task_is_rank(job, top, task, said)
+    _ranks_said(job, top, said)
     _from_paths(job, top)
     _learn_pids(job, top, said)
     _learn_hosts(job, top, said)
@@ -241,25 +242,28 @@ def _task_is_rank(
     tasks = {t for t in task if t is not None}
     if not tasks:
         return
-    ranks_of: dict[int, set[int]] = defaultdict(set)
+    votes: dict[int, Counter[int]] = defaultdict(Counter)
     for i, t in enumerate(task):
-        if t is not None and top.rank[i] is not None:
-            ranks_of[t].add(int(top.rank[i] or 0))
+        rank = top.rank[i]
+        if t is not None and rank is not None:
+            votes[t][rank] += 1
     for s in said:
         t = task[s.speaker]
         if t is not None and s.rank is not None and not s.is_failure:
-            ranks_of[t].add(s.rank)
-    agree = sum(ranks == {t} for t, ranks in ranks_of.items())
-    several = sum(len(ranks) > 1 for ranks in ranks_of.values())
-    locals_of: dict[int, set[int]] = defaultdict(set)
-    for i, t in enumerate(task):
-        if t is not None and top.local_rank[i] is not None:
-            locals_of[t].add(int(top.local_rank[i] or 0))
-    node_like = any(len(found) > 1 for found in locals_of.values())
-    if top.expected and max(tasks) + 1 == top.expected and agree >= several:
-        is_rank = True
+            votes[t][s.rank] += 1
+    agree = sum(v[t] * 2 > v.total() for t, v in votes.items())
+    if votes:
+        is_rank = agree * 2 >= len(votes)
+    elif top.expected:
+        is_rank = max(tasks) + 1 == top.expected
     else:
-        is_rank = agree >= several and not (node_like and agree == 0)
+        locals_of: dict[int, set[int]] = defaultdict(set)
+        for i, t in enumerate(task):
+            local = top.local_rank[i]
+            if t is not None and local is not None:
+                locals_of[t].add(local)
+        # One task a node shows the local ranks of several processes.
+        is_rank = not any(len(found) > 1 for found in locals_of.values())
     for i, t in enumerate(task):
         if t is None:
             continue
@@ -267,6 +271,18 @@ def _task_is_rank(
             top.rank[i] = t if top.rank[i] is None else top.rank[i]
         elif top.node[i] is None:
             top.node[i] = f"task {t}"
+
+
+def _ranks_said(job: Job, top: Topology, said: Iterable[Said]) -> None:
+    """A process that says its rank is that rank in all of its lines."""
+    votes: dict[int, Counter[int]] = defaultdict(Counter)
+    for s in said:
+        if s.rank is not None and not s.is_failure and job.speakers[s.speaker].labels:
+            votes[s.speaker][s.rank] += 1
+    for speaker, found in votes.items():
+        rank, n = found.most_common(1)[0]
+        if top.rank[speaker] is None and 2 * n > found.total():
+            top.rank[speaker] = rank
 
 
 def _from_paths(job: Job, top: Topology) -> None:
@@ -353,8 +369,8 @@ def _set_node(top: Topology, rank: int | None, host: str | None, source: str) ->
 def _learn_hosts(job: Job, top: Topology, said: Sequence[Said]) -> None:
     for i in range(len(job.speakers)):
         pid, rank = top.pid[i], top.rank[i]
-        if top.node[i] is not None and rank is not None and job.speakers[i].labels:
-            _set_node(top, rank, top.node[i], "host in the prefix" if _has_host(job, i) else "file name")
+        if top.node[i] is not None and rank is not None and _has_host(job, i):
+            _set_node(top, rank, top.node[i], "host in the prefix")
         if rank is None and pid is not None and pid in top.rank_of_pid:
             top.rank[i] = top.rank_of_pid[pid]
     for s in said:
