@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from l4fast.diagnosis import Diagnosis
+from l4fast.terminal import escaped
+
+if TYPE_CHECKING:
+    from l4fast.simulate_job import Truth
 
 _VERDICT = {
     "none": "nothing to do",
@@ -21,34 +27,38 @@ _VERDICT = {
 _COLOUR = {"finished": "green", "running": "green", "failed": "red", "hung": "red", "slow": "yellow"}
 
 
-class _Truth(Protocol):
-    outcome: str
-    fault: str | None
-    faulty_nodes: Any
-    faulty_ranks: Any
-    stage: str | None
-    last_iteration: int | None
-    last_durable_checkpoint: int | None
-    category: str | None
-
-
-def escaped(text: str) -> str:
-    """Show control characters as escapes: a log must not drive the terminal."""
-    return "".join(c if c == "\t" or (c.isprintable()) else f"\\x{ord(c):02x}" for c in text)
+@contextmanager
+def _page() -> Iterator[Console]:
+    """Collect what is printed and write it at once: rich itself ends the process if a pipe breaks."""
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    with console.capture() as printed:
+        yield console
+    sys.stdout.write(printed.get())
+    sys.stdout.flush()
 
 
 def show(found: Diagnosis, *, strip: str = "") -> None:
     """Print a diagnosis for a person."""
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    with _page() as console:
+        _show(console, found, strip)
+
+
+def _show(console: Console, found: Diagnosis, strip: str) -> None:
     colour = _COLOUR.get(found.outcome, "yellow")
-    console.print(Text.assemble((found.outcome.upper(), f"bold {colour}"), "  ", found.cause["title"]))
+    console.print(
+        Text.assemble((found.outcome.upper(), f"bold {colour}"), "  ", escaped(found.cause["title"]))
+    )
     for name, value in _facts(found):
-        console.print(Text.assemble((f"  {name:<12}", "dim"), value))
-    console.print(Text.assemble((f"  {'what to do':<12}", "dim"), (_VERDICT[found.action["verdict"]], "bold")))
+        console.print(Text.assemble((f"  {name:<12}", "dim"), escaped(value)))
+    console.print(
+        Text.assemble((f"  {'what to do':<12}", "dim"), (_VERDICT[found.action["verdict"]], "bold"))
+    )
     if found.action["exclude_nodes"]:
-        console.print(Text(f"  {'exclude':<12}" + ", ".join(found.action["exclude_nodes"][:16])))
+        console.print(
+            Text.assemble((f"  {'exclude':<12}", "dim"), _listed(found.action["exclude_nodes"], 16))
+        )
     if found.cause["advice"]:
-        console.print(Text(f"  {'advice':<12}{found.cause['advice']}"))
+        console.print(Text.assemble((f"  {'advice':<12}", "dim"), escaped(found.cause["advice"])))
     if found.events:
         console.print(Text("\nEvidence", style="bold"))
     shown = 0
@@ -58,9 +68,11 @@ def show(found: Diagnosis, *, strip: str = "") -> None:
         shown += 1
         _show_event(console, event, strip)
     if len(found.events) > shown:
-        console.print(Text(f"  ... and {len(found.events) - shown} more kinds of lines (--json, --lines)", style="dim"))
+        console.print(
+            Text(f"  ... and {len(found.events) - shown} more kinds of lines (--json, --lines)", style="dim")
+        )
     for note in found.coverage["notes"]:
-        console.print(Text(f"  note: {note}", style="dim"))
+        console.print(Text(f"  note: {escaped(note)}", style="dim"))
     timing = found.timing
     console.print(
         Text(
@@ -75,10 +87,10 @@ def _facts(found: Diagnosis) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
     if found.outcome not in ("finished", "running"):
         facts.append(("category", f"{found.cause['category']} (confidence {found.cause['confidence']:.0%})"))
-        where = ", ".join(n["node"] for n in found.nodes[:8]) or "nobody in particular, or cannot tell"
+        where = _listed([n["node"] for n in found.nodes], 8) or "nobody in particular, or cannot tell"
         facts.append(("node", where))
         if found.ranks:
-            facts.append(("rank", ", ".join(str(r["rank"]) for r in found.ranks[:8])))
+            facts.append(("rank", _listed([str(r["rank"]) for r in found.ranks], 8)))
     it, ck = found.iterations, found.checkpoint
     facts.append(("stage", found.stage["name"]))
     done = "none" if it["last_completed"] is None else str(it["last_completed"])
@@ -94,6 +106,10 @@ def _facts(found: Diagnosis) -> list[tuple[str, str]]:
     return facts
 
 
+def _listed(names: list[str], most: int) -> str:
+    return escaped(", ".join(names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def _show_event(console: Console, event: dict[str, Any], strip: str) -> None:
     first = event["first"]
     colour = {"root": "red", "consequence": "yellow"}.get(event["role"], "dim")
@@ -103,27 +119,37 @@ def _show_event(console: Console, event: dict[str, Any], strip: str) -> None:
         who = f" rank{'s' if event['n_ranks'] > 1 else ''} {ranks}{' ...' if event['n_ranks'] > 4 else ''}"
     console.print(
         Text.assemble(
-            "  ", (f"{event['role']:<11}", colour), f" {event['count']}x{who}  ", (escaped(first["text"].strip())[:160])
+            "  ",
+            (f"{event['role']:<11}", colour),
+            f" {event['count']}x{who}  ",
+            (escaped(first["text"].strip())[:160]),
         )
     )
     place = first["file"].removeprefix(strip)
-    console.print(Text(f"              {escaped(place)}:{first['line']} (byte {first['offset']})", style="dim"))
+    console.print(
+        Text(f"              {escaped(place)}:{first['line']} (byte {first['offset']})", style="dim")
+    )
 
 
-def show_truth(truth: _Truth, found: Diagnosis) -> None:
-    """Print what was planted beside what was found."""
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    console.print(Text("Truth            planted -> found", style="bold"))
-    rows = [
-        ("outcome", truth.outcome, "success" if found.outcome == "finished" else "failure"),
-        ("category", truth.category, None if found.outcome == "finished" else found.cause["category"]),
-        ("nodes", sorted(truth.faulty_nodes), [n["node"] for n in found.nodes]),
-        ("ranks", sorted(truth.faulty_ranks), [r["rank"] for r in found.ranks]),
+def show_truth(truth: Truth, found: Diagnosis) -> None:
+    """Print what was planted beside what was found, and whether the answer counts as right."""
+    healthy = found.outcome in ("finished", "running")
+    rows: list[tuple[str, object, object]] = [
+        ("outcome", truth.outcome, "success" if healthy else "failure"),
+        ("category", truth.category, None if healthy else found.cause["category"]),
+        ("nodes", list(truth.faulty_nodes), [n["node"] for n in found.nodes]),
+        ("ranks", list(truth.faulty_ranks), [r["rank"] for r in found.ranks]),
         ("stage", truth.stage, found.stage["name"]),
         ("iteration", truth.last_iteration, found.iterations["last_completed"]),
         ("checkpoint", truth.last_durable_checkpoint, found.checkpoint["last_durable"]),
+        ("verdict", truth.verdict, found.action["verdict"]),
     ]
-    for name, planted, got in rows:
-        same = planted == got or (name == "stage" and planted is None)
-        mark = ("=", "green") if same else ("!", "red")
-        console.print(Text.assemble("  ", mark, f" {name:<12} {planted} -> {got}"))
+    with _page() as console:
+        console.print(Text("Truth            planted -> found", style="bold"))
+        for name, planted, got in rows:
+            right = planted == got or got in truth.accepted.get(name, ())
+            if name in ("nodes", "ranks") and isinstance(planted, list) and isinstance(got, list):
+                # Who is named first counts; nobody is right where the logs do not tell.
+                right = got[0] in planted if got else not planted or truth.node_evidence == "none"
+            mark = ("=", "green") if right else ("!", "red")
+            console.print(Text.assemble("  ", mark, f" {name:<12} {planted} -> {escaped(str(got))}"))

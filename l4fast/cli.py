@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
-
-import orjson
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
 
 from l4fast.errors import L4Error, UsageError
+from l4fast.terminal import escaped, print_json
 
 USAGE, DATA, INTERNAL, INTERRUPTED = 64, 65, 70, 130
 
@@ -29,6 +28,10 @@ examples:
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **settings: Any) -> None:
+        # An abbreviation that works today breaks the day an option is added.
+        super().__init__(**settings, allow_abbrev=False)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
@@ -45,7 +48,9 @@ def _arguments() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="simulate a job with a planted fault, diagnose it, print both")
     demo.add_argument("--ranks", type=int, default=1024, help="ranks, 8 on each node (default 1024)")
-    demo.add_argument("--fault", default="gpu-xid79", help="which fault to plant (see `l4fast simulate --help`)")
+    demo.add_argument(
+        "--fault", default="gpu-xid79", help="which fault to plant (`l4fast simulate --fault list`)"
+    )
     demo.add_argument("--style", default="megatron", help="whose logs to imitate")
     demo.add_argument("--seed", type=int, default=0)
     demo.set_defaults(run="demo")
@@ -68,13 +73,15 @@ def _arguments() -> argparse.ArgumentParser:
     )
     diagnose.add_argument("--json", action="store_true", help="print exactly one JSON object")
     diagnose.add_argument("--lines", metavar="FILE.jsonl", help="write each failure-indicating line here")
-    diagnose.add_argument("--workers", type=_positive, default=1, metavar="N", help="threads that read (default 1)")
+    diagnose.add_argument(
+        "--workers", type=_positive, default=1, metavar="N", help="threads that read (default 1)"
+    )
     diagnose.set_defaults(run="diagnose")
 
     parse = commands.add_parser(
         "parse",
         help="turn logs into a table: time, level, node, rank, shape, template of each line",
-        description="Write one row per line to Parquet or Arrow; with a directory as OUT, one file per input.",
+        description="Write one row per line to Parquet or Arrow; with a folder as OUT, one file per input.",
     )
     parse.add_argument("paths", nargs="+", metavar="PATH")
     parse.add_argument("-o", "--out", required=True, metavar="FILE.parquet|FILE.arrow|DIR")
@@ -85,7 +92,7 @@ def _arguments() -> argparse.ArgumentParser:
     templates = commands.add_parser("templates", help="list the templates of logs with their counts")
     templates.add_argument("paths", nargs="+", metavar="PATH")
     templates.add_argument("--json", action="store_true", help="print exactly one JSON object")
-    templates.add_argument("--workers", type=_positive, default=1, metavar="N")
+    templates.add_argument("--workers", type=_positive, default=1, metavar="N", help="threads that read")
     templates.set_defaults(run="templates")
 
     baseline = commands.add_parser("baseline", help="learn, merge and show what healthy jobs say")
@@ -106,7 +113,7 @@ def _arguments() -> argparse.ArgumentParser:
     simulate = commands.add_parser(
         "simulate", help="write the logs of a made-up job with a planted fault, and the truth beside them"
     )
-    simulate.add_argument("-o", "--out", required=True, metavar="DIR")
+    simulate.add_argument("-o", "--out", metavar="DIR", help="a folder that does not exist yet, or is empty")
     simulate.add_argument("--nodes", type=_positive, default=16)
     simulate.add_argument("--ranks-per-node", type=_positive, default=8)
     simulate.add_argument("--iterations", type=_positive, default=200)
@@ -140,32 +147,20 @@ def _positive(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error is one sentence on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    wants_json = "--json" in arguments
+    _open_outputs()
+    # Known before the arguments are: wrong ones are told as JSON too.
+    wants_json = "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    code = 0
     try:
-        options = _arguments().parse_args(arguments)
-        if options.version:
-            from importlib.metadata import version
-
-            print(f"l4fast {version('l4fast')}")
-            return 0
-        if not options.command:
-            _arguments().print_help()
-            return USAGE
-        from l4fast import commands
-
-        run: Callable[[Any], int] = getattr(commands, options.run)
-        code = run(options)
+        code = _run(arguments)
         sys.stdout.flush()
         return code
-    except SystemExit as error:
-        return int(error.code or 0)
     except KeyboardInterrupt:
         print("l4fast: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) went away: not our error. Keep the interpreter's last flush quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        _silence(sys.stdout)
+        return code
     except L4Error as error:
         return _failed(str(error), error.exit_code, error.path, wants_json)
     except OSError as error:
@@ -176,39 +171,66 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("L4FAST_TRACEBACK"):
             raise
-        sentence = (
-            f"internal error ({type(error).__name__}: {error}); set L4FAST_TRACEBACK=1 to see where, and report it"
-        )
+        what = f"{type(error).__name__}: {error}"
+        sentence = f"internal error ({what}); set L4FAST_TRACEBACK=1 to see where, and report it"
         return _failed(sentence, INTERNAL, None, wants_json)
 
 
+def _run(arguments: Sequence[str]) -> int:
+    parser = _arguments()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as end:  # --help, after it was printed
+        return int(end.code or 0)
+    if options.version:
+        from importlib.metadata import version
+
+        print(f"l4fast {version('l4fast')}")
+        return 0
+    if not options.command:
+        raise UsageError("no command (see `l4fast --help`)")
+    from l4fast import commands
+
+    run: Callable[[Any], int] = getattr(commands, options.run)
+    return run(options)
+
+
+def _open_outputs() -> None:
+    """Make stdout and stderr take any text: closed ones take it nowhere, narrow ones as escapes."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what is still to be flushed to nowhere: the reader (head, less) went away, or the disk is full."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _failed(sentence: str, code: int, path: object, wants_json: bool) -> int:
-    print(f"l4fast: {sentence}", file=sys.stderr)
-    if wants_json:
-        body = {
-            "schema": "l4fast.error/1",
-            "exit": code,
-            "error": sentence,
-            "path": None if path is None else os.fsdecode(str(path)),
-        }
-        sys.stdout.write(orjson.dumps(body).decode() + "\n")
+    sentence = escaped(sentence)
+    with suppress(OSError):
+        print(f"l4fast: {sentence}", file=sys.stderr)
+    body = {
+        "schema": "l4fast.error/1",
+        "exit": code,
+        "error": sentence,
+        "path": None
+        if path is None
+        else escaped(os.fsdecode(path) if isinstance(path, bytes) else str(path)),
+    }
+    try:
+        if wants_json:
+            print_json(body)
         sys.stdout.flush()
+    except OSError:
+        _silence(sys.stdout)
     return code
-
-
-@contextmanager
-def ticking(total: int | None, what: str) -> Iterator[Callable[[int], None] | None]:
-    """Show progress in bytes on a terminal; nothing where stderr is not one."""
-    if not sys.stderr.isatty() or (total is not None and total < 64 << 20):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda n: bar.advance(task, n)
 
 
 if __name__ == "__main__":

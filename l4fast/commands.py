@@ -8,95 +8,124 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
-from l4fast.cli import ticking
 from l4fast.errors import UsageError
+from l4fast.terminal import escaped, print_json, ticking, warn
 
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(orjson.dumps(value).decode() + "\n")
-
-
-def _total_bytes(paths: list[str]) -> int | None:
-    total = 0
-    for path in paths:
-        if path == "-":
-            return None
-        for folder, _, names in os.walk(path) if os.path.isdir(path) else [("", [], [path])]:
-            total += sum(os.path.getsize(p) for n in names if os.path.isfile(p := os.path.join(folder, n)))
-    return total
+if TYPE_CHECKING:
+    from l4fast.crossjob import Baseline
 
 
 def diagnose(options: Namespace) -> int:
     from l4fast.stream import diagnose as run
 
-    with ticking(_total_bytes(options.paths), "reading") as tick:
+    if options.lines:
+        _check_target(options.lines)
+    with ticking(options.paths, "reading") as tick:
         found = run(options.paths, options.baseline or None, workers=options.workers, tick=tick)
     for problem in found.coverage["unreadable"]:
-        print(f"l4fast: warning: {problem['file']}: {problem['reason']}", file=sys.stderr)
+        warn(problem["file"], problem["reason"])
     if options.lines:
         write_lines(options.lines, found.failure_rows)
-    if options.json:
-        _print_json(found.to_dict())
-    else:
-        from l4fast.answer import show
+    # Whoever reads the answer may stop reading; the exit code still tells the verdict.
+    with suppress(BrokenPipeError):
+        if options.json:
+            print_json(found.to_dict())
+        else:
+            from l4fast.answer import show
 
-        show(found)
+            show(found)
     return found.exit_code
+
+
+def _check_target(path: str) -> None:
+    """Refuse a file that cannot be written before gigabytes of logs are read, not after."""
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it", path)
+    if not target.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {target.parent}", path)
+    if not os.access(target if _is_special(target) else target.parent, os.W_OK):
+        raise UsageError(f"{path} cannot be written: ask for write permission, or name another folder", path)
+
+
+def _is_special(target: Path) -> bool:
+    """Whether this is a device or a pipe, which is written to and never replaced."""
+    return target.exists() and not target.is_file()
 
 
 def write_lines(path: str, lines: list[dict[str, object]]) -> None:
     """Write one JSON object a line, aside first: an interrupted run leaves no half file."""
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: there is no directory {target.parent}")
+    target = Path(os.path.realpath(path))
+    if _is_special(Path(path)):
+        with open(path, "wb") as pipe:
+            _write_objects(pipe, lines)
+        return
     descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as out:
-            for line in lines:
-                out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        os.chmod(aside, 0o644)
+            _write_objects(out, lines)
+        _share(aside)
         os.replace(aside, target)
     except BaseException:
         os.unlink(aside)
         raise
 
 
+def _write_objects(out: BinaryIO, lines: list[dict[str, object]]) -> None:
+    for line in lines:
+        out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _share(path: str) -> None:
+    """Give a temporary file, which only its owner can read, the mode of any new file."""
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(path, 0o666 & ~mask)
+
+
 def baseline_learn(options: Namespace) -> int:
     from l4fast.library import load
-    from l4fast.stream import learn
+    from l4fast.stream import baseline_of, read
 
+    _check_target(options.out)
     library = load()
     merged = None
-    with ticking(_total_bytes(options.paths), "learning") as tick:
+    with ticking(options.paths, "learning") as tick:
         for path in options.paths:
-            one = learn([path], library, tick=tick)
+            got = read([path], library, tick=tick)
+            for problem in (*got.found.unreadable, *got.problems):
+                warn(problem.file, problem.reason)
+            one = baseline_of(got.job)
             merged = one if merged is None else merged.merge(one)
     assert merged is not None
-    _save(merged, options.out)
-    print(f"{options.out}: {merged.jobs} healthy jobs, {len(merged.shapes)} shapes", file=sys.stderr)
-    return 0
-
-
-def _save(baseline: object, path: str) -> None:
-    parent = Path(path).parent
-    if not parent.is_dir():
-        raise UsageError(f"{path} cannot be written: there is no directory {parent}")
-    baseline.save(path)  # type: ignore[attr-defined]
+    return _save(merged, options.out)
 
 
 def baseline_merge(options: Namespace) -> int:
     from l4fast.crossjob import Baseline
 
+    _check_target(options.out)
     merged = Baseline.load(options.paths[0])
     for path in options.paths[1:]:
         merged = merged.merge(Baseline.load(path))
-    _save(merged, options.out)
-    print(f"{options.out}: {merged.jobs} healthy jobs, {len(merged.shapes)} shapes", file=sys.stderr)
+    return _save(merged, options.out)
+
+
+def _save(baseline: Baseline, path: str) -> int:
+    baseline.save(path)
+    _share(path)
+    print(f"{escaped(path)}: {_jobs(baseline)}, {len(baseline.shapes)} shapes", file=sys.stderr)
     return 0
+
+
+def _jobs(baseline: Baseline) -> str:
+    return f"{baseline.jobs} healthy job{'' if baseline.jobs == 1 else 's'}"
 
 
 def baseline_show(options: Namespace) -> int:
@@ -105,7 +134,7 @@ def baseline_show(options: Namespace) -> int:
     found = Baseline.load(options.path)
     rows = sorted(found.shapes.items(), key=lambda item: (-item[1].lines, item[0]))
     if options.json:
-        _print_json(
+        print_json(
             {
                 "schema": "l4fast.baseline/1",
                 "jobs": found.jobs,
@@ -116,9 +145,9 @@ def baseline_show(options: Namespace) -> int:
             }
         )
         return 0
-    print(f"{found.jobs} healthy jobs, {len(rows)} shapes, {sum(k.lines for _, k in rows)} lines")
+    print(f"{_jobs(found)}, {len(rows)} shapes, {sum(k.lines for _, k in rows)} lines")
     for text, known in rows[:40]:
-        print(f"{known.lines:>10}  {known.jobs:>3}  {text[:120]}")
+        print(f"{known.lines:>10}  {known.jobs:>3}  {escaped(text[:120])}")
     if len(rows) > 40:
         print(f"... and {len(rows) - 40} more (--json lists all)")
     return 0
@@ -129,14 +158,14 @@ def templates(options: Namespace) -> int:
     from l4fast.stream import read
     from l4fast.templates import count
 
-    with ticking(_total_bytes(options.paths), "reading") as tick:
+    with ticking(options.paths, "reading") as tick:
         got = read(options.paths, load(), workers=options.workers, tick=tick)
     for problem in (*got.found.unreadable, *got.problems):
-        print(f"l4fast: warning: {problem.file}: {problem.reason}", file=sys.stderr)
+        warn(problem.file, problem.reason)
     counts = {s.text: int(n) for s, n in zip(got.job.shapes, got.job.shape_count, strict=True)}
     found = count(counts)
     if options.json:
-        _print_json(
+        print_json(
             {
                 "schema": "l4fast.templates/1",
                 "templates": [
@@ -146,17 +175,17 @@ def templates(options: Namespace) -> int:
         )
         return 0
     for template, n, _ in found:
-        print(f"{n:>10}  {template.id}  {template.text}")
+        print(f"{n:>10}  {template.id}  {escaped(template.text)}")
     return 0
 
 
 def parse(options: Namespace) -> int:
     from l4fast.write import write
 
-    with ticking(_total_bytes(options.paths), "parsing") as tick:
+    with ticking(options.paths, "parsing") as tick:
         report = write(options.paths, options.out, text=options.text, params=options.params, tick=tick)
     for problem in report.unreadable:
-        print(f"l4fast: warning: {problem.file}: {problem.reason}", file=sys.stderr)
+        warn(problem.file, problem.reason)
     print(f"{report.out}: {report.lines} lines, {report.templates} templates", file=sys.stderr)
     return 0
 
@@ -169,6 +198,8 @@ def simulate(options: Namespace) -> int:
         print("styles: " + " ".join(STYLES))
         print("faults: " + " ".join(FAULTS))
         return 0
+    if options.out is None:
+        raise UsageError("where to? name a new folder with -o (see `l4fast simulate --help`)")
     truth = run(
         options.out,
         style=options.style,
@@ -195,10 +226,17 @@ def demo(options: Namespace) -> int:
         fault = None if options.fault == "none" else options.fault
         out = os.path.join(folder, "job")
         truth = run(
-            out, style=options.style, nodes=options.ranks // 8, ranks_per_node=8, fault=fault, seed=options.seed
+            out,
+            style=options.style,
+            nodes=options.ranks // 8,
+            ranks_per_node=8,
+            fault=fault,
+            seed=options.seed,
         )
         wrote = time.perf_counter()
-        print(f"Simulated {options.ranks} ranks ({options.style}, fault: {fault}) in {wrote - begun:.1f} s.\n")
+        print(
+            f"Simulated {options.ranks} ranks ({options.style}, fault: {fault}) in {wrote - begun:.1f} s.\n"
+        )
         found = ask([os.path.join(out, "logs")], workers=min(2, os.cpu_count() or 1))
         show(found, strip=os.path.join(out, "logs") + os.sep)
         print()

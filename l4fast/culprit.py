@@ -8,21 +8,22 @@ A fault that is the same on nearly all ranks has no culprit.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
+from l4fast.subjects import LATE, Clock, Subjects, tells
 from l4fast.temporal import Progress
-from l4fast.topology import Topology, _clean_host, _numbers
+from l4fast.topology import Topology, clean_host
 
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
 FEW = 0.34  # at most this share of the ranks may be the silent or hung ones
+SKEW_S = 2.0  # clocks of nodes may differ so much: a smaller gap tells no order
 CHAIN_S = 5.0  # errors of the culprit's own ranks within this time belong to one story
-_EXTERNAL_STOP = ("preemption",)
 
 
 @dataclass
@@ -42,151 +43,58 @@ class Verdict:
     everybody: bool = False
 
 
-@dataclass(frozen=True)
-class Subject:
-    """Whom a row speaks of: ranks and nodes; empty where it cannot be told."""
-
-    ranks: tuple[int, ...]
-    nodes: tuple[str, ...]
-
-
-def tells(event: Event) -> str | None:
-    """What kind of word an event is: hang, stop, timeout, lost-peer, death, asked-to-end, abort."""
-    return event.signature.tells if event.signature is not None else None
-
-
-def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int) -> Subject:
-    """Return whom a row is about: the one it names, else who says it."""
-    speaker = int(job.rows.speaker[row])
-    groups = evidence.groups.get(row, {})
-    names = event.signature.names if event.signature is not None else "self"
-    node = top.node[speaker]
-    if names == "other" or any(k in groups for k in ("pid", "local_rank", "task")):
-        pid = groups.get("pid")
-        if pid is not None and pid.isdigit() and int(pid) in top.rank_of_pid:
-            rank = top.rank_of_pid[int(pid)]
-            host = top.node_of_rank.get(rank) or top.node_of_pid.get(int(pid)) or node
-            return Subject((rank,), (host,) if host else ())
-        ranks = _numbers(groups.get("rank") or groups.get("task"))
-        host = _clean_host(groups.get("host") or groups.get("node"))
-        if ranks:
-            hosts = {top.node_of_rank[r] for r in ranks if r in top.node_of_rank}
-            return Subject(tuple(ranks), (host,) if host else tuple(sorted(hosts)))
-        if host:
-            local = groups.get("local_rank")
-            if local and local.isdigit():
-                mine = [r for r in top.ranks_of(host)]
-                if int(local) < len(mine):
-                    return Subject((mine[int(local)],), (host,))
-            return Subject((), (host,))
-        if pid is not None and pid.isdigit():
-            host = top.node_of_pid.get(int(pid)) or node
-            local = groups.get("local_rank")
-            if host and local and local.isdigit():
-                mine = top.ranks_of(host)
-                if int(local) < len(mine):
-                    return Subject((mine[int(local)],), (host,))
-            return Subject((), (host,) if host else ())
-        if names == "other":
-            return Subject((), ())
-    rank = top.rank[speaker]
-    if rank is not None:
-        host = top.node_of_rank.get(rank) or node
-        return Subject((rank,), (host,) if host else ())
-    return Subject((), (node,) if node else ())
-
-
 def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress) -> Verdict:
     """Order the events by what they tell, assign their roles, and name the culprit."""
     events = evidence.events
     if not events:
         return Verdict([], [])
-    about = _Subjects(job, top, evidence)
+    about = Subjects(job, top, evidence)
     _settle_deaths(events, evidence, about)
     verdict = Verdict(events, [])
+    clock = Clock(job, events, about, progress)
     nan = [e for e in events if e.category == "numeric" and e.role == "root"]
-    own = [e for e in events if e.role == "root" and tells(e) not in ("hang", "stop") and e not in nan]
+    reactions = ("hang", "stop", "timeout", "lost-peer")
+    own = [e for e in events if e.role == "root" and tells(e) not in reactions and e not in nan]
     hangs = [e for e in events if tells(e) == "hang"]
     stops = [e for e in events if tells(e) == "stop"]
     timeouts = [e for e in events if tells(e) == "timeout"]
-    first_own = min((_time(job, e, progress) for e in own), default=None)
-    first_nan = min((_time(job, e, progress) for e in nan), default=None)
-    if nan and (first_own is None or first_nan is None or first_nan <= first_own):
-        _blame_numeric(job, nan, own, verdict, about)
-    elif own and not _only_after_stop(job, own, stops, progress):
-        _blame_errors(job, own, verdict, about, progress)
-        for event in hangs:
-            _demote(event, verdict)
+    first_own = min((clock.of(e) for e in own), default=LATE)
+    first_nan = min((clock.of(e) for e in nan), default=LATE)
+    if nan and first_nan <= first_own:
+        _blame_numeric(job, nan, verdict, about)
+    elif own and not _only_after_stop(own, stops, clock):
+        _blame_errors(own, verdict, about, clock)
     elif hangs and about.share(hangs) <= FEW:
         verdict.kind = "hang"
         verdict.roots = hangs
         _name(verdict, about, hangs, "did not react when it was asked to end")
         _also_deaths(events, verdict, about)
-    elif timeouts and _silent(job, top, about, timeouts, events, verdict):
+    elif _accused(events, verdict, about):
+        verdict.kind = "peer"
+    elif timeouts and _laggard(job, about, timeouts, events, verdict):
+        verdict.kind = "hang"
+    elif timeouts and _silent(top, about, timeouts, events, verdict):
         verdict.kind = "hang"
         verdict.roots = timeouts
     elif stops:
         verdict.kind = "stop"
         verdict.roots = stops
     elif own:
-        _blame_errors(job, own, verdict, about, progress)
+        _blame_errors(own, verdict, about, clock)
     else:
-        _blame_victims(job, events, timeouts, verdict, about, progress)
+        _blame_victims(events, timeouts, verdict, about, clock)
     for event in events:
         if event in verdict.roots:
             event.role = "root"
         elif event.role == "root":
             event.role = "consequence"
-    times = [_time(job, e, progress) for e in verdict.roots]
-    verdict.root_time = min((t for t in times if t != NONE), default=NONE)
-    _order(job, verdict, progress)
+    times = [t for t in (clock.of(e) for e in verdict.roots) if t != LATE]
+    verdict.root_time = min(times, default=NONE)
+    _order(verdict, clock)
     return verdict
 
 
-class _Subjects:
-    """Whom each row and event speaks of, looked up once."""
-
-    def __init__(self, job: Job, top: Topology, evidence: Evidence) -> None:
-        self.job, self.top, self.evidence = job, top, evidence
-        self._rows: dict[int, Subject] = {}
-        self.all_ranks = frozenset(top.ranks)
-        self.n_ranks = max(len(self.all_ranks), 1)
-
-    def row(self, event: Event, row: int) -> Subject:
-        if row not in self._rows:
-            self._rows[row] = subject(self.job, self.top, self.evidence, event, row)
-        return self._rows[row]
-
-    def ranks(self, events: Iterable[Event]) -> Counter[int]:
-        found: Counter[int] = Counter()
-        for event in events:
-            for row in event.rows.tolist():
-                found.update(self.row(event, row).ranks)
-        return found
-
-    def nodes(self, events: Iterable[Event]) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for event in events:
-            for row in event.rows.tolist():
-                found.update(self.row(event, row).nodes)
-        return found
-
-    def share(self, events: list[Event]) -> float:
-        """The share of the job's ranks (or nodes) that the events speak of."""
-        ranks = self.ranks(events)
-        if ranks:
-            return len(ranks) / max(self.n_ranks, self.top.expected or 0)
-        nodes = self.nodes(events)
-        n_nodes = max(len(self.top.nodes), 1)
-        pids = {
-            self.evidence.groups.get(row, {}).get("pid") for e in events for row in e.rows.tolist()
-        }
-        if nodes and n_nodes > 1:
-            return min(len(nodes) / n_nodes, len(pids) / self.n_ranks)
-        return len(pids) / self.n_ranks
-
-
-def _settle_deaths(events: list[Event], evidence: Evidence, about: _Subjects) -> None:
+def _settle_deaths(events: list[Event], evidence: Evidence, about: Subjects) -> None:
     """A process that was asked to end, or that told an error of its own, did not begin it by dying."""
     asked: set[str] = set()
     forced: set[str] = set()
@@ -196,10 +104,14 @@ def _settle_deaths(events: list[Event], evidence: Evidence, about: _Subjects) ->
                 asked |= {evidence.groups.get(row, {}).get("pid", "")}
         if tells(event) == "hang":
             forced |= {
-                groups["pid"] for row in event.rows.tolist() if "pid" in (groups := evidence.groups.get(row, {}))
+                groups["pid"]
+                for row in event.rows.tolist()
+                if "pid" in (groups := evidence.groups.get(row, {}))
             }
     spoke = about.ranks(
-        e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort") and e.role in ("root", "consequence")
+        e
+        for e in events
+        if tells(e) in (None, "timeout", "lost-peer", "abort") and e.role in ("root", "consequence")
     )
     rows = about.job.rows
     ended: dict[int, int] = {}  # stream -> line at which the launcher began to end the rest
@@ -236,70 +148,53 @@ def _settle_deaths(events: list[Event], evidence: Evidence, about: _Subjects) ->
     events.extend(fresh)
 
 
-def _time(job: Job, event: Event, progress: Progress) -> int:
-    """The time at which an event is first told, in microseconds; late where nothing is known.
-
-    A line without a time of its own is not earlier than the last line before it that has one.
-    """
-    rows = job.rows
-    times = rows.time[event.rows]
-    own = rows.own_time[event.rows]
-    known = times[own & (times != NONE)]
-    bound = progress.last_time
-    if known.size:
-        return int(known.min())
-    known = times[times != NONE]
-    if known.size:
-        return max(int(known.min()), bound)
-    return bound
-
-
-def _only_after_stop(job: Job, own: list[Event], stops: list[Event], progress: Progress) -> bool:
+def _only_after_stop(own: list[Event], stops: list[Event], clock: Clock) -> bool:
     """Whether every error came after the job was told to stop: then it was the stop."""
     if not stops:
         return False
-    stop = min(_time(job, e, progress) for e in stops)
-    if stop == NONE:
-        return False
-    return all(_time(job, e, progress) >= stop for e in own)
+    stop = min(clock.of(e) for e in stops)
+    return stop != LATE and all(clock.of(e) >= stop for e in own)
 
 
-def _blame_errors(
-    job: Job, own: list[Event], verdict: Verdict, about: _Subjects, progress: Progress
-) -> None:
-    """The earliest error that is no timeout; a specific message before a general one."""
+def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Clock) -> None:
+    """The earliest error that is no timeout; within the skew of clocks, the one that says most."""
     verdict.kind = "error"
-    specific = [e for e in own if e.weight > -10 or tells(e) == "death"]
-    if specific:
-        first_specific = min(_time(job, e, progress) for e in specific)
-        general = [e for e in own if e not in specific and _time(job, e, progress) < first_specific - 1_000_000]
-        candidates = general or specific
-    else:
-        candidates = own
-    first = min(candidates, key=lambda e: (_time(job, e, progress), -e.weight, int(e.rows[0])))
-    begun = _time(job, first, progress)
+    begun = min(clock.of(e) for e in own)
+    near = [e for e in own if clock.of(e) <= begun + SKEW_S * 1e6]
+    first = min(
+        near,
+        key=lambda e: (
+            not (about.ranks([e]) or about.nodes([e])),
+            e.weight <= -10,
+            clock.of(e),
+            -e.weight,
+            int(e.rows[0]),
+        ),
+    )
     ranks, nodes = set(about.ranks([first])), set(about.nodes([first]))
     roots = [first]
     for event in own:
-        if event is first:
+        if event is first or (
+            clock.of(event) > max(clock.of(first), begun) + CHAIN_S * 1e6 and clock.of(event) != LATE
+        ):
             continue
-        mine = set(about.ranks([event]))
+        mine, hosts = set(about.ranks([event])), set(about.nodes([event]))
         same_kind = event.signature is not None and event.signature == first.signature
-        near = _time(job, event, progress) <= begun + CHAIN_S * 1e6 or _time(job, event, progress) == NONE
-        if near and (same_kind or (mine and mine <= ranks) or (not mine and set(about.nodes([event])) <= nodes)):
+        if same_kind or (mine and mine <= ranks) or (not mine and hosts <= nodes):
             roots.append(event)
             ranks |= mine
-            nodes |= set(about.nodes([event]))
+            nodes |= hosts
     verdict.roots = roots
     _name(verdict, about, roots, "told the earliest error that is no reaction to another")
 
 
-def _name(verdict: Verdict, about: _Subjects, events: list[Event], reason: str) -> None:
+def _name(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -> None:
     """Blame whom ``events`` speak of, unless that is nearly everybody."""
     ranks, nodes = about.ranks(events), about.nodes(events)
-    speaking = max(about.n_ranks, about.top.expected or 0)
     n_nodes = len(about.top.nodes)
-    if speaking > 1 and len(ranks) >= MOST * speaking:
+    speaking = max(about.n_ranks, about.top.expected or 0, n_nodes * (about.top.ranks_per_node or 0))
+    told = max((len(e.rows) for e in events), default=0)
+    if speaking > 1 and (len(ranks) >= MOST * speaking or (len(ranks) < 2 and told >= MOST * speaking)):
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all ranks: no node to blame")
         return
@@ -319,13 +214,25 @@ def _name(verdict: Verdict, about: _Subjects, events: list[Event], reason: str) 
         verdict.ranks.append((rank, 1.0 if count else 0.0, [reason], rows_of[rank][:8]))
     for node, count in sorted(nodes.items(), key=lambda nc: (-nc[1], first_of[nc[0]], nc[0])):
         verdict.nodes.append((node, 1.0 if count else 0.0, [reason], rows_of[node][:8]))
+    if not ranks and len(nodes) == 1:
+        _ranks_on(verdict, about, next(iter(nodes)), reason)
     if not nodes:
         verdict.notes.append("cannot tell which node: no line names one, and no rank can be mapped to one")
 
 
-def _blame_numeric(
-    job: Job, nan: list[Event], own: list[Event], verdict: Verdict, about: _Subjects
-) -> None:
+def _ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:
+    """Of a node that is to blame, name the ranks that cried out; all of them if none did."""
+    mine = about.top.ranks_of(node)
+    cried = about.ranks(
+        e for e in verdict.events if tells(e) in (None, "timeout", "lost-peer", "abort", "death")
+    )
+    loud = [rank for rank in mine if rank in cried]
+    rows = verdict.nodes[0][3] if verdict.nodes else []
+    for rank in loud or mine:
+        verdict.ranks.append((rank, 0.6, [f"on {node}, which {reason}"], rows))
+
+
+def _blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects) -> None:
     """The first line with a value that is no number; its rank if it alone says more than the rest."""
     verdict.kind = "numeric"
     rows = np.sort(np.concatenate([e.rows for e in nan]))
@@ -346,6 +253,10 @@ def _blame_numeric(
     peak = max((worst[row] for row in firsts), default=0)
     guilty = [row for row in firsts if worst[row] == peak]
     alone = 0 < len(guilty) <= max(1, int(FEW * len(firsts))) and len(firsts) > 1
+    if not alone and 0 < len(firsts) <= max(1, int(FEW * about.n_ranks)):
+        # An error that a rank raises is its own; a progress line may be the only one printed.
+        alone = not any(_is_progress(job, row) for row in firsts)
+        guilty = firsts if alone else guilty
     root_rows = guilty if alone else [int(rows[0])] if not firsts else _first_round(firsts, rows)
     chosen = set(root_rows)
     for event in list(nan):
@@ -357,17 +268,35 @@ def _blame_numeric(
             rest = np.setdiff1d(event.rows, mine)
             verdict.events.append(
                 Event(
-                    event.id, event.template, event.values, "consequence", event.signature, event.category,
-                    event.title, event.advice, event.action, rest, ["the value stays no number"],
+                    event.id,
+                    event.template,
+                    event.values,
+                    "consequence",
+                    event.signature,
+                    event.category,
+                    event.title,
+                    event.advice,
+                    event.action,
+                    rest,
+                    ["the value stays no number"],
                 )  # fmt: skip
             )
             event.rows = np.array(mine, np.int64)
         event.why.append("the first value that is no number")
         verdict.roots.append(event)
     if alone:
-        _name(verdict, about, verdict.roots, "alone had more values that are no numbers, in the first bad iteration")
+        _name(
+            verdict,
+            about,
+            verdict.roots,
+            "alone had more values that are no numbers, in the first bad iteration",
+        )
     else:
         verdict.notes.append("cannot tell which rank had the first bad value: all report it alike")
+
+
+def _is_progress(job: Job, row: int) -> bool:
+    return any(s.marker == "progress" for s in job.notes[int(job.rows.raw[row])].markers)
 
 
 def _first_round(firsts: list[int], rows: np.ndarray) -> list[int]:
@@ -375,13 +304,11 @@ def _first_round(firsts: list[int], rows: np.ndarray) -> list[int]:
 
 
 def _bad_fields(job: Job, rows: np.ndarray) -> dict[int, int]:
-    import re
-
     bad = re.compile(r"(?i)(?<![A-Za-z])(?:nan|[+-]?inf(?:inity)?)(?![A-Za-z])")
     return {row: len(bad.findall(job.content(row))) for row in rows.tolist()}
 
 
-def _also_deaths(events: list[Event], verdict: Verdict, about: _Subjects) -> None:
+def _also_deaths(events: list[Event], verdict: Verdict, about: Subjects) -> None:
     """The death of the very process that hung is part of the root's story."""
     hung = {
         about.evidence.groups.get(row, {}).get("pid") for e in verdict.roots for row in e.rows.tolist()
@@ -403,10 +330,117 @@ def _also_deaths(events: list[Event], verdict: Verdict, about: _Subjects) -> Non
         verdict.roots.append(event)
 
 
+def _accused(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
+    """Many that lost their connection to one address: the node at that address."""
+    accusers: dict[str, set[int | str]] = defaultdict(set)
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    accusing: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        if tells(event) not in ("lost-peer", "timeout"):
+            continue
+        for row in event.rows.tolist():
+            peer = about.evidence.groups.get(row, {}).get("peer")
+            target = _node_at(about.top, peer)
+            if target is None:
+                continue
+            speaker = int(about.job.rows.speaker[row])
+            rank, home = about.top.rank[speaker], about.top.node[speaker]
+            if home == target:
+                continue
+            accusers[target].add(rank if rank is not None else home or speaker)
+            rows_of[target].append(row)
+            if event not in accusing[target]:
+                accusing[target].append(event)
+    if not accusers:
+        return False
+    ranked = sorted(accusers, key=lambda n: (-len(accusers[n]), n))
+    first = ranked[0]
+    if len(ranked) > 1 and len(accusers[ranked[1]]) * 2 > len(accusers[first]):
+        return False
+    if about.top.nodes and len(about.top.nodes) < 3 and len(ranked) > 1:
+        return False  # of two nodes, each accuses the other
+    verdict.roots = accusing[first]
+    reason = f"{len(accusers[first])} others lost their connection to it"
+    verdict.nodes.append((first, 1.0, [reason], rows_of[first][:8]))
+    _ranks_on(verdict, about, first, "lost its connections")
+    return True
+
+
+def _node_at(top: Topology, address: str | None) -> str | None:
+    if not address:
+        return None
+    bare = address.strip("[]").removeprefix("::ffff:")
+    if bare in top.node_of_address:
+        return top.node_of_address[bare]
+    name = clean_host(bare)
+    return name if name in top.nodes else None
+
+
+_ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(-?\d+)")
+
+
+def _laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
+    """The rank whose last enqueued collective is behind all others (equal numbers prove nothing)."""
+    behind: dict[int, tuple[int, int, Event]] = {}
+    for event in events:
+        if event.signature is None or tells(event) not in ("timeout", "heard"):
+            continue
+        for row in event.rows.tolist():
+            rank = about.top.rank[int(job.rows.speaker[row])]
+            match = _ENQUEUED.search(job.content(row))
+            if rank is None or match is None:
+                continue
+            number = int(match[1])
+            # -1 and numbers of 17 digits are memory that was never set.
+            if 0 <= number < 10**15 and (rank not in behind or number > behind[rank][0]):
+                behind[rank] = (number, row, event)
+    if len(behind) < 3:
+        return False
+    usual, n_usual = Counter(n for n, _, _ in behind.values()).most_common(1)[0]
+    low = sorted(rank for rank, (number, _, _) in behind.items() if number < usual)
+    if not low or len(low) > FEW * len(behind) or n_usual < 0.5 * len(behind):
+        return False
+    reason = f"its last collective is behind that of the others ({usual})"
+    rows = {rank: behind[rank][1] for rank in low}
+    for rank in low:
+        verdict.ranks.append((rank, 1.0, [reason], [rows[rank]]))
+    nodes = Counter(about.top.node_of_rank[r] for r in low if r in about.top.node_of_rank)
+    for node, _ in sorted(nodes.items(), key=lambda nc: (-nc[1], nc[0])):
+        mine = [rows[r] for r in low if about.top.node_of_rank.get(r) == node]
+        verdict.nodes.append((node, 1.0, [reason], mine[:8]))
+    told = {id(behind[rank][2]): behind[rank][2] for rank in low}
+    for event in told.values():
+        mine = [rows[r] for r in low if behind[r][2] is event]
+        verdict.roots.append(_part(event, np.array(sorted(mine), np.int64), verdict))
+    return True
+
+
+def _part(event: Event, rows: np.ndarray, verdict: Verdict) -> Event:
+    """Split some rows off an event: they are its root, the rest is a consequence."""
+    if len(rows) == len(event.rows):
+        return event
+    verdict.events.append(
+        Event(
+            event.id,
+            event.template,
+            event.values,
+            "consequence",
+            event.signature,
+            event.category,
+            event.title,
+            event.advice,
+            event.action,
+            np.setdiff1d(event.rows, rows),
+            list(event.why),
+        )  # fmt: skip
+    )
+    event.rows = rows
+    return event
+
+
 def _silent(
-    job: Job,
     top: Topology,
-    about: _Subjects,
+    about: Subjects,
     timeouts: list[Event],
     events: list[Event],
     verdict: Verdict,
@@ -435,23 +469,16 @@ def _silent(
 
 
 def _blame_victims(
-    job: Job,
-    events: list[Event],
-    timeouts: list[Event],
-    verdict: Verdict,
-    about: _Subjects,
-    progress: Progress,
+    events: list[Event], timeouts: list[Event], verdict: Verdict, about: Subjects, clock: Clock
 ) -> None:
     """Only victims speak: the timeouts (or else the earliest cry) are all that is known."""
     verdict.kind = "victims"
     speaking = [e for e in events if e.role == "consequence"]
-    pool = timeouts or [e for e in speaking if tells(e) not in ("death", "asked-to-end", "abort")] or speaking
-    if not pool:
-        pool = events
-    first = min(pool, key=lambda e: (_time(job, e, progress), -e.weight, int(e.rows[0])))
-    verdict.roots = timeouts if timeouts else [
-        e for e in pool if e is first or (e.signature is not None and e.signature == first.signature)
-    ]
+    after = ("death", "asked-to-end", "abort", "ending", "heard")
+    pool = timeouts or [e for e in speaking if tells(e) not in after] or speaking or events
+    first = min(pool, key=lambda e: (clock.of(e), -e.weight, int(e.rows[0])))
+    same = [e for e in pool if e is first or (e.signature is not None and e.signature == first.signature)]
+    verdict.roots = timeouts or same
     named = [e for e in verdict.roots if e.signature is not None and e.signature.names in ("self", "other")]
     if named and not timeouts:
         _name(verdict, about, named, "told the earliest error")
@@ -459,16 +486,9 @@ def _blame_victims(
         verdict.notes.append("cannot tell which node: every line is the word of a victim or a launcher")
 
 
-def _demote(event: Event, verdict: Verdict) -> None:
-    if event not in verdict.roots:
-        event.role = "consequence"
-
-
-def _order(job: Job, verdict: Verdict, progress: Progress) -> None:
+def _order(verdict: Verdict, clock: Clock) -> None:
     rank = {"root": 0, "consequence": 1, "teardown": 2}
-    verdict.events.sort(
-        key=lambda e: (rank.get(e.role, 3), _time(job, e, progress), -e.weight, int(e.rows[0]), e.id)
-    )
+    verdict.events.sort(key=lambda e: (rank.get(e.role, 3), clock.of(e), -e.weight, int(e.rows[0]), e.id))
     for i, event in enumerate(verdict.events):
         base = {"root": 1.0, "consequence": 0.5, "teardown": 0.2}.get(event.role, 0.1)
         event.score = round(base / (1 + 0.05 * i), 4)

@@ -19,11 +19,11 @@ from l4fast.job import NONE, Job
 from l4fast.library import Library
 from l4fast.source import Unreadable
 from l4fast.stages import stage_of_failure
+from l4fast.subjects import subject, tells
 from l4fast.templates import Template, derive
 from l4fast.temporal import Mark, Progress
 from l4fast.topology import Topology
 
-NODE_CATEGORIES = ("hardware.gpu", "hardware.memory", "hardware.host", "network", "storage", "platform", "resource")
 
 
 @dataclass(frozen=True)
@@ -295,8 +295,8 @@ def _cause(story: Story) -> dict[str, Any]:
     elif verdict.kind == "stop" and category not in ("preemption", "platform"):
         category = "preemption"
     elif verdict.kind == "victims" and category in ("unknown", "platform"):
-        category = "network" if culprit.tells(top) in ("timeout", "lost-peer") else category
-    confidence = {"error": 0.85, "numeric": 0.85, "hang": 0.7, "stop": 0.75, "victims": 0.4}.get(verdict.kind, 0.3)
+        category = "network" if tells(top) in ("timeout", "lost-peer") else category
+    confidence = {"error": 0.85, "numeric": 0.85, "hang": 0.7, "stop": 0.75, "victims": 0.4, "peer": 0.7}.get(verdict.kind, 0.3)
     if top.weight <= -10:
         confidence -= 0.2
     return {
@@ -326,9 +326,7 @@ def _action(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         decided = "resume_older_checkpoint"
     elif category == "data":
         decided = "stop"
-    elif few and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang"):
-        decided = "restart_excluding"
-    elif few and category in ("storage", "network", "platform") and _is_local(story, category):
+    elif (few and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")) or (few and category in ("storage", "network", "platform") and _is_local(story, category)):
         decided = "restart_excluding"
     elif not verdict.roots and story.outcome != "hung":
         decided = "unknown"
@@ -357,10 +355,6 @@ def _first_abnormal(story: Story, stage: str) -> int | None:
         number = _iteration_in(story.job, row, progress)
         if number is not None:
             return number
-        rows = story.job.rows
-        return temporal.iteration_before(
-            story.job, progress, int(rows.stream[row]), int(rows.line[row]) + 1, int(rows.time[row])
-        )
     if progress.last_completed is None or stage not in ("iterate", "load", "evaluate", "checkpoint"):
         return None
     return progress.last_completed + 1 if stage != "checkpoint" else progress.last_completed
@@ -481,7 +475,7 @@ class _Quotes:
         ranks: set[int] = set()
         nodes: set[str] = set()
         for row in event.rows.tolist():
-            who = culprit.subject(self.job, self.top, story.evidence, event, row)
+            who = subject(self.job, self.top, story.evidence, event, row)
             ranks.update(who.ranks)
             nodes.update(who.nodes)
         times = self.job.rows.time[event.rows]

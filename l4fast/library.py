@@ -64,7 +64,7 @@ CATEGORIES = (
 ACTIONS = ("restart", "restart_excluding", "resume_older_checkpoint", "stop")
 NAMES = ("none", "self", "victim", "other")
 # What kind of word a line is in the cascade of a failure: it decides who may be the culprit.
-TELLS = ("hang", "stop", "timeout", "lost-peer", "death", "asked-to-end", "abort", "ending")
+TELLS = ("hang", "stop", "timeout", "lost-peer", "death", "asked-to-end", "abort", "ending", "heard")
 MARKERS = (
     "progress",
     "stage",

@@ -228,6 +228,7 @@ _OTHER_WORDS = frozenset(
     | {"ckpt", "checkpoint", "layer", "split", "batch", "file", "x", "s", "e", "llama", "gpt", "qwen"}
     | {"result", "results", "test", "report", "sample"}
 )
+_PER_NODE = re.compile(r"(?:^|[/._-])(?:console|agent|kernel|kern|kmsg|dmesg|syslog|messages)[/._-]")
 _SURE = 4  # so many siblings count ranks even after a word that says nothing
 _NUMBER = re.compile(r"\d+")
 _BEFORE = re.compile(r"([A-Za-z]*)([._=\-/]*)$")
@@ -288,6 +289,10 @@ def _count(pattern: str, members: list[int], numbers: list[list[str]], facts: li
         if not _counts(values) or word in _OTHER_WORDS:
             continue
         is_folder = any("/" in piece for piece in pieces[slot + 1 :])
+        if _PER_NODE.search("#".join(pieces[: slot + 1])) or (
+            word == "gpu" and all(len(row[slot]) > 2 for row in numbers)
+        ):
+            continue  # a console or kernel log is a node's; gpu-000 is a host, gpu0 a device
         if word in _NODE_WORDS or (word == "worker" and is_folder):
             node_slot = slot
         elif word in _RANK_WORDS:
@@ -404,7 +409,7 @@ def _host_at(part: str, words: list[re.Match[str]], k: int, column: _Column) -> 
     whole = part[_left_end(part, words, k) : words[k].end()]
     if word.isdigit():
         if left == "worker" or left == "gpu":
-            named = column.varies and not column.from_zero
+            named = column.varies and (not column.from_zero or (left == "gpu" and len(word) > 2))
         else:
             named = left in _HOST_WORDS and not (left in _NODE_WORDS and column.counts)
         return whole if named and len(word) <= 6 else None

@@ -78,6 +78,11 @@ def _peek(streams: Sequence[Stream]) -> Iterable[bytes]:
             continue
 
 
+def day_of(streams: Sequence[Stream]) -> int:
+    """Return the `reference_day` of a job's streams."""
+    return reference_day(_peek(streams), max((s.mtime or 0.0 for s in streams), default=None))
+
+
 def _read_streams(
     part: Part, streams: Sequence[tuple[int, Stream]], problems: list[Unreadable], tick: Progress | None
 ) -> None:
@@ -101,8 +106,15 @@ class Read:
     seconds: float = 0.0
 
 
-def read(paths: Sequence[str], library: Library, *, workers: int = 1, tick: Progress | None = None) -> Read:
-    """Read all logs of one job.
+def read(
+    paths: Sequence[str],
+    library: Library,
+    *,
+    workers: int = 1,
+    tick: Progress | None = None,
+    found: Found | None = None,
+) -> Read:
+    """Read all logs of one job; ``found``: what ``paths`` hold, where that is known already.
 
     Raises
     ------
@@ -110,8 +122,8 @@ def read(paths: Sequence[str], library: Library, *, workers: int = 1, tick: Prog
         No path could be read.
     """
     begun = time.perf_counter()
-    found = discover(paths)
-    day = reference_day(_peek(found.streams), max((s.mtime or 0.0 for s in found.streams), default=None))
+    found = found or discover(paths)
+    day = day_of(found.streams)
     problems: list[Unreadable] = []
     shares = _shares(found.streams, max(1, workers))
     parts = [Part(library, reference_day=day) for _ in shares]

@@ -25,6 +25,8 @@ _NOT_TRAINING = re.compile(
     r"(?i)\b(?:eval\w*|valid\w*|test\w*|load\w*|download\w*|map|shard\w*|tokeniz\w*|generat\w*|predict\w*"
     r"|fetch\w*|filter\w*|extract\w*|compil\w*|convert\w*|warm\w*|captur\w*|sampl\w*|preprocess\w*)\b"
 )
+# A rehearsal of training or evaluation before the real one begins.
+_REHEARSAL = re.compile(r"(?i)\bwarm(?:ing)?[- ]?ups?\b")
 _BAR = re.compile(r"%\s?\|")
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
 MIN_GUESSED = 3  # values that a counter of an unknown framework must show
@@ -94,7 +96,10 @@ def marks(job: Job) -> list[Mark]:
     chosen = np.flatnonzero(np.isin(rows.raw, np.fromiter(wanted, np.int64, len(wanted))))
     for row in chosen.tolist():
         stream, line = int(rows.stream[row]), int(rows.line[row])
+        rehearsal = _REHEARSAL.search(job.raws[int(rows.raw[row])].content) is not None
         for signature in wanted[int(rows.raw[row])]:
+            if rehearsal and signature.marker == "stage":
+                continue
             iteration = path = None
             if signature.regex.groupindex:
                 values = signature.read(job.content(row))
@@ -141,8 +146,9 @@ def follow(
         numbers = it.iteration[chosen]
         if len(numbers) < MIN_GUESSED and _is_guess(job, library, k):
             continue
-        weight = _weight(job, library, k)
-        score = weight * len(numbers)
+        # A bar of an evaluation begins again and again; the training's counter hardly ever does.
+        again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
+        score = _weight(job, library, k) * len(numbers) / (1 + again)
         span = int(it.last_time[chosen].max() - it.first_time[chosen].min())
         rank = (score, span, int(numbers.max()), -k)
         if best is None or rank > best:
@@ -165,7 +171,7 @@ def _weight(job: Job, library: Mapping[str, Signature], series: int) -> float:
     """How much a series looks like training: 1 for a line that a framework prints for it."""
     counter = job.series[series]
     known = library[counter.signature].weight if counter.signature in library else -20
-    weight = 1.0 if known > -10 else 0.6 if known > -20 else 0.4
+    weight = 1.0 if known > -5 else 0.5 if known > -10 else 0.4 if known > -20 else 0.3
     if _NOT_TRAINING.search(counter.lead):
         weight *= 0.05
     return weight

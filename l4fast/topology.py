@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from l4fast.job import Job
 from l4fast.library import Signature
+from l4fast.parse import Speaker
 from l4fast.paths import PathFacts, path_facts
 
 _NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
@@ -56,6 +57,8 @@ class Topology:
     rank_of_pid: dict[int, int] = field(default_factory=dict)
     node_of_pid: dict[int, str] = field(default_factory=dict)
     node_of_stream: dict[int, str] = field(default_factory=dict)
+    node_of_address: dict[str, str] = field(default_factory=dict)
+    exit_of_rank: dict[int, str] = field(default_factory=dict)
     expected: int | None = None
     ranks_per_node: int | None = None
 
@@ -76,18 +79,30 @@ def resolve(job: Job) -> Topology:
     facts = path_facts([s.name for s in job.streams])
     n = len(job.speakers)
     top = Topology([None] * n, [None] * n, [None] * n, [None] * n, facts)
-    task = _read_labels(job, top)
+    task = _read_labels(job.speakers, top)
     said = _identities(job, top)
     _task_is_rank(job, top, task, said)
     _ranks_said(job, top, said)
-    _from_paths(job, top)
+    _from_paths(job.speakers, top)
     _learn_pids(job, top, said)
     _learn_hosts(job, top, said)
     _complete(job, top)
     return top
 
 
-def _clean_host(name: str | None) -> str | None:
+def told(facts: list[PathFacts], speakers: Sequence[Speaker]) -> Topology:
+    """Return what prefix and path alone tell of each of ``speakers``, before the job is whole.
+
+    ``facts`` are those of all streams. What needs other lines (is `12:` a rank or a node?) is None.
+    """
+    n = len(speakers)
+    top = Topology([None] * n, [None] * n, [None] * n, [None] * n, facts)
+    _read_labels(speakers, top)
+    _from_paths(speakers, top)
+    return top
+
+
+def clean_host(name: str | None) -> str | None:
     if not name:
         return None
     name = name.strip().strip("'\"`,;()[]<>").rstrip(":.")
@@ -97,10 +112,10 @@ def _clean_host(name: str | None) -> str | None:
     return short
 
 
-def _read_labels(job: Job, top: Topology) -> list[int | None]:
+def _read_labels(speakers: Sequence[Speaker], top: Topology) -> list[int | None]:
     """Fill what a prefix tells outright; return the ambiguous task numbers."""
-    task: list[int | None] = [None] * len(job.speakers)
-    for i, speaker in enumerate(job.speakers):
+    task: list[int | None] = [None] * len(speakers)
+    for i, speaker in enumerate(speakers):
         for kind, text in speaker.labels:
             number = _NUMBER_AT_END.match(text)
             if kind in ("mpi_rank", "rank"):
@@ -112,7 +127,7 @@ def _read_labels(job: Job, top: Topology) -> list[int | None]:
             elif kind == "pid":
                 top.pid[i] = int(text) if text.isdigit() else None
             elif kind in ("host", "node", "pod"):
-                top.node[i] = _clean_host(text) or top.node[i]
+                top.node[i] = clean_host(text) or top.node[i]
             elif kind == "ip":
                 top.node[i] = top.node[i] or text
             elif kind == "label":
@@ -121,7 +136,7 @@ def _read_labels(job: Job, top: Topology) -> list[int | None]:
                 elif number is not None and "rank" in number["name"].lower():
                     top.rank[i] = int(number["number"])
                 else:
-                    top.node[i] = _clean_host(text) or top.node[i]
+                    top.node[i] = clean_host(text) or top.node[i]
             elif kind == "bracket":
                 _read_bracket(text, number, i, top)
     return task
@@ -136,7 +151,7 @@ def _read_bracket(text: str, number: re.Match[str] | None, i: int, top: Topology
     else:
         both = _HOST_COLON_LOCAL.match(text)
         if both:
-            top.node[i] = _clean_host(both["host"])
+            top.node[i] = clean_host(both["host"])
             top.local_rank[i] = int(both["local"])
 
 
@@ -154,6 +169,8 @@ class Said:
     pid: int | None
     world: int | None
     is_failure: bool
+    address: str | None = None
+    exit_code: str | None = None
 
 
 def _identities(job: Job, top: Topology) -> list[Said]:
@@ -187,7 +204,7 @@ def _identities(job: Job, top: Topology) -> list[Said]:
             world = _int(groups.get("world") or groups.get("world_size"))
             if world is not None and 0 < world < 10_000_000:
                 worlds[world] += 1
-            ranks = _numbers(groups.get("rank") or groups.get("task"))
+            ranks = numbers(groups.get("rank") or groups.get("task"))
             for rank in ranks or [None]:
                 found.append(
                     Said(
@@ -197,10 +214,12 @@ def _identities(job: Job, top: Topology) -> list[Said]:
                         line=where[1],
                         rank=rank,
                         local_rank=_int(groups.get("local_rank")),
-                        host=_clean_host(groups.get("host") or groups.get("node")),
+                        host=clean_host(groups.get("host") or groups.get("node")),
                         pid=_int(groups.get("pid")),
                         world=world,
                         is_failure=is_failure,
+                        address=groups.get("address"),
+                        exit_code=groups.get("exit_code"),
                     )
                 )
     if worlds:
@@ -214,7 +233,7 @@ def _identities(job: Job, top: Topology) -> list[Said]:
 def _without_rank(said: Said) -> Said:
     return Said(
         said.row, said.speaker, said.stream, said.line, None, said.local_rank, said.host, said.pid,
-        said.world, said.is_failure,
+        said.world, said.is_failure, said.address, said.exit_code,
     )  # fmt: skip
 
 
@@ -222,7 +241,7 @@ def _int(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
-def _numbers(text: str | None) -> list[int]:
+def numbers(text: str | None) -> list[int]:
     """Read `3`, `0-3` or `0,2-4` (Slurm's lists); at most 65,536 numbers."""
     if not text or not re.fullmatch(r"[\d,\- ]+", text):
         return []
@@ -285,14 +304,14 @@ def _ranks_said(job: Job, top: Topology, said: Iterable[Said]) -> None:
             top.rank[speaker] = rank
 
 
-def _from_paths(job: Job, top: Topology) -> None:
+def _from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
     """Give each speaker what its stream's name tells, and what its stream agrees on."""
     ranks_in: dict[int, set[int]] = defaultdict(set)
-    for i, speaker in enumerate(job.speakers):
+    for i, speaker in enumerate(speakers):
         rank = top.rank[i]
         if rank is not None:
             ranks_in[speaker.stream].add(rank)
-    for i, speaker in enumerate(job.speakers):
+    for i, speaker in enumerate(speakers):
         facts = top.facts[speaker.stream]
         if top.rank[i] is None:
             if facts.rank is not None:
@@ -303,7 +322,7 @@ def _from_paths(job: Job, top: Topology) -> None:
             top.local_rank[i] = facts.local_rank
         if top.node[i] is None:
             if facts.host is not None:
-                top.node[i] = _clean_host(facts.host) or facts.host
+                top.node[i] = clean_host(facts.host) or facts.host
             elif facts.pod is not None:
                 top.node[i] = facts.pod
         if facts.host is not None:
@@ -330,6 +349,8 @@ def _learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
             elif s.pid is not None and s.rank is None and s.host is None:
                 if rank is not None and 0 < s.line - rank.line <= 3 and rank.rank is not None:
                     top.rank_of_pid[s.pid] = rank.rank
+                    if s.exit_code is not None:
+                        top.exit_of_rank.setdefault(rank.rank, s.exit_code)
                     if host is not None and 0 < s.line - host.line <= 5 and host.host:
                         top.node_of_pid[s.pid] = host.host
     for s in said:
@@ -378,6 +399,12 @@ def _learn_hosts(job: Job, top: Topology, said: Sequence[Said]) -> None:
             _set_node(top, s.rank, s.host, "scheduler or launcher" if s.is_failure else "said by the process")
         elif s.host is not None and s.rank is None and not s.is_failure:
             _set_node(top, top.rank[s.speaker], s.host, "said by the process")
+    homes: dict[str, Counter[str]] = defaultdict(Counter)
+    for s in said:
+        home = top.node[s.speaker]
+        if s.address is not None and home is not None:
+            homes[s.address][home] += 1
+    top.node_of_address.update({address: found.most_common(1)[0][0] for address, found in homes.items()})
     # A rank that speaks in a file of a node is on that node.
     for i, speaker in enumerate(job.speakers):
         if top.node[i] is not None:

@@ -1,0 +1,185 @@
+"""Whom a line speaks of, and when an event was first told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from l4fast.events import Event, Evidence
+from l4fast.job import NONE, Job
+from l4fast.temporal import Progress
+from l4fast.topology import Topology, clean_host, numbers
+
+LATE = 1 << 62  # nothing is known of the time: later than all that is known
+_TIME_INSIDE = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\b")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a row speaks of: ranks and nodes; empty where it cannot be told."""
+
+    ranks: tuple[int, ...]
+    nodes: tuple[str, ...]
+
+
+def tells(event: Event) -> str | None:
+    """What kind of word an event is: hang, stop, timeout, lost-peer, death, asked-to-end, abort."""
+    return event.signature.tells if event.signature is not None else None
+
+
+def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int) -> Subject:
+    """Return whom a row is about: the one it names, else who says it."""
+    speaker = int(job.rows.speaker[row])
+    groups = evidence.groups.get(row, {})
+    names = event.signature.names if event.signature is not None else "self"
+    node = top.node[speaker]
+    if names == "other" or any(k in groups for k in ("pid", "local_rank", "task")):
+        pid = groups.get("pid")
+        if pid is not None and pid.isdigit() and int(pid) in top.rank_of_pid:
+            rank = top.rank_of_pid[int(pid)]
+            host = top.node_of_rank.get(rank) or top.node_of_pid.get(int(pid)) or node
+            return Subject((rank,), (host,) if host else ())
+        ranks = numbers(groups.get("rank") or groups.get("task"))
+        host = clean_host(groups.get("host") or groups.get("node"))
+        if ranks:
+            hosts = {top.node_of_rank[r] for r in ranks if r in top.node_of_rank}
+            return Subject(tuple(ranks), (host,) if host else tuple(sorted(hosts)))
+        if host:
+            local = groups.get("local_rank")
+            if local and local.isdigit():
+                mine = [r for r in top.ranks_of(host)]
+                if int(local) < len(mine):
+                    return Subject((mine[int(local)],), (host,))
+            return Subject((), (host,))
+        if pid is not None and pid.isdigit():
+            host = top.node_of_pid.get(int(pid)) or node
+            local = groups.get("local_rank")
+            if host and local and local.isdigit():
+                mine = top.ranks_of(host)
+                if int(local) < len(mine):
+                    return Subject((mine[int(local)],), (host,))
+            return Subject((), (host,) if host else ())
+        if names == "other":
+            return Subject((), ())
+    rank = top.rank[speaker]
+    alone = int((job.rows.speaker[event.rows] == speaker).sum()) == 1
+    if rank is None and node is None and alone and top.local_rank[speaker] is not None:
+        rank = _by_exit(top, int(top.local_rank[speaker] or 0))
+    if rank is not None:
+        host = top.node_of_rank.get(rank) or node
+        return Subject((rank,), (host,) if host else ())
+    return Subject((), (node,) if node else ())
+
+
+def _by_exit(top: Topology, local: int) -> int | None:
+    """The one rank with this local rank that ended by itself: in a merged console only it can speak so."""
+    width = top.ranks_per_node
+    if not width:
+        return None
+    ended = [
+        r for r, code in top.exit_of_rank.items() if r % width == local and code not in ("0", "-15", "-9")
+    ]
+    return ended[0] if len(ended) == 1 else None
+
+
+class Subjects:
+    """Whom each row and event speaks of, looked up once."""
+
+    def __init__(self, job: Job, top: Topology, evidence: Evidence) -> None:
+        self.job, self.top, self.evidence = job, top, evidence
+        self._rows: dict[int, Subject] = {}
+        self.all_ranks = frozenset(top.ranks)
+        self.n_ranks = max(len(self.all_ranks), 1)
+
+    def row(self, event: Event, row: int) -> Subject:
+        if row not in self._rows:
+            self._rows[row] = subject(self.job, self.top, self.evidence, event, row)
+        return self._rows[row]
+
+    def ranks(self, events: Iterable[Event]) -> Counter[int]:
+        found: Counter[int] = Counter()
+        for event in events:
+            for row in event.rows.tolist():
+                found.update(self.row(event, row).ranks)
+        return found
+
+    def nodes(self, events: Iterable[Event]) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for event in events:
+            for row in event.rows.tolist():
+                found.update(self.row(event, row).nodes)
+        return found
+
+    def share(self, events: list[Event]) -> float:
+        """The share of the job's ranks (or nodes) that the events speak of."""
+        ranks = self.ranks(events)
+        if ranks:
+            return len(ranks) / max(self.n_ranks, self.top.expected or 0)
+        nodes = self.nodes(events)
+        n_nodes = max(len(self.top.nodes), 1)
+        pids = {self.evidence.groups.get(row, {}).get("pid") for e in events for row in e.rows.tolist()}
+        if nodes and n_nodes > 1:
+            return min(len(nodes) / n_nodes, len(pids) / self.n_ranks)
+        return len(pids) / self.n_ranks
+
+
+class Clock:
+    """When each event was first told; an estimate where its lines have no time."""
+
+    def __init__(self, job: Job, events: list[Event], about: Subjects, progress: Progress) -> None:
+        self._job, self._about, self._progress = job, about, progress
+        self._known: dict[int, int] = {}
+        rows = job.rows
+        self._died: dict[int, int] = {}
+        for event in events:
+            if tells(event) != "death":
+                continue
+            for row in event.rows.tolist():
+                if rows.own_time[row] and rows.time[row] != NONE:
+                    for rank in about.row(event, row).ranks:
+                        time = int(rows.time[row])
+                        self._died[rank] = min(time, self._died.get(rank, time))
+
+    def of(self, event: Event) -> int:
+        """Microseconds, or `LATE` where nothing at all is known.
+
+        A line without a time was written before its process was found dead, and not before the
+        last iteration was done.
+        """
+        if id(event) not in self._known:
+            self._known[id(event)] = self._estimate(event)
+        return self._known[id(event)]
+
+    def _estimate(self, event: Event) -> int:
+        rows = self._job.rows
+        times = rows.time[event.rows]
+        own = times[rows.own_time[event.rows] & (times != NONE)]
+        bound = self._progress.last_time
+        if own.size:
+            return int(own.min())
+        ranks = self._about.ranks([event])
+        died = [self._died[r] for r in ranks if r in self._died]
+        if died:
+            return max(min(died) - 1, bound)
+        if not ranks and not self._about.nodes([event]):
+            # A launcher's or scheduler's word: it comes after what it speaks of.
+            return self._time_inside(event)
+        known = times[times != NONE]
+        if known.size:
+            return max(int(known.min()), bound)
+        return bound if bound != NONE else LATE
+
+    def _time_inside(self, event: Event) -> int:
+        """The time that a line names in its text, such as Slurm's `CANCELLED AT ...`."""
+        times = []
+        for row in event.rows[:64].tolist():
+            match = _TIME_INSIDE.search(self._job.content(row))
+            if match:
+                with suppress(ValueError):
+                    when = dt.datetime.fromisoformat(match[0].replace(" ", "T"))
+                    times.append((when - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1))
+        return min(times, default=LATE)
