@@ -166,6 +166,7 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
         key=lambda e: (
             not (about.ranks([e]) or about.nodes([e])),
             e.weight <= -10,
+            tells(e) == "death",
             clock.of(e),
             -e.weight,
             int(e.rows[0]),
@@ -376,12 +377,13 @@ def _node_at(top: Topology, address: str | None) -> str | None:
     return name if name in top.nodes else None
 
 
+_GROUP = re.compile(r"\bPG (?:ID )?(\d+)\b")
 _ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(-?\d+)")
 
 
 def _laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
     """The rank whose last enqueued collective is behind all others (equal numbers prove nothing)."""
-    behind: dict[int, tuple[int, int, Event]] = {}
+    groups: dict[str, dict[int, tuple[int, int, Event]]] = defaultdict(dict)
     for event in events:
         if event.signature is None or tells(event) not in ("timeout", "heard"):
             continue
@@ -390,16 +392,21 @@ def _laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Even
             match = _ENQUEUED.search(job.content(row))
             if rank is None or match is None:
                 continue
+            # Each process group counts its own collectives.
+            group = _GROUP.search(job.line_text(int(job.rows.stream[row]), int(job.rows.line[row])) or "")
+            behind = groups[group[1] if group else ""]
             number = int(match[1])
             # -1 and numbers of 17 digits are memory that was never set.
             if 0 <= number < 10**15 and (rank not in behind or number > behind[rank][0]):
                 behind[rank] = (number, row, event)
+    behind = max(groups.values(), key=len, default={})
     if len(behind) < 3:
         return False
-    usual, n_usual = Counter(n for n, _, _ in behind.values()).most_common(1)[0]
-    low = sorted(rank for rank, (number, _, _) in behind.items() if number < usual)
-    if not low or len(low) > FEW * len(behind) or n_usual < 0.5 * len(behind):
+    least = min(number for number, _, _ in behind.values())
+    low = sorted(rank for rank, (number, _, _) in behind.items() if number == least)
+    if len(low) > FEW * len(behind):
         return False
+    usual = min(number for number, _, _ in behind.values() if number > least)
     reason = f"its last collective is behind that of the others ({usual})"
     rows = {rank: behind[rank][1] for rank in low}
     for rank in low:
@@ -489,6 +496,9 @@ def _blame_victims(
 def _order(verdict: Verdict, clock: Clock) -> None:
     rank = {"root": 0, "consequence": 1, "teardown": 2}
     verdict.events.sort(key=lambda e: (rank.get(e.role, 3), clock.of(e), -e.weight, int(e.rows[0]), e.id))
+    if verdict.kind == "stop":
+        # Who said why the job had to end, before who only heard that it had to.
+        verdict.events.sort(key=lambda e: (rank.get(e.role, 3), -e.weight if e.role == "root" else 0))
     for i, event in enumerate(verdict.events):
         base = {"root": 1.0, "consequence": 0.5, "teardown": 0.2}.get(event.role, 0.1)
         event.score = round(base / (1 + 0.05 * i), 4)

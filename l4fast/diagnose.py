@@ -292,6 +292,9 @@ def _cause(story: Story) -> dict[str, Any]:
     if verdict.kind == "hang":
         category, title = "hardware.host", "A process hung and the others waited for it"
         advice = advice or "Look at the silent process and its host: a stuck device, driver or file system."
+    elif verdict.kind == "peer" and _all_silent(story):
+        category, title = "hardware.host", "A node went silent; the others lost their connection to it"
+        advice = "Look at the host itself: power, kernel, network card."
     elif verdict.kind == "stop" and category not in ("preemption", "platform"):
         category = "preemption"
     elif verdict.kind == "victims" and category in ("unknown", "platform"):
@@ -306,6 +309,19 @@ def _cause(story: Story) -> dict[str, Any]:
         "advice": advice,
         "confidence": round(confidence, 2),
     }
+
+
+def _all_silent(story: Story) -> bool:
+    """Whether no rank of the blamed node said anything of the failure."""
+    if not story.verdict.nodes:
+        return False
+    mine = set(story.top.ranks_of(story.verdict.nodes[0][0]))
+    rows = story.job.rows
+    for event in story.verdict.events:
+        for row in event.rows.tolist():
+            if story.top.rank[int(rows.speaker[row])] in mine:
+                return False
+    return bool(mine)
 
 
 def _action(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
@@ -326,7 +342,7 @@ def _action(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         decided = "resume_older_checkpoint"
     elif category == "data":
         decided = "stop"
-    elif (few and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")) or (few and category in ("storage", "network", "platform") and _is_local(story, category)):
+    elif (few and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")) or (few and category in ("storage", "network", "platform") and _is_local(story)):
         decided = "restart_excluding"
     elif not verdict.roots and story.outcome != "hung":
         decided = "unknown"
@@ -341,9 +357,9 @@ def _action(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_local(story: Story, category: str) -> bool:
+def _is_local(story: Story) -> bool:
     """Whether the root is told on one node only, by lines that a bad node would write."""
-    return len(story.verdict.nodes) == 1 and story.verdict.kind == "error" and category in ("storage", "platform", "network")
+    return len(story.verdict.nodes) == 1 and story.verdict.kind in ("error", "peer")
 
 
 def _first_abnormal(story: Story, stage: str) -> int | None:

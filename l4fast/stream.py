@@ -80,7 +80,8 @@ def _peek(streams: Sequence[Stream]) -> Iterable[bytes]:
 
 def day_of(streams: Sequence[Stream]) -> int:
     """Return the `reference_day` of a job's streams."""
-    return reference_day(_peek(streams), max((s.mtime or 0.0 for s in streams), default=None))
+    dates = [s.mtime for s in streams if s.mtime is not None]  # a pipe has none
+    return reference_day(_peek(streams), max(dates, default=None))
 
 
 def _read_streams(

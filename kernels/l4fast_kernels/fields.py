@@ -403,3 +403,65 @@ def parse_number(buf, at, end):
         if n > 0:
             total *= 10.0 ** (sign * exponent)
     return -total if negative else total
+
+
+@kernel
+def word_bounds(buf, n, start, stop, first, begin, end):
+    """Write the bounds of all masked words of each segment.
+
+    Parameters
+    ----------
+    buf : uint8[size]
+    n : int64
+    start, stop : int32[n]
+    first : int32[n + 1], written
+        Segment ``i`` has the words ``first[i]`` to ``first[i + 1] - 1``.
+    begin, end : int32[>= (total bytes + n) / 2], written
+
+    Returns
+    -------
+    int64
+        How many words there are.
+    """
+    found = 0
+    for k in range(n):
+        first[k] = found
+        i = np.int64(start[k])
+        last = np.int64(stop[k])
+        while i < last:
+            if CLASS[buf[i]] == 0:
+                i += 1
+                continue
+            word_begin = i
+            has_digit = False
+            while i < last and CLASS[buf[i]] != 0:
+                has_digit |= CLASS[buf[i]] == 2
+                i += 1
+            if has_digit:
+                begin[found] = word_begin
+                end[found] = i
+                found += 1
+    first[n] = found
+    return found
+
+
+@kernel
+def gather(buf, n, begin, end, place, out):
+    """Copy pieces of ``buf`` one behind the other.
+
+    Parameters
+    ----------
+    buf : uint8[size]
+    n : int64
+    begin, end : int32[>= n]
+    place : int32[n + 1], written
+        Piece ``i`` is ``out[place[i]:place[i + 1]]``.
+    out : uint8[>= total bytes], written
+    """
+    at = np.int64(0)
+    for k in range(n):
+        place[k] = at
+        for i in range(np.int64(begin[k]), np.int64(end[k])):
+            out[at] = buf[i]
+            at += 1
+    place[n] = at

@@ -1,0 +1,169 @@
+"""The columns of a batch: each one named, typed and explained once. Arrow meets NumPy here only.
+
+A batch has one row per line. Names (file, node, shape ...) are dictionary columns, so that a code
+and its name travel together and a row costs four bytes for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from l4fast_kernels.fields import NO_TIME, gather, word_bounds
+
+from l4fast.canonical import CANONICAL_VERSION
+from l4fast.parse import LEVELS, Columns
+
+CODE = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(frozen=True)
+class Column:
+    """The type of a column and what it tells; ``always``: it is there unasked."""
+
+    type: pa.DataType
+    told: str
+    always: bool = True
+
+
+COLUMNS = {
+    "file": Column(CODE, "the log, as its path was given"),
+    "line": Column(pa.int64(), "line number in the file, from 1"),
+    "offset": Column(pa.int64(), "where the line begins in the file, in bytes, unpacked"),
+    "length": Column(pa.int32(), "bytes of the line without its line end (and a carriage return before it)"),
+    "time": Column(pa.timestamp("us"), "the line's own time as written, UTC where it tells its zone; or null"),
+    "level": Column(CODE, "debug, info, warning, error, critical; or null"),
+    "node": Column(CODE, "the host that wrote it; null where not known"),
+    "rank": Column(pa.int32(), "the global rank that wrote it; null where not known"),
+    "shape": Column(CODE, "id of its words, those with a digit masked: the same in every job"),
+    "template": Column(CODE, "id of its template; the table of templates tells the text", always=False),
+    "text": Column(pa.binary(), "the bytes of the line", always=False),
+    "params": Column(pa.list_(pa.string()), "the words that hold a digit, in their order", always=False),
+}
+DICTIONARIES = tuple(name for name, column in COLUMNS.items() if column.type == CODE)
+
+TEMPLATE_SCHEMA = pa.schema(
+    [
+        ("shape", pa.string()),
+        ("template_id", pa.string()),
+        ("template", pa.string()),
+        ("count", pa.int64()),
+    ]
+)
+
+
+def schema(*, template: bool = False, text: bool = False, params: bool = False) -> pa.Schema:
+    """Return the schema of a batch with the columns that were asked for."""
+    asked = {"template": template, "text": text, "params": params}
+    return pa.schema(
+        [(name, column.type) for name, column in COLUMNS.items() if column.always or asked[name]],
+        metadata={"l4fast.schema": "l4fast.lines/1", "l4fast.canonical": str(CANONICAL_VERSION)},
+    )
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What the codes of a parser stand for: a dictionary, and each code's place in it (-1: null).
+
+    Attributes
+    ----------
+    file, node, shape, template : string arrays
+        The dictionaries; ``file`` is indexed by stream.
+    shape_of, template_of : int32[n_shapes]
+    node_of, rank_of : int32[n_speakers]
+        ``rank_of`` holds ranks themselves.
+    """
+
+    file: Any
+    node: Any
+    shape: Any
+    template: Any
+    shape_of: np.ndarray
+    template_of: np.ndarray
+    node_of: np.ndarray
+    rank_of: np.ndarray
+
+
+_LEVEL_NAMES = pa.array(LEVELS[1:], pa.string())
+
+
+def batch(cols: Columns, codes: Codes, form: pa.Schema) -> pa.RecordBatch:
+    """Return the lines of a chunk as a batch of schema ``form``; nothing in it refers to ``cols.buf``."""
+    rows = np.flatnonzero(cols.skip == 0) if cols.skip.any() else slice(None)
+    start, stop, origin = cols.start[rows], cols.stop[rows], cols.origin[rows]
+    shape, speaker = cols.shape[rows], cols.speaker[rows]
+    length = np.where(stop > start, stop - origin, 0).astype(np.int32)
+    made = {
+        "file": _named(np.full(len(start), cols.stream, np.int32), codes.file),
+        "line": pa.array(cols.line[rows]),
+        "offset": pa.array(cols.offset[rows]),
+        "length": pa.array(length),
+        "time": _times(cols.time[rows]),
+        "level": _named(cols.level[rows].astype(np.int32) - 1, _LEVEL_NAMES),
+        "node": _named(codes.node_of[speaker], codes.node),
+        "rank": _or_null(codes.rank_of[speaker]),
+        "shape": _named(codes.shape_of[shape], codes.shape),
+    }
+    if "template" in form.names:
+        made["template"] = _named(codes.template_of[shape], codes.template)
+    if "text" in form.names:
+        made["text"] = pieces(cols.buf, len(start), origin, origin + length)
+    if "params" in form.names:
+        made["params"] = params(cols.buf, start, stop)
+    return pa.RecordBatch.from_arrays([made[name] for name in form.names], schema=form)
+
+
+def _or_null(values: np.ndarray) -> Any:
+    """Return int32 values, negative ones as null."""
+    absent = values < 0
+    return pa.array(values, mask=absent if absent.any() else None)
+
+
+def _named(places: np.ndarray, dictionary: Any) -> Any:
+    return pa.DictionaryArray.from_arrays(_or_null(places), dictionary, safe=False)
+
+
+def _times(micros: np.ndarray) -> Any:
+    absent = micros == NO_TIME
+    return pa.array(micros, mask=absent if absent.any() else None).view(COLUMNS["time"].type)
+
+
+def pieces(buf: np.ndarray, n: int, begin: np.ndarray, end: np.ndarray) -> Any:
+    """Return copies of the first ``n`` pieces ``buf[begin[i]:end[i]]`` as a binary array."""
+    place = np.empty(n + 1, np.int32)
+    out = np.empty(int((end[:n] - begin[:n]).sum(dtype=np.int64)), np.uint8)
+    gather(buf, n, begin, end, place, out)
+    return pa.Array.from_buffers(pa.binary(), n, [None, pa.py_buffer(place), pa.py_buffer(out)])
+
+
+def params(buf: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Any:
+    """Return the masked words of each segment as lists of strings; broken UTF-8 becomes U+FFFD."""
+    n = len(start)
+    # A word takes a byte at least, and all but the last a delimiter behind it.
+    room = int((stop - start).sum(dtype=np.int64) + n) // 2 + 1
+    first, begin, end = np.empty(n + 1, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    n_words = int(word_bounds(buf, n, start, stop, first, begin, end))
+    words = pieces(buf, n_words, begin, end)
+    return pa.ListArray.from_arrays(pa.array(first), as_strings(words))
+
+
+def as_strings(words: Any) -> Any:
+    """Return a binary array as strings; only words with broken UTF-8 are looked at one by one."""
+    try:
+        return words.cast(pa.string())
+    except pa.ArrowInvalid:
+        plain = pc.match_substring_regex(words, rb"\A[\x00-\x7f]*\z")
+    odd = pc.invert(plain)
+    mended = [word.decode("utf-8", "replace").encode() for word in words.filter(odd).to_pylist()]
+    return pc.replace_with_mask(words, odd, pa.array(mended, pa.binary())).cast(pa.string())
+
+
+def templates_table(rows: Iterable[tuple[str, str, str, int]]) -> pa.Table:
+    """Return the table of (shape id, template id, template, lines), ordered by shape id."""
+    columns = list(zip(*sorted(rows), strict=True)) or [[], [], [], []]
+    arrays = [pa.array(c, t) for c, t in zip(columns, TEMPLATE_SCHEMA.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=TEMPLATE_SCHEMA)
