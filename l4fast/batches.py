@@ -23,7 +23,9 @@ MOST_RANK = 2**31 - 1
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def parse(paths: Paths, *, text: bool = False, params: bool = False, chunk_bytes: int = CHUNK_BYTES) -> Batches:
+def parse(
+    paths: Paths, *, text: bool = False, params: bool = False, chunk_bytes: int = CHUNK_BYTES
+) -> Batches:
     """Return an iterator over the lines of logs as `pyarrow.RecordBatch`, one a chunk.
 
     Parameters
@@ -100,11 +102,15 @@ class Batches:
 
 
 def templates_of(shapes: Sequence[Shape], counts: Iterable[int]) -> pa.Table:
-    """Return the template table of shapes and their lines; see `Batches.templates`."""
+    """Return the template table of shapes and their lines; see `Batches.templates`.
+
+    A shape without a line (a progress bar that was drawn over) is no row, but takes part.
+    """
     template_of = derive(shape.text for shape in shapes)
     return templates_table(
         (shape.id, template_of[shape.text].id, template_of[shape.text].text, n)
         for shape, n in zip(shapes, counts, strict=True)
+        if n
     )
 
 
@@ -140,7 +146,12 @@ def columns(
         next_line = 1
         for chunk in chunks(stream, chunk_bytes=chunk_bytes, problems=problems):
             cols = parser.feed(
-                chunk.data, chunk.size, stream=index, offset=chunk.offset, first_line=next_line, last=chunk.last
+                chunk.data,
+                chunk.size,
+                stream=index,
+                offset=chunk.offset,
+                first_line=next_line,
+                last=chunk.last,
             )
             next_line += cols.n_lines
             yield cols

@@ -40,8 +40,11 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
     by_kind: dict[str, dict[int, list[Mark]]] = defaultdict(lambda: defaultdict(list))
     loads: list[Mark] = []
     loaded_marks: list[Mark] = []
+    finishes: list[Mark] = []
     path: str | None = None
     for mark in marks:
+        if mark.kind == "finish":
+            finishes.append(mark)
         if not mark.kind.startswith("checkpoint."):
             continue
         if mark.kind == "checkpoint.load":
@@ -62,7 +65,7 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
     for iteration, said in begun.items():
         if iteration in committed or iteration in accepted or has_commit_line:
             continue
-        if _returned(job, iteration, said, begun, progress):
+        if _returned(iteration, said, begun, progress, finishes):
             committed.add(iteration)
     every = {*begun, *accepted, *committed}
     last_durable = max(committed, default=None)
@@ -107,9 +110,16 @@ def _complete(durable: list[Mark], begun: list[Mark]) -> bool:
 
 
 def _returned(
-    job: Job, iteration: int, said: list[Mark], begun: dict[int, list[Mark]], progress: Progress
+    iteration: int,
+    said: list[Mark],
+    begun: dict[int, list[Mark]],
+    progress: Progress,
+    finishes: list[Mark],
 ) -> bool:
     """Whether a synchronous save without a commit line has returned."""
     if any(other > iteration for other in begun):
+        return True
+    last = said[-1]
+    if any(m.stream == last.stream and m.line > last.line for m in finishes):
         return True
     return progress.last_completed is not None and progress.last_completed > iteration

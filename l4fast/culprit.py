@@ -181,7 +181,9 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             continue
         mine, hosts = set(about.ranks([event])), set(about.nodes([event]))
         same_kind = event.signature is not None and event.signature == first.signature
-        if same_kind or (mine and mine <= ranks) or (not mine and hosts <= nodes):
+        # A process of the blamed node that was killed, where only the node is known so far.
+        victim = tells(event) == "death" and not ranks and bool(hosts) and hosts <= nodes
+        if same_kind or victim or (mine and mine <= ranks) or (not mine and hosts <= nodes):
             roots.append(event)
             ranks |= mine
             nodes |= hosts
@@ -225,7 +227,7 @@ def _ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None
     """Of a node that is to blame, name the ranks that cried out; all of them if none did."""
     mine = about.top.ranks_of(node)
     cried = about.ranks(
-        e for e in verdict.events if tells(e) in (None, "timeout", "lost-peer", "abort", "death")
+        e for e in verdict.events if tells(e) in (None, "timeout", "lost-peer", "abort")
     )
     loud = [rank for rank in mine if rank in cried]
     rows = verdict.nodes[0][3] if verdict.nodes else []

@@ -32,8 +32,8 @@ FAILURE_WORDS = re.compile(
 
 # A bar grows with the number behind it.
 _BAR_AT_END = re.compile(r"\|[^|]*\|\s*$")
-# A guess at a counter (weight -10 and less) gives way to anything that is known of the line.
-GUESS = -10
+# A guess at a counter (so small a weight) gives way to anything that is known of the line.
+GUESS = -3
 # So much of the text before a counter names it: more would split one counter by what varies.
 LEAD_CHARS = 40
 
@@ -83,8 +83,11 @@ class Part:
             or FAILURE_WORDS.search(text) is not None
         )
         self.notes.append(RawNote(failures, markers, suspect))
+        counting = [s for s in hits if s.marker == "progress"]
         known = any(s.role != "benign" for s in failures) or any(s.marker != "progress" for s in markers)
-        counter = _counter(raw, [s for s in markers if s.weight > GUESS or not known])
+        if known and not raw.lead:
+            counting = [s for s in counting if s.weight > GUESS]
+        counter = _counter(raw, counting)
         self.fold.know_raw(code, raw.shape, suspect=suspect, counter=counter)
 
 

@@ -35,7 +35,9 @@ COLUMNS = {
     "line": Column(pa.int64(), "line number in the file, from 1"),
     "offset": Column(pa.int64(), "where the line begins in the file, in bytes, unpacked"),
     "length": Column(pa.int32(), "bytes of the line without its line end (and a carriage return before it)"),
-    "time": Column(pa.timestamp("us"), "the line's own time as written, UTC where it tells its zone; or null"),
+    "time": Column(
+        pa.timestamp("us"), "the line's own time as written, UTC where it tells its zone; or null"
+    ),
     "level": Column(CODE, "debug, info, warning, error, critical; or null"),
     "node": Column(CODE, "the host that wrote it; null where not known"),
     "rank": Column(pa.int32(), "the global rank that wrote it; null where not known"),
@@ -156,8 +158,10 @@ def as_strings(words: Any) -> Any:
     try:
         return words.cast(pa.string())
     except pa.ArrowInvalid:
-        plain = pc.match_substring_regex(words, rb"\A[\x00-\x7f]*\z")
-    odd = pc.invert(plain)
+        _, places, data = words.buffers()
+        high = np.flatnonzero(np.frombuffer(data, np.uint8) >= 0x80)
+    odd = np.zeros(len(words), bool)
+    odd[np.searchsorted(np.frombuffer(places, np.int32), high, side="right") - 1] = True
     mended = [word.decode("utf-8", "replace").encode() for word in words.filter(odd).to_pylist()]
     return pc.replace_with_mask(words, odd, pa.array(mended, pa.binary())).cast(pa.string())
 

@@ -164,7 +164,7 @@ _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
 
 def _is_guess(job: Job, library: Mapping[str, Signature], series: int) -> bool:
     signature = library.get(job.series[series].signature)
-    return signature is None or signature.weight <= -10
+    return signature is None or (signature.weight <= -3 and not is_bar(job.series[series].lead))
 
 
 def _weight(job: Job, library: Mapping[str, Signature], series: int) -> float:

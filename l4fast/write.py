@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ from l4fast.errors import DataError, UsageError
 from l4fast.job import Job
 from l4fast.library import load
 from l4fast.parse import Parser
-from l4fast.source import Found, Stream, Unreadable, discover
+from l4fast.source import STDIN, Found, Unreadable, discover
 from l4fast.stream import CHUNK_BYTES, day_of, read
 from l4fast.table import DICTIONARIES, Codes, batch, schema
 from l4fast.topology import resolve
@@ -34,8 +34,14 @@ from l4fast.topology import resolve
 SUFFIXES = (".parquet", ".arrow")
 # Rows wait for their row group in memory: large enough to pack well, small enough to hold.
 ROW_GROUP_BYTES = 64 << 20
-# Of a folder's files, `pyarrow.dataset`, Spark and DuckDB leave out those that begin so.
-FOLDER_TEMPLATES = "_templates.parquet"
+# Who reads a folder of Parquet files as one table leaves out those that begin with `_`.
+FOLDER_TEMPLATES = "_templates"
+# Batches that may wait for the writer.
+WAITING = 2
+# Differences are small where values grow from line to line; packed, they need no compression.
+_DELTA = {name: "DELTA_BINARY_PACKED" for name in ("line", "offset", "length", "time")}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -73,17 +79,284 @@ def write(
     DataError
         A log changed between the two passes.
     """
-    target = _target(out)
+    folder, name = _target(out)
     found = kept(discover(paths))
-    half = _halved(tick)
-    got = read([], load(), tick=half, found=found)
-    names = _Names(got.job)
-    table = templates_of(got.job.shapes, got.job.shape_count.tolist())
-    with _staged(target) as staging:
-        files = [staging / name for name in target.files(found)]
-        parser = Parser(reference_day=day_of(found.streams))
+    half = None if tick is None else _half(tick)
+    with _staged(folder, out) as staging:
+        got = read([], load(), tick=half, found=found)
+        templates = templates_of(got.job.shapes, got.job.shape_count.tolist())
+        final = _Final(got.job, templates)
+        stem, suffix = os.path.splitext(name)
+        names = [name] * len(found.streams) if name else [f"{each}.parquet" for each in _names_below(found)]
         form = schema(template=True, text=text, params=params)
-        with _Writing(form, files, one=target.is_file) as writing:
+        parser = Parser(reference_day=day_of(found.streams))
+        lines = 0
+        first = staging / name if name else None
+        with _beside(lambda items: _write_sheets(items, form, first)) as put:
             for cols in columns(found.streams, parser, chunk_bytes=chunk_bytes, tick=half):
-                writing.put(cols.stream, batch(cols, names.codes(parser), form))
-    ...
+                rows = batch(cols, final.codes(parser), form)
+                lines += rows.num_rows
+                put((staging / names[cols.stream], rows))
+        if lines != sum(stream.lines for stream in got.job.streams):
+            raise _changed()
+        beside = f"{stem}.templates{suffix}" if name else f"{FOLDER_TEMPLATES}.parquet"
+        _write_sheets(
+            [(staging / beside, each) for each in templates.to_batches()], templates.schema, staging / beside
+        )
+    n_templates = len(templates["template_id"].unique())
+    return Report(os.fspath(out), lines, n_templates, (*found.unreadable, *got.problems))
+
+
+def _half(tick: Callable[[int], None]) -> Callable[[int], None]:
+    """Each pass is half of the way."""
+    return lambda n: tick(n // 2)
+
+
+def _changed() -> DataError:
+    return DataError("a log changed while it was read: run again when nobody writes to it")
+
+
+# ------------------------------------------------------------------------ where it goes
+
+
+def _target(out: str | os.PathLike[str]) -> tuple[Path, str]:
+    """Return the folder to write to, and the file's name in it ("": a folder was asked for)."""
+    given = os.fspath(out)
+    path = Path(given)
+    if not given:
+        raise UsageError("the name to write to is empty: name a .parquet or .arrow file, or a folder")
+    if path.is_dir():
+        return path, ""
+    if not path.parent.is_dir():
+        raise UsageError(f"{given} cannot be written: there is no folder {path.parent}", given)
+    if given.endswith(os.sep) or not path.suffix:
+        if path.exists():
+            raise UsageError(f"{given} is no folder: name a new one, or a .parquet or .arrow file", given)
+        return path, ""
+    if path.suffix.lower() not in SUFFIXES:
+        advice = "end the name in .parquet or .arrow, or in / for a folder"
+        raise UsageError(
+            f"{given} cannot be written: {path.suffix} is no format that l4fast writes; {advice}", given
+        )
+    return path.parent, path.name
+
+
+def _names_below(found: Found) -> list[str]:
+    """Return the name of each stream below the path that led to it, or below all, if that is not one each."""
+    own = [os.path.relpath(s.name, found.layout_roots.get(s.root) or os.curdir) for s in found.streams]
+    if len(set(own)) < len(own):
+        full = [os.path.abspath(s.name) for s in found.streams]
+        top = os.path.commonpath([os.path.dirname(name) for name in full])
+        own = [os.path.relpath(name, top) for name in full]
+    own = ["stdin" if s.name == STDIN else name for s, name in zip(found.streams, own, strict=True)]
+    taken = {FOLDER_TEMPLATES}
+    for i, name in enumerate(own):
+        while own[i] in taken:
+            own[i] += "_"
+        taken.add(own[i])
+    return own
+
+
+@contextmanager
+def _staged(folder: Path, out: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a hidden folder inside ``folder``; at the end all that is in it moves out, or nothing does."""
+    made = not folder.exists()
+    try:
+        if made:
+            folder.mkdir()
+        staging = tempfile.TemporaryDirectory(dir=folder, prefix=".l4fast-")
+    except OSError as error:
+        raise UsageError(f"{os.fspath(out)} cannot be written: {os.strerror(error.errno or 0)}") from error
+    try:
+        with staging:
+            yield Path(staging.name)
+            _publish(Path(staging.name), folder)
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _publish(staging: Path, folder: Path) -> None:
+    moved: list[Path] = []
+    try:
+        for file in sorted(path for path in staging.rglob("*") if path.is_file()):
+            target = folder / file.relative_to(staging)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            moved.append(target)
+            os.replace(file, target)
+    except BaseException:
+        for target in moved:
+            target.unlink(missing_ok=True)
+        raise
+
+
+# --------------------------------------------------------------------- names that are final
+
+
+class _Final:
+    """The names of the whole job for the codes of a parser that reads it again."""
+
+    def __init__(self, job: Job, templates: pa.Table) -> None:
+        top = resolve(job)
+        node_place: dict[str, int] = {name: i for i, name in enumerate(top.nodes)}
+        self._node_of = places_of(top.node, node_place)
+        self._rank_of = ranks_of(top.rank)
+        self._shape_place = {shape.text: i for i, shape in enumerate(job.shapes)}
+        self._speaker_place = {speaker: i for i, speaker in enumerate(job.speakers)}
+        template_of = dict(
+            zip(templates["shape"].to_pylist(), templates["template_id"].to_pylist(), strict=True)
+        )
+        template_place = {name: i for i, name in enumerate(sorted(set(template_of.values())))}
+        # A shape without a line of its own (a bar that was drawn over) has no template.
+        self._template_of = places_of((template_of.get(shape.id) for shape in job.shapes), template_place)
+        none = np.zeros(0, np.int32)
+        self._codes = Codes(
+            file=_strings(stream.name for stream in job.streams),
+            node=_strings(node_place),
+            shape=_strings(shape.id for shape in job.shapes),
+            template=_strings(template_place),
+            shape_of=none,
+            template_of=none,
+            node_of=none,
+            rank_of=none,
+        )
+
+    def codes(self, parser: Parser) -> Codes:
+        """Return what the parser's codes stand for; the dictionaries are the same objects at every call.
+
+        Raises
+        ------
+        DataError
+            The parser knows a shape or a speaker that the job does not.
+        """
+        held = self._codes
+        n_shapes, n_speakers = len(held.shape_of), len(held.node_of)
+        if n_shapes == len(parser.shapes) and n_speakers == len(parser.speakers):
+            return held
+        try:
+            shapes = np.array([self._shape_place[s.text] for s in parser.shapes[n_shapes:]], np.int32)
+            speakers = np.array([self._speaker_place[s] for s in parser.speakers[n_speakers:]], np.int32)
+        except KeyError:
+            raise _changed() from None
+        self._codes = replace(
+            held,
+            shape_of=np.concatenate([held.shape_of, shapes]),
+            template_of=np.concatenate([held.template_of, self._template_of[shapes]]),
+            node_of=np.concatenate([held.node_of, self._node_of[speakers]]),
+            rank_of=np.concatenate([held.rank_of, self._rank_of[speakers]]),
+        )
+        return self._codes
+
+
+def _strings(values: Iterable[str]) -> Any:
+    return pa.array(list(values), pa.string())
+
+
+# ------------------------------------------------------------------------- writing beside
+
+
+@contextmanager
+def _beside(work: Callable[[Iterator[T]], None]) -> Iterator[Callable[[T], None]]:
+    """Yield a function that hands an item to ``work``, which runs in a thread of its own.
+
+    At most `WAITING` items wait; then the caller does. An error of ``work`` is raised to the caller.
+    """
+    queue: Queue[T | None] = Queue(WAITING)
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work(iter(queue.get, None))
+        except BaseException as error:
+            failed.append(error)
+            while queue.get() is not None:  # or the caller would wait for ever
+                pass
+
+    def put(item: T) -> None:
+        if failed:
+            raise failed[0]
+        queue.put(item)
+
+    thread = threading.Thread(target=run, name="l4fast-write", daemon=True)
+    thread.start()
+    try:
+        yield put
+    finally:
+        queue.put(None)
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def _write_sheets(items: Iterable[tuple[Path, Any]], form: pa.Schema, first: Path | None) -> None:
+    """Write batches to their files; the batches of a file come together. ``first`` is made in any case."""
+    sheet = None if first is None else _Sheet(first, form)
+    for path, rows in items:
+        if sheet is None or sheet.path != path:
+            if sheet is not None:
+                sheet.close()
+            sheet = _Sheet(path, form)
+        sheet.add(rows)
+    if sheet is not None:
+        sheet.close()
+
+
+class _Sheet:
+    """A file that is being written."""
+
+    def __init__(self, path: Path, form: pa.Schema) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._form = form
+        self._held: list[Any] = []
+        self._held_bytes = 0
+        self._is_parquet = path.suffix.lower() == ".parquet"
+        if self._is_parquet:
+            self._file = pq.ParquetWriter(
+                path,
+                form,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=[name for name in form.names if name not in _DELTA],
+                column_encoding={name: way for name, way in _DELTA.items() if name in form.names},
+            )
+        else:
+            options = pa.ipc.IpcWriteOptions(compression="zstd")
+            self._file = pa.ipc.new_file(os.fspath(path), form, options=options)
+
+    def add(self, rows: Any) -> None:
+        if not self._is_parquet:
+            self._file.write(rows)
+            return
+        self._held.append(rows)
+        self._held_bytes += sum(
+            4 * len(column) if pa.types.is_dictionary(column.type) else column.nbytes
+            for column in rows.columns
+        )
+        if self._held_bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        if self._held:
+            self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        table = pa.Table.from_batches(self._held, self._form)
+        for i, name in enumerate(table.column_names):
+            if name in DICTIONARIES:
+                table = table.set_column(i, self._form.field(i), _fitting(table.column(i)))
+        self._file.write_table(table, max(table.num_rows, 1))
+        self._held, self._held_bytes = [], 0
+
+
+def _fitting(column: Any) -> Any:
+    """Return a dictionary column with the values that it uses, if it is short for its dictionary.
+
+    Parquet keeps a dictionary in each row group: the names of 10,000 logs in 10,000 files.
+    """
+    if len(column.chunk(0).dictionary) * 8 < len(column):
+        return column
+    return column.cast(pa.string()).dictionary_encode()

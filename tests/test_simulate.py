@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4fast import simulate as simulator
 from l4fast.errors import UsageError
 from l4fast.simulate import FAULTS, STYLES, simulate
 from l4fast.simulate_book import Notes, write_file
@@ -236,7 +236,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
         if len(calls) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(simulator, "write_file", write_then_stop)
+    monkeypatch.setattr(sys.modules["l4fast.simulate"], "write_file", write_then_stop)
     with pytest.raises(KeyboardInterrupt):
         simulate(tmp_path / "job", nodes=2, iterations=8)
     assert not list(tmp_path.iterdir())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scenarios import Expected, clusters_launchers, clusters_slurm
+from scenarios import Expected, clusters_hardware, clusters_kube, clusters_launchers, clusters_slurm
 
 SCENARIOS: dict[str, Callable[[Path], Expected]] = {
-    story.__name__: story for story in (*clusters_slurm.ALL, *clusters_launchers.ALL)
+    story.__name__: story
+    for part in (clusters_slurm, clusters_launchers, clusters_kube, clusters_hardware)
+    for story in part.ALL
 }

@@ -205,7 +205,7 @@ def mpirun_segfault(base: Path) -> Expected:
     for rank in range(16):
         book.at(5 + rank * 0.01, out, f"[1,{rank}]<stdout>:rank {rank} of 16 on node{rank // 4 + 1:02} gpu {rank % 4} ready")
     t = 10.0
-    for step in range(1, 201):
+    for step in range(1, 232):
         t += 1
         book.at(t, out, f"[1,0]<stdout>:{comma(t)} iter {step:5d} loss {5 / step:.5f} time 0.98s")
         if step % 100 == 0:
@@ -220,7 +220,7 @@ def mpirun_segfault(base: Path) -> Expected:
     book.cry(t + 3, out, "mpirun noticed that process rank 12 with PID 22311 on node node04 exited on signal 11 (Segmentation fault).")
     book.mutter(t + 3, out, "--------------------------------------------------------------------------")
     return book.end(
-        outcome=FAILED, root="signal 11", nodes=frozenset({"node04"}), ranks=frozenset({12}), stage=frozenset({"iterate"}), last_iteration=200,
+        outcome=FAILED, root="signal 11", nodes=frozenset({"node04"}), ranks=frozenset({12}), stage=frozenset({"iterate"}), last_iteration=231, last_durable=200,
         category=frozenset({"framework", "user.code"}), min_f1=0.75,
     )  # fmt: skip
 

@@ -158,7 +158,7 @@ def oom_kill(base: Path) -> Expected:
     book.cry(t + 3, out, "srun: error: a100-003: task 0: Terminated\nsrun: error: a100-004: task 1: Terminated\nsrun: error: a100-017: task 3: Terminated")
     book.cry(t + 3.5, out, "srun: Force Terminated StepId=70001.0")
     return book.end(
-        outcome=FAILED, root="oom", nodes=frozenset({"a100-009"}), stage=frozenset({"iterate"}), last_iteration=119,
+        outcome=FAILED, root="Out Of Memory", nodes=frozenset({"a100-009"}), stage=frozenset({"iterate"}), last_iteration=119,
         last_durable=None, category=frozenset({"resource"}),
     )  # fmt: skip
 
@@ -200,7 +200,7 @@ def nccl_one_behind(base: Path) -> Expected:
     book = Book(base)
     _watchdog_job(book, "slurm-3344.out", 21, silent=False)
     return book.end(
-        outcome=frozenset({"failed", "hung"}), root="Watchdog caught collective operation timeout", nodes=frozenset({"pod3-gpu003"}), ranks=frozenset({21}),
+        outcome=frozenset({"failed", "hung"}), root="[rank21]", nodes=frozenset({"pod3-gpu003"}), ranks=frozenset({21}),
         stage=frozenset({"iterate"}), last_iteration=47, last_durable=40,
     )  # fmt: skip
 

@@ -114,7 +114,7 @@ def silent_data_corruption(base: Path) -> Expected:
     lines, either = told([log])
     return Expected(
         FAILED,
-        root="on rank 17",
+        root="iteration #1200",
         nodes=frozenset({"pool0-0042"}),
         ranks=frozenset({17}),
         stage=frozenset({"iterate"}),
