@@ -64,6 +64,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress) -> Ve
         _blame_numeric(job, nan, verdict, about)
     elif own and not _only_after_stop(own, stops, clock):
         _blame_errors(own, verdict, about, clock)
+        _supplement(events, verdict, about)
     elif hangs and about.share(hangs) <= FEW:
         verdict.kind = "hang"
         verdict.roots = hangs
@@ -153,7 +154,7 @@ def _only_after_stop(own: list[Event], stops: list[Event], clock: Clock) -> bool
     if not stops:
         return False
     stop = min(clock.of(e) for e in stops)
-    return stop != LATE and all(clock.of(e) >= stop for e in own)
+    return stop != LATE and all(stop <= clock.of(e) < LATE for e in own)
 
 
 def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Clock) -> None:
@@ -167,6 +168,7 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             not (about.ranks([e]) or about.nodes([e])),
             e.weight <= -10,
             tells(e) == "death",
+            not (e.category or "").startswith("hardware"),
             clock.of(e),
             -e.weight,
             int(e.rows[0]),
@@ -189,6 +191,18 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             nodes |= hosts
     verdict.roots = roots
     _name(verdict, about, roots, "told the earliest error that is no reaction to another")
+
+
+def _supplement(events: list[Event], verdict: Verdict, about: Subjects) -> None:
+    """Where a scheduler says that a node failed but not which, those who lost it may know."""
+    if verdict.nodes or verdict.everybody or about.ranks(verdict.roots):
+        return
+    if not any((e.category or "").startswith(("hardware", "network")) for e in verdict.roots):
+        return
+    heard = Verdict(events, [])
+    if _accused(events, heard, about):
+        verdict.nodes, verdict.ranks = heard.nodes, heard.ranks
+        verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
 
 
 def _name(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -> None:

@@ -39,12 +39,15 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
     node = top.node[speaker]
     if names == "other" or any(k in groups for k in ("pid", "local_rank", "task")):
         pid = groups.get("pid")
-        if pid is not None and pid.isdigit() and int(pid) in top.rank_of_pid:
-            rank = top.rank_of_pid[int(pid)]
-            host = top.node_of_rank.get(rank) or top.node_of_pid.get(int(pid)) or node
-            return Subject((rank,), (host,) if host else ())
+        named = clean_host(groups.get("host") or groups.get("node"))
+        if pid is not None and pid.isdigit():
+            host = named or node or top.node_of_pid(int(pid))
+            rank = top.rank_of_pid(int(pid), host)
+            if rank is not None:
+                host = top.node_of_rank.get(rank) or host
+                return Subject((rank,), (host,) if host else ())
         ranks = numbers(groups.get("rank") or groups.get("task"))
-        host = clean_host(groups.get("host") or groups.get("node"))
+        host = named
         if ranks:
             hosts = {top.node_of_rank[r] for r in ranks if r in top.node_of_rank}
             return Subject(tuple(ranks), (host,) if host else tuple(sorted(hosts)))
@@ -56,7 +59,7 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
                     return Subject((mine[int(local)],), (host,))
             return Subject((), (host,))
         if pid is not None and pid.isdigit():
-            host = top.node_of_pid.get(int(pid)) or node
+            host = node or top.node_of_pid(int(pid))
             local = groups.get("local_rank")
             if host and local and local.isdigit():
                 mine = top.ranks_of(host)

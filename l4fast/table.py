@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from l4fast_kernels.fields import NO_TIME, gather, word_bounds
 
 from l4fast.canonical import CANONICAL_VERSION
 from l4fast.parse import LEVELS, Columns
+from l4fast_kernels.fields import NO_TIME, gather, word_bounds
 
 CODE = pa.dictionary(pa.int32(), pa.string())
 
@@ -35,9 +35,7 @@ COLUMNS = {
     "line": Column(pa.int64(), "line number in the file, from 1"),
     "offset": Column(pa.int64(), "where the line begins in the file, in bytes, unpacked"),
     "length": Column(pa.int32(), "bytes of the line without its line end (and a carriage return before it)"),
-    "time": Column(
-        pa.timestamp("us"), "the line's own time as written, UTC where it tells its zone; or null"
-    ),
+    "time": Column(pa.timestamp("us"), "the line's own time; UTC where it tells its zone; or null"),
     "level": Column(CODE, "debug, info, warning, error, critical; or null"),
     "node": Column(CODE, "the host that wrote it; null where not known"),
     "rank": Column(pa.int32(), "the global rank that wrote it; null where not known"),
@@ -46,7 +44,6 @@ COLUMNS = {
     "text": Column(pa.binary(), "the bytes of the line", always=False),
     "params": Column(pa.list_(pa.string()), "the words that hold a digit, in their order", always=False),
 }
-DICTIONARIES = tuple(name for name, column in COLUMNS.items() if column.type == CODE)
 
 TEMPLATE_SCHEMA = pa.schema(
     [
@@ -168,6 +165,6 @@ def as_strings(words: Any) -> Any:
 
 def templates_table(rows: Iterable[tuple[str, str, str, int]]) -> pa.Table:
     """Return the table of (shape id, template id, template, lines), ordered by shape id."""
-    columns = list(zip(*sorted(rows), strict=True)) or [[], [], [], []]
-    arrays = [pa.array(c, t) for c, t in zip(columns, TEMPLATE_SCHEMA.types, strict=True)]
+    columns: list[Any] = list(zip(*sorted(rows), strict=True)) or [()] * len(TEMPLATE_SCHEMA)
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, TEMPLATE_SCHEMA.types, strict=True)]
     return pa.Table.from_arrays(arrays, schema=TEMPLATE_SCHEMA)

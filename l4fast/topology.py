@@ -41,8 +41,8 @@ class Topology:
         Per speaker.
     node_of_rank : dict
         Rank -> node; ``source`` tells how each is known.
-    rank_of_pid, node_of_pid : dict
-        Process id -> rank, node, where unambiguous.
+    ranks_by_pid, nodes_by_pid : dict
+        Process id -> who has it; ask `rank_of_pid` and `node_of_pid`.
     expected : int or None
         The world size that the job itself names.
     """
@@ -54,8 +54,9 @@ class Topology:
     facts: list[PathFacts]
     node_of_rank: dict[int, str] = field(default_factory=dict)
     source: dict[int, str] = field(default_factory=dict)
-    rank_of_pid: dict[int, int] = field(default_factory=dict)
-    node_of_pid: dict[int, str] = field(default_factory=dict)
+    # Two hosts may give the same process id, so each has a list of (node, rank).
+    ranks_by_pid: dict[int, list[tuple[str | None, int]]] = field(default_factory=dict)
+    nodes_by_pid: dict[int, list[str]] = field(default_factory=dict)
     node_of_stream: dict[int, str] = field(default_factory=dict)
     node_of_address: dict[str, str] = field(default_factory=dict)
     exit_of_rank: dict[int, str] = field(default_factory=dict)
@@ -69,6 +70,25 @@ class Topology:
     @property
     def nodes(self) -> list[str]:
         return sorted({n for n in self.node if n is not None} | set(self.node_of_rank.values()))
+
+    def rank_of_pid(self, pid: int, node: str | None) -> int | None:
+        """The rank with this process id on ``node``; without a node, the only one with it."""
+        found = self.ranks_by_pid.get(pid, [])
+        here = {rank for host, rank in found if node is not None and host == node}
+        if not here:
+            here = {rank for host, rank in found if node is None or host is None}
+        return next(iter(here)) if len(here) == 1 else None
+
+    def node_of_pid(self, pid: int) -> str | None:
+        found = set(self.nodes_by_pid.get(pid, ()))
+        return next(iter(found)) if len(found) == 1 else None
+
+    def know_pid(self, pid: int, node: str | None, rank: int | None) -> None:
+        """Note on which node, and as which rank, a process runs."""
+        if rank is not None and (node, rank) not in self.ranks_by_pid.setdefault(pid, []):
+            self.ranks_by_pid[pid].append((node, rank))
+        if node is not None and node not in self.nodes_by_pid.setdefault(pid, []):
+            self.nodes_by_pid[pid].append(node)
 
     def ranks_of(self, node: str) -> list[int]:
         return sorted(r for r, n in self.node_of_rank.items() if n == node)
@@ -348,21 +368,21 @@ def _learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
                     _set_node(top, s.rank, host.host, "failure table")
             elif s.pid is not None and s.rank is None and s.host is None:
                 if rank is not None and 0 < s.line - rank.line <= 3 and rank.rank is not None:
-                    top.rank_of_pid[s.pid] = rank.rank
+                    near = host is not None and 0 < s.line - host.line <= 5
+                    top.know_pid(s.pid, host.host if host is not None and near else None, rank.rank)
                     if s.exit_code is not None:
                         top.exit_of_rank.setdefault(rank.rank, s.exit_code)
-                    if host is not None and 0 < s.line - host.line <= 5 and host.host:
-                        top.node_of_pid[s.pid] = host.host
     for s in said:
-        if s.pid is not None and s.rank is not None:
-            top.rank_of_pid.setdefault(s.pid, s.rank)
-        if s.pid is not None and s.host is not None:
-            top.node_of_pid.setdefault(s.pid, s.host)
+        if s.pid is not None and (s.rank is not None or s.host is not None):
+            top.know_pid(s.pid, s.host or top.node[s.speaker], s.rank)
+    for i, pid in enumerate(top.pid):
+        if pid is not None and top.rank[i] is not None:
+            top.know_pid(pid, top.node[i], top.rank[i])
     for (stream, line), text in job.texts.items():
         if b"_" in text and b"endezvous" in text:
             match = _AGENT_NAME.search(text.decode("utf-8", "replace"))
             if match:
-                top.node_of_pid.setdefault(int(match["pid"]), match["host"])
+                top.know_pid(int(match["pid"]), match["host"], None)
     _spread_over_agents(top, said)
 
 
@@ -374,11 +394,11 @@ def _spread_over_agents(top: Topology, said: Sequence[Said]) -> None:
         if agent is not None and s.pid is not None and s.is_failure:
             workers[agent].add(s.pid)
     for agent, pids in workers.items():
-        hosts = Counter(top.node_of_pid[p] for p in (agent, *pids) if p in top.node_of_pid)
+        hosts = Counter(host for p in (agent, *pids) if (host := top.node_of_pid(p)) is not None)
         if len(hosts) == 1:
             (host,) = hosts
             for p in (agent, *pids):
-                top.node_of_pid.setdefault(p, host)
+                top.know_pid(p, host, None)
 
 
 def _set_node(top: Topology, rank: int | None, host: str | None, source: str) -> None:
@@ -392,8 +412,8 @@ def _learn_hosts(job: Job, top: Topology, said: Sequence[Said]) -> None:
         pid, rank = top.pid[i], top.rank[i]
         if top.node[i] is not None and rank is not None and _has_host(job, i):
             _set_node(top, rank, top.node[i], "host in the prefix")
-        if rank is None and pid is not None and pid in top.rank_of_pid:
-            top.rank[i] = top.rank_of_pid[pid]
+        if rank is None and pid is not None:
+            top.rank[i] = top.rank_of_pid(pid, top.node[i])
     for s in said:
         if s.rank is not None and s.host is not None:
             _set_node(top, s.rank, s.host, "scheduler or launcher" if s.is_failure else "said by the process")
@@ -450,10 +470,11 @@ def _complete(job: Job, top: Topology) -> None:
             top.node[i] = top.node_of_rank.get(rank)
     for i, pid in enumerate(top.pid):
         if pid is not None and top.node[i] is None:
-            top.node[i] = top.node_of_pid.get(pid)
-    for pid, rank in top.rank_of_pid.items():
-        if rank in top.node_of_rank:
-            top.node_of_pid.setdefault(pid, top.node_of_rank[rank])
+            top.node[i] = top.node_of_pid(pid)
+    for pid, found in list(top.ranks_by_pid.items()):
+        for node, rank in list(found):
+            if node is None and rank in top.node_of_rank:
+                top.know_pid(pid, top.node_of_rank[rank], None)
     for i, speaker in enumerate(job.speakers):
         if top.node[i] is None:
             top.node[i] = top.node_of_stream.get(speaker.stream)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from l4fast.library import load
 from l4fast.parse import Parser
 from l4fast.source import STDIN, Found, Unreadable, discover
 from l4fast.stream import CHUNK_BYTES, day_of, read
-from l4fast.table import DICTIONARIES, Codes, batch, schema
+from l4fast.table import CODE, Codes, batch, schema
 from l4fast.topology import resolve
 
 SUFFIXES = (".parquet", ".arrow")
@@ -39,7 +40,7 @@ FOLDER_TEMPLATES = "_templates"
 # Batches that may wait for the writer.
 WAITING = 2
 # Differences are small where values grow from line to line; packed, they need no compression.
-_DELTA = {name: "DELTA_BINARY_PACKED" for name in ("line", "offset", "length", "time")}
+_DELTA = dict.fromkeys(("line", "offset", "length", "time"), "DELTA_BINARY_PACKED")
 
 T = TypeVar("T")
 
@@ -92,16 +93,16 @@ def write(
         parser = Parser(reference_day=day_of(found.streams))
         lines = 0
         first = staging / name if name else None
-        with _beside(lambda items: _write_sheets(items, form, first)) as put:
+        with _beside(partial(_write_sheets, form=form, first=first)) as put:
             for cols in columns(found.streams, parser, chunk_bytes=chunk_bytes, tick=half):
                 rows = batch(cols, final.codes(parser), form)
                 lines += rows.num_rows
                 put((staging / names[cols.stream], rows))
         if lines != sum(stream.lines for stream in got.job.streams):
             raise _changed()
-        beside = f"{stem}.templates{suffix}" if name else f"{FOLDER_TEMPLATES}.parquet"
+        beside = staging / (f"{stem}.templates{suffix}" if name else f"{FOLDER_TEMPLATES}.parquet")
         _write_sheets(
-            [(staging / beside, each) for each in templates.to_batches()], templates.schema, staging / beside
+            [(beside, each) for each in templates.to_batches()], form=templates.schema, first=beside
         )
     n_templates = len(templates["template_id"].unique())
     return Report(os.fspath(out), lines, n_templates, (*found.unreadable, *got.problems))
@@ -135,9 +136,7 @@ def _target(out: str | os.PathLike[str]) -> tuple[Path, str]:
         return path, ""
     if path.suffix.lower() not in SUFFIXES:
         advice = "end the name in .parquet or .arrow, or in / for a folder"
-        raise UsageError(
-            f"{given} cannot be written: {path.suffix} is no format that l4fast writes; {advice}", given
-        )
+        raise UsageError(f"{given} cannot be written: {path.suffix} is no known format; {advice}", given)
     return path.parent, path.name
 
 
@@ -150,7 +149,7 @@ def _names_below(found: Found) -> list[str]:
         own = [os.path.relpath(name, top) for name in full]
     own = ["stdin" if s.name == STDIN else name for s, name in zip(found.streams, own, strict=True)]
     taken = {FOLDER_TEMPLATES}
-    for i, name in enumerate(own):
+    for i in range(len(own)):
         while own[i] in taken:
             own[i] += "_"
         taken.add(own[i])
@@ -290,7 +289,7 @@ def _beside(work: Callable[[Iterator[T]], None]) -> Iterator[Callable[[T], None]
         raise failed[0]
 
 
-def _write_sheets(items: Iterable[tuple[Path, Any]], form: pa.Schema, first: Path | None) -> None:
+def _write_sheets(items: Iterable[tuple[Path, Any]], *, form: pa.Schema, first: Path | None) -> None:
     """Write batches to their files; the batches of a file come together. ``first`` is made in any case."""
     sheet = None if first is None else _Sheet(first, form)
     for path, rows in items:
@@ -332,8 +331,7 @@ class _Sheet:
             return
         self._held.append(rows)
         self._held_bytes += sum(
-            4 * len(column) if pa.types.is_dictionary(column.type) else column.nbytes
-            for column in rows.columns
+            4 * len(column) if column.type == CODE else column.nbytes for column in rows.columns
         )
         if self._held_bytes >= ROW_GROUP_BYTES:
             self._flush()
@@ -345,9 +343,9 @@ class _Sheet:
 
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._held, self._form)
-        for i, name in enumerate(table.column_names):
-            if name in DICTIONARIES:
-                table = table.set_column(i, self._form.field(i), _fitting(table.column(i)))
+        for i, field in enumerate(self._form):
+            if field.type == CODE:
+                table = table.set_column(i, field, _fitting(table.column(i)))
         self._file.write_table(table, max(table.num_rows, 1))
         self._held, self._held_bytes = [], 0
 

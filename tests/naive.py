@@ -44,3 +44,13 @@ def codes(items: list[object]) -> list[int]:
     """Give each distinct item a code in order of appearance."""
     seen: dict[object, int] = {}
     return [seen.setdefault(item, len(seen)) for item in items]
+
+
+def lines(data: bytes) -> list[tuple[int, int, bytes, bytes]]:
+    """Return (number from 1, offset, bytes of the line, its last segment) of each line."""
+    last = {index: (start, stop, begin) for start, stop, begin, index in segments(data)}
+    found = []
+    for index, (start, stop, begin) in last.items():
+        line = data[begin:stop] if stop > start else b""
+        found.append((index + 1, begin, line, data[start:stop]))
+    return found

@@ -46,8 +46,17 @@ def test_the_exit_codes_of_the_errors():
 # ------------------------------------------------- what the command line makes of them
 
 
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory) -> bytes:
+    """A baseline file's bytes."""
+    folder = tmp_path_factory.mktemp("healthy")
+    (folder / "good.log").write_bytes(LINES)
+    assert main(["baseline", "learn", str(folder / "good.log"), "-o", str(folder / "good.l4b")]) == 0
+    return (folder / "good.l4b").read_bytes()
+
+
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, healthy):
     """A folder with one of everything that can go wrong; the tests run in it."""
     monkeypatch.chdir(tmp_path)
     packed = gzip.compress(LINES)
@@ -58,14 +67,13 @@ def place(tmp_path, monkeypatch):
         "header-only.log.gz": packed[:10],
         "no-deflate.log.gz": packed[:10] + b"\xff" * 40,
         "plain.l4b": b"this is no baseline\n",
+        "good.l4b": healthy,
     }.items():
         Path(name).write_bytes(data)
     os.mkdir("no-logs")
     Path("no-logs/model.pt").write_bytes(b"x")
     os.mkdir("empty")
     os.symlink("circle", "circle")
-    main(["baseline", "learn", "good.log", "-o", "good.l4b"])
-    healthy = Path("good.l4b").read_bytes()
     head, _, body = healthy.partition(b"\n")
     Path("cut.l4b").write_bytes(healthy[:-7])
     Path("head-only.l4b").write_bytes(head + b"\n")

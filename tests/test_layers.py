@@ -14,7 +14,7 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "errors canonical codecs fold paths subjects terminal",
+    "errors canonical codecs fold paths terminal",
     "crossjob envelopes library source templates",
     "layouts",
     "parse",
@@ -22,6 +22,7 @@ HOUSE = (
     "job",
     "diagnosis temporal topology",
     "answer checkpoints events",
+    "subjects",
     "culprit",
     "stages",
     "diagnose",

@@ -97,7 +97,9 @@ def faults(found: Diagnosis, right: Expected, base: Path) -> list[str]:
 
     compare("outcome", found.outcome, right.outcome)
     first = found.events[0]["first"]["text"] if found.events else None
-    if (right.root is None) != (first is None) or (right.root is not None and right.root not in (first or "")):
+    if (right.root is None) != (first is None) or (
+        right.root is not None and right.root not in (first or "")
+    ):
         wrong.append(f"root {first!r}, not {right.root!r}")
     nodes, ranks = {n["node"] for n in found.nodes}, {r["rank"] for r in found.ranks}
     if right.nodes is not None and nodes != right.nodes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scenarios import Expected, clusters_hardware, clusters_kube, clusters_launchers, clusters_slurm
+from scenarios import Expected, clusters_hardware, clusters_kube, clusters_launchers, clusters_slurm, clusters_traps
 
 SCENARIOS: dict[str, Callable[[Path], Expected]] = {
     story.__name__: story
-    for part in (clusters_slurm, clusters_launchers, clusters_kube, clusters_hardware)
+    for part in (clusters_slurm, clusters_launchers, clusters_kube, clusters_hardware, clusters_traps)
     for story in part.ALL
 }

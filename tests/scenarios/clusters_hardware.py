@@ -162,7 +162,7 @@ def nfs_pauses(base: Path) -> Expected:
     _kernel(book, t + 150, HOSTS[0], "INFO: task python:11802 blocked for more than 122 seconds.\n      Tainted: P           OE      6.8.0-52-generic #53-Ubuntu\n\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.")
     t = _iterate(book, 53, 110, t + 195)
     _quiet_kernel(book, t)
-    return book.end(outcome=frozenset({"running"}), last_iteration=110, last_durable=100, **healthy())
+    return book.end(outcome=frozenset({"running"}), last_iteration=110, last_durable=100, stage=frozenset({"iterate"}), **healthy())
 
 
 def nfs_stays_away(base: Path) -> Expected:

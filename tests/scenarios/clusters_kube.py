@@ -102,7 +102,7 @@ def evicted_pod(base: Path) -> Expected:
         _peer_lost(book, t + 5 + i, i, "llm-7b-worker-1.train.svc.cluster.local")
     ev = "events.log"
     book.cry(t - 2, ev, f"{plain(t - 2)}Z Warning Evicted pod/llm-7b-worker-1 The node was low on resource: ephemeral-storage. Threshold quantity: 10Gi, available: 8123412Ki. Container pytorch was using 412Gi, request is 0, has larger consumption of ephemeral-storage.")
-    book.cry(t + 0.5, ev, f"{plain(t + 0.5)}Z Normal Killing pod/llm-7b-worker-1 Stopping container pytorch")
+    book.mutter(t + 0.5, ev, f"{plain(t + 0.5)}Z Normal Killing pod/llm-7b-worker-1 Stopping container pytorch")
     return book.end(
         outcome=FAILED, root="low on resource", nodes=frozenset({"llm-7b-worker-1"}), stage=frozenset({"iterate"}), last_iteration=61, last_durable=50,
         category=frozenset({"resource", "platform", "storage"}), min_f1=0.9,

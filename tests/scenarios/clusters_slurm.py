@@ -247,7 +247,9 @@ def container_start(base: Path) -> Expected:
     """The container does not start on one node: nobody reaches training."""
     book, out = Book(base), "slurm-881.out"
     book.at(0, out, "+ srun --container-image=/images/nemo-25.04.sqsh --container-mounts=/lustre:/lustre --ntasks-per-node=8 python train.py")
-    book.cry(4, out, "slurmstepd: error: pyxis: container start failed with error code: 1\nslurmstepd: error: pyxis: printing enroot log file:\nslurmstepd: error: pyxis:     enroot-mount: failed to mount: /lustre at /run/enroot/overlay/rootfs/lustre: No such file or directory\nslurmstepd: error: pyxis:     [ERROR] /etc/enroot/hooks.d/10-system.sh exited with return code 1")
+    book.cry(4, out, "slurmstepd: error: pyxis: container start failed with error code: 1")
+    book.mutter(4, out, "slurmstepd: error: pyxis: printing enroot log file:")
+    book.cry(4, out, "slurmstepd: error: pyxis:     enroot-mount: failed to mount: /lustre at /run/enroot/overlay/rootfs/lustre: No such file or directory\nslurmstepd: error: pyxis:     [ERROR] /etc/enroot/hooks.d/10-system.sh exited with return code 1")
     book.cry(4.1, out, "slurmstepd: error: pyxis: couldn't start container\nslurmstepd: error: spank: required plugin spank_pyxis.so: task_init() failed with rc=-1\nslurmstepd: error: Failed to invoke spank plugin stack")
     book.cry(4.5, out, "srun: error: dgx-h100-14: tasks 48-55: Exited with exit code 1\nsrun: Terminating StepId=881.0")
     book.cry(4.6, out, f"slurmstepd: error: *** STEP 881.0 ON dgx-h100-02 CANCELLED AT {plain(4)} ***")

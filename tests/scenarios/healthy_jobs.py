@@ -40,7 +40,9 @@ def words_of_trouble(base: Path) -> Expected:
     )
     for first in range(10, 1001, 100):
         batches(log, clock, first, first + 90)
-        log.say(f"[{clock.iso}] WARNING s3: read of shard 17 failed (Connection reset by peer), retry 1/5 in 0.5 s")
+        log.say(
+            f"[{clock.iso}] WARNING s3: read of shard 17 failed (Connection reset by peer), retry 1/5 in 0.5 s"
+        )
         log.say(f"[{clock.iso}] s3: retry succeeded")
         log.say(f"[{clock.iso}] WARNING wandb: Network error (ConnectionError), entering retry loop.")
         log.say(f"[{clock.iso}] validation error 0.31, error rate 4.1%, 0 failed requests")
@@ -58,7 +60,9 @@ def second_epoch_runs(base: Path) -> Expected:
             clock.tick(4)
             log.say(f"[{clock.iso}] Epoch {epoch} Batch {step}/1000 loss {3.1 - epoch / 10:.4f}")
     log.save()
-    return Expected(frozenset({"running"}), nodes=frozenset(), ranks=frozenset(), verdict=NONE, lines=frozenset())
+    return Expected(
+        frozenset({"running"}), nodes=frozenset(), ranks=frozenset(), verdict=NONE, lines=frozenset()
+    )
 
 
 def counts_from_zero(base: Path) -> Expected:
@@ -79,7 +83,9 @@ def resumed_in_the_middle(base: Path) -> Expected:
     for step in range(4001, 5181):
         clock.tick(1.5)
         spike = 9.0 if step == 4700 else 0
-        log.say(f'{{"ts": "{clock.zulu}", "level": "info", "step": {step}, "loss": {2.3 + spike:.3f}, "errors": 0}}')
+        log.say(
+            f'{{"ts": "{clock.zulu}", "level": "info", "step": {step}, "loss": {2.3 + spike:.3f}, "errors": 0}}'
+        )
         if step % 500 == 0:
             log.say(f'{{"ts": "{clock.zulu}", "level": "info", "msg": "saved checkpoint /ck/step_{step}"}}')
     log.save()
@@ -94,11 +100,19 @@ def evaluates_between(base: Path) -> Expected:
     for step in range(1, 901):
         bar += f"\r {step * 100 // 3750:>2}%|{'█' * (step // 400):<10}| {step}/3750 [12:0{step % 10}<1:20:11,  1.48s/it]"
         if step % 50 == 0:
-            log.say(bar + f" {{'loss': {2 - step / 1000:.4f}, 'grad_norm': 0.7, 'learning_rate': 1e-05, 'epoch': {step / 3750:.2f}}}")
+            log.say(
+                bar
+                + f" {{'loss': {2 - step / 1000:.4f}, 'grad_norm': 0.7, 'learning_rate': 1e-05, 'epoch': {step / 3750:.2f}}}"
+            )
             bar = ""
         if step % 300 == 0 and step < 900:
             log.say("***** Running Evaluation *****", "  Num examples = 16000", "  Batch size = 8")
-            log.say("".join(f"\r{k // 20:>3}%|{'█' * (k // 200):<10}| {k}/2000 [01:10<00:20, 28.1it/s]" for k in range(1, 2001)))
+            log.say(
+                "".join(
+                    f"\r{k // 20:>3}%|{'█' * (k // 200):<10}| {k}/2000 [01:10<00:20, 28.1it/s]"
+                    for k in range(1, 2001)
+                )
+            )
             log.say(f"{{'eval_loss': 1.91, 'eval_runtime': 71.2, 'epoch': {step / 3750:.2f}}}")
     log.save(end="")
     return _well("running", 900, None)
@@ -162,7 +176,9 @@ def thread_dies_quietly(base: Path) -> Expected:
     batches(log, clock, 10, 300)
     log.say("Exception in thread uploader:", "Traceback (most recent call last):")
     log.say('  File "/usr/lib/python3.11/threading.py", line 1045, in _bootstrap_inner', "    self.run()")
-    log.say("botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: \"https://s3.corp/logs\"")
+    log.say(
+        'botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: "https://s3.corp/logs"'
+    )
     batches(log, clock, 310, 620)
     log.save()
     return _well("running", 620, None)
@@ -193,7 +209,9 @@ def lightning_two_epochs(base: Path) -> Expected:
         bar = ""
     log.say("`Trainer.fit` stopped: `max_epochs=2` reached.")
     log.save()
-    return Expected(frozenset({"finished"}), nodes=frozenset(), verdict=NONE, lines=frozenset(), last_durable=800)
+    return Expected(
+        frozenset({"finished"}), nodes=frozenset(), verdict=NONE, lines=frozenset(), last_durable=800
+    )
 
 
 def overflows_at_the_start(base: Path) -> Expected:

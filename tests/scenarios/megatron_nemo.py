@@ -40,7 +40,9 @@ def nan_goes_on(base: Path) -> Expected:
         if step % 400 == 0:
             save(log, clock, step)
     clock.tick(2)
-    log.cry(f"slurmstepd: error: *** STEP 99.0 ON nid01 CANCELLED AT {clock.iso.replace(' ', 'T')} DUE to SIGNAL Terminated ***")
+    log.cry(
+        f"slurmstepd: error: *** STEP 99.0 ON nid01 CANCELLED AT {clock.iso.replace(' ', 'T')} DUE to SIGNAL Terminated ***"
+    )
     lines, either = told([log])
     return Expected(
         FAILED,
@@ -68,7 +70,14 @@ def nan_on_a_named_rank(base: Path) -> Expected:
     clock.tick(3)
     traceback(
         log,
-        (("/opt/megatron/core/distributed/param_and_grad_buffer.py", 150, "check_grads", "rerun.validate_result("),),
+        (
+            (
+                "/opt/megatron/core/distributed/param_and_grad_buffer.py",
+                150,
+                "check_grads",
+                "rerun.validate_result(",
+            ),
+        ),
         "RuntimeError: Rank 17, node pool0-0042, device 1, iteration 813: Unexpected result nan (message='found NaN in"
         " local grad norm for bucket #0 in backward pass before data-parallel communication collective')",
         prefix="[rank17]: ",
@@ -107,7 +116,9 @@ def silent_data_corruption(base: Path) -> Expected:
         f"{e}{who}First rerun: unexpected result is not reproducible within the tolerance (2.31 != nan)!",
         f"{e}{who}Possible transient error!!",
     )
-    log.mutter(f"{w}Exiting now. A checkpoint at the last iteration is being saved if further examination is needed")
+    log.mutter(
+        f"{w}Exiting now. A checkpoint at the last iteration is being saved if further examination is needed"
+    )
     log.say("saving checkpoint at iteration    1200 to /ckpt/gpt in torch_dist format")
     log.say("  successfully saved checkpoint from iteration    1200 to /ckpt/gpt [ t 1/8, p 1/4 ]")
     log.cry("srun: error: pool0-0042: task 17: Exited with exit code 17")
@@ -166,7 +177,7 @@ def nemo_async(base: Path) -> Expected:
     """NeMo 2: the save of step 600 was scheduled and never finalised when a rank met a bad sample."""
     log, clock = Log(base, "log-nemo_0.txt"), Clock()
     where = "/results/gpt/checkpoints/gpt--val_loss=2.31"
-    for step in range(0, 640):
+    for step in range(640):
         clock.tick(2.1)
         log.say(
             f"[NeMo I {clock.iso} nemo_logging:393] Training epoch 0, iteration {step}/9999 | lr: 1.5e-05 |"

@@ -32,8 +32,8 @@ def _maxtext_steps(logs: list[Log], clock: Clock, last: int) -> None:
         if step > 50 and step % 50 == 3 and step < 150:
             for k, log in enumerate(logs):
                 log.say(
-                    f"I{clock.glog} 388 async_checkpointer.py:320] [process={k}][thread=async_save] Finished async_save"
-                    f" in 16.20 s: gs://b/run/checkpoints/{step - 3}"
+                    f"I{clock.glog} 388 async_checkpointer.py:238] Finished async_save (blocking + background). Time"
+                    f" taken: 16.201461s. directory=gs://b/run/checkpoints/{step - 3}"
                 )
 
 
@@ -109,12 +109,19 @@ def jax_compiles_too_big(base: Path) -> Expected:
             log,
             (
                 (MAXTEXT, 850, "train_loop", "state, metrics = p_train_step(state, batch, rng)"),
-                ("/deps/jax/_src/interpreters/pxla.py", 1297, "__call__", "results = self.xla_executable.execute()"),
+                (
+                    "/deps/jax/_src/interpreters/pxla.py",
+                    1297,
+                    "__call__",
+                    "results = self.xla_executable.execute()",
+                ),
             ),
             "jaxlib.xla_extension.XlaRuntimeError: RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory"
             " in memory space hbm. Used 41.22G of 31.25G hbm. Exceeded hbm capacity by 9.97G.",
         )
-        log.mutter("", "Total hbm usage >= 41.22G:", "    reserved        260.00M", "    program          40.97G")
+        log.mutter(
+            "", "Total hbm usage >= 41.22G:", "    reserved        260.00M", "    program          40.97G"
+        )
     lines, either = told(logs)
     return Expected(
         FAILED,
@@ -144,7 +151,9 @@ def titan_async_staging(base: Path) -> Expected:
             "\x1b[36mtflops: 380.10  \x1b[35mmfu: 38.43%\x1b[39m"
         )
         if step % 100 == 0:
-            log.say(f"{p}[titan] {clock.millis} - root - INFO - Saving the checkpoint (or staging if async is enabled).")
+            log.say(
+                f"{p}[titan] {clock.millis} - root - INFO - Saving the checkpoint (or staging if async is enabled)."
+            )
             clock.tick(2)
             log.say(f"{p}[titan] {clock.millis} - root - INFO - Finished saving the checkpoint (or staging if async is"
                     " enabled)in 2.31 seconds.")  # fmt: skip
@@ -193,8 +202,8 @@ def hccl_heartbeat(base: Path) -> Expected:
             continue
         clock.tick(0.01)
         log.cry(
-            f"[ERROR] HCCL({700 + k},python):{clock.plog} [heartbeat.cc:1011][{700 + k}][HeartbeatAbnormal]local rank"
-            f" [10.0.0.{1 + k // 8}/{k % 8}]: crimer rank [10.0.0.2/1] status[LOST] by informer rank [10.0.0.2/2]"
+            f"[INFO] HCCL({700 + k},python):{clock.plog} [heartbeat.cc:951] [{700 + k}][TaskExecStage][HeartbeatAbnormal]"
+            f"local rank [10.0.0.{1 + k // 8}/{k % 8}]: crimer rank [10.0.0.2/1] status[LOST] by informer rank [10.0.0.2/2]"
         )
     clock.tick(1800)
     for k, log in enumerate(logs):
@@ -264,7 +273,9 @@ def accelerate_save_without_rights(base: Path) -> Expected:
     log, clock = Log(base, "accelerate.log"), Clock()
     for step in range(25, 1001, 25):
         clock.tick(40)
-        log.say(f"{clock.iso.replace('-', '/')} INFO __main__ | step {step:>5} | loss {3 - step / 900:.4f} | lr 2.0e-05")
+        log.say(
+            f"{clock.iso.replace('-', '/')} INFO __main__ | step {step:>5} | loss {3 - step / 900:.4f} | lr 2.0e-05"
+        )
         if step == 500:
             log.say("INFO:accelerate.accelerator:Saving current state to /out/step_500")
             log.say("INFO:accelerate.checkpointing:Optimizer state saved in /out/step_500/optimizer.bin")
@@ -275,7 +286,12 @@ def accelerate_save_without_rights(base: Path) -> Expected:
         log,
         (
             ("/workspace/sft/train.py", 402, "<module>", "main()"),
-            (f"{SITE}/accelerate/accelerator.py", 3311, "save_state", "os.makedirs(output_dir, exist_ok=True)"),
+            (
+                f"{SITE}/accelerate/accelerator.py",
+                3311,
+                "save_state",
+                "os.makedirs(output_dir, exist_ok=True)",
+            ),
         ),
         "PermissionError: [Errno 13] Permission denied: '/out/step_1000'",
         prefix=p,
@@ -306,7 +322,9 @@ def mllog_aborted(base: Path) -> Expected:
     log.say(point("INTERVAL_START", "run_start", "null", '"x": 0'))
     for step in range(10, 801, 10):
         clock.tick(3)
-        log.say(point("POINT_IN_TIME", "tracked_stats", '{"train_loss": 1.31, "lr": 0.0004}', f'"step": {step}'))
+        log.say(
+            point("POINT_IN_TIME", "tracked_stats", '{"train_loss": 1.31, "lr": 0.0004}', f'"step": {step}')
+        )
         if step % 100 == 0:
             log.say(point("INTERVAL_START", "eval_start", "null", f'"step": {step}'))
             log.say(point("POINT_IN_TIME", "eval_accuracy", "0.99", f'"step": {step}'))

@@ -17,7 +17,9 @@ def mismatch_on_load(base: Path) -> Expected:
     """The vocabulary was padded differently: every rank fails to load the weights."""
     log, clock = Log(base, "train.log"), Clock()
     opening(log, clock)
-    log.say("> initializing torch distributed ...", f"[{clock.iso}] Loading checkpoint from /ckpt/base/step_12000")
+    log.say(
+        "> initializing torch distributed ...", f"[{clock.iso}] Loading checkpoint from /ckpt/base/step_12000"
+    )
     clock.tick(25)
     for rank in range(8):
         p = f"[rank{rank}]: "
@@ -75,7 +77,14 @@ def broken_library_on_one_node(base: Path) -> Expected:
             for local in range(8):
                 traceback(
                     log,
-                    ((f"{SITE}/torch/distributed/rendezvous.py", 198, "_create_c10d_store", "return TCPStore("),),
+                    (
+                        (
+                            f"{SITE}/torch/distributed/rendezvous.py",
+                            198,
+                            "_create_c10d_store",
+                            "return TCPStore(",
+                        ),
+                    ),
                     "torch.distributed.DistStoreError: Timed out after 601 seconds waiting for clients. 24/32 clients"
                     " joined.",
                     prefix=f"[rank{node * 8 + local}]: ",
@@ -163,7 +172,12 @@ def sizes_do_not_divide(base: Path) -> Expected:
         traceback(
             log,
             (
-                ("/opt/megatron/training/arguments.py", 310, "validate_args", "assert args.world_size % total == 0, ("),
+                (
+                    "/opt/megatron/training/arguments.py",
+                    310,
+                    "validate_args",
+                    "assert args.world_size % total == 0, (",
+                ),
             ),
             "AssertionError: world size (24) is not divisible by total_model_size (encoder_model_size=0 +"
             " decoder_model_size=16)",
@@ -185,7 +199,9 @@ def sizes_do_not_divide(base: Path) -> Expected:
     )
 
 
-def data_missing(base: Path, *, on: tuple[int, ...]) -> tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]]:
+def data_missing(
+    base: Path, *, on: tuple[int, ...]
+) -> tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]]:
     log, clock = Log(base, "slurm-777.out"), Clock()
     for rank in range(32):
         log.say(
@@ -199,8 +215,18 @@ def data_missing(base: Path, *, on: tuple[int, ...]) -> tuple[frozenset[tuple[st
             traceback(
                 log,
                 (
-                    ("/opt/megatron/core/datasets/indexed_dataset.py", 360, "__init__", "self.initialize(path)"),
-                    ("/opt/numpy/_core/memmap.py", 284, "__new__", "fid = ctx.enter_context(open(filename, mode))"),
+                    (
+                        "/opt/megatron/core/datasets/indexed_dataset.py",
+                        360,
+                        "__init__",
+                        "self.initialize(path)",
+                    ),
+                    (
+                        "/opt/numpy/_core/memmap.py",
+                        284,
+                        "__new__",
+                        "fid = ctx.enter_context(open(filename, mode))",
+                    ),
                 ),
                 "FileNotFoundError: [Errno 2] No such file or directory: '/data/tok/books_text_document.idx'",
                 prefix=f"{rank:>2}: [rank{rank}]: ",
@@ -260,13 +286,28 @@ def raises_in_evaluation(base: Path) -> Expected:
                     f" 'epoch': {step / 3750:.2f}}}")  # fmt: skip
             bar = ""
     log.say("***** Running Evaluation *****", "  Num examples = 2000", "  Batch size = 8")
-    log.say("".join(f"\r{k * 100 // 250:>3}%|{'█' * (k // 25):<10}| {k}/250 [00:10<00:20, 10.1it/s]" for k in range(1, 251)))
+    log.say(
+        "".join(
+            f"\r{k * 100 // 250:>3}%|{'█' * (k // 25):<10}| {k}/250 [00:10<00:20, 10.1it/s]"
+            for k in range(1, 251)
+        )
+    )
     traceback(
         log,
         (
             (TRAIN, 88, "<module>", "trainer.train()"),
-            (f"{SITE}/transformers/trainer.py", 3230, "_evaluate", "metrics = self.evaluate(ignore_keys=keys)"),
-            (f"{SITE}/transformers/trainer.py", 4470, "evaluation_loop", "metrics = self.compute_metrics(pred)"),
+            (
+                f"{SITE}/transformers/trainer.py",
+                3230,
+                "_evaluate",
+                "metrics = self.evaluate(ignore_keys=keys)",
+            ),
+            (
+                f"{SITE}/transformers/trainer.py",
+                4470,
+                "evaluation_loop",
+                "metrics = self.compute_metrics(pred)",
+            ),
             ("/workspace/sft/metrics.py", 21, "rouge", "refs = decode(pred.label_ids)"),
         ),
         "OverflowError: out of range integral type conversion attempted",

@@ -15,7 +15,9 @@ TRAIN = "/workspace/llm/pretrain.py"
 SITE = "/opt/venv/lib/python3.11/site-packages"
 
 
-def batches(log: Log, clock: Clock, first: int, last: int, *, epoch: int = 1, total: int = 1000, every: int = 10) -> None:
+def batches(
+    log: Log, clock: Clock, first: int, last: int, *, epoch: int = 1, total: int = 1000, every: int = 10
+) -> None:
     """Write the lines of a home-made loop."""
     for step in range(first, last + 1, every):
         clock.tick(4.1)
@@ -31,7 +33,12 @@ def loader_worker_raises(base: Path) -> Expected:
     p = "[rank5]: "
     worker = (
         (f"{SITE}/torch/utils/data/_utils/worker.py", 351, "_worker_loop", "data = fetcher.fetch(index)"),
-        (f"{SITE}/torch/utils/data/_utils/fetch.py", 52, "fetch", "data = [self.dataset[idx] for idx in possibly]"),
+        (
+            f"{SITE}/torch/utils/data/_utils/fetch.py",
+            52,
+            "fetch",
+            "data = [self.dataset[idx] for idx in possibly]",
+        ),
         ("/workspace/llm/data.py", 88, "__getitem__", "return self.encode(row['input_ids'])"),
     )
     frames = (
@@ -76,7 +83,12 @@ def out_of_memory_everywhere(base: Path) -> Expected:
                 (
                     (TRAIN, 311, "<module>", "main()"),
                     (TRAIN, 240, "train_step", "loss.backward()"),
-                    (f"{SITE}/torch/autograd/graph.py", 823, "_engine_run_backward", "return Variable.run(t)"),
+                    (
+                        f"{SITE}/torch/autograd/graph.py",
+                        823,
+                        "_engine_run_backward",
+                        "return Variable.run(t)",
+                    ),
                 ),
                 f"torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 15.66 GiB. GPU {local} has a total"
                 f" capacity of 79.11 GiB of which {3.1 + local / 10:.2f} GiB is free. Process {9000 + rank} has"
@@ -162,8 +174,13 @@ def device_side_assert(base: Path) -> Expected:
         " group watchdog thread terminated with exception: CUDA error: device-side assert triggered"
     )
     advice(log)
-    log.say("", "Exception raised from c10_cuda_check_implementation at ../c10/cuda/CUDAException.cpp:43 (most recent call first):")
-    log.say("frame #0: c10::Error::Error(c10::SourceLocation, std::string) + 0x96 (0x7f12ab in /opt/venv/libc10.so)")
+    log.say(
+        "",
+        "Exception raised from c10_cuda_check_implementation at ../c10/cuda/CUDAException.cpp:43 (most recent call first):",
+    )
+    log.say(
+        "frame #0: c10::Error::Error(c10::SourceLocation, std::string) + 0x96 (0x7f12ab in /opt/venv/libc10.so)"
+    )
     log.cry("terminate called after throwing an instance of 'c10::DistBackendError'")
     log.cry("  what():  [PG ID 0 PG GUID 0(default_pg) Rank 2] Process group watchdog thread terminated with exception:"
             " CUDA error: device-side assert triggered")  # fmt: skip
@@ -201,8 +218,16 @@ def illegal_access_and_late_victims(base: Path) -> Expected:
         if step % 60 == 0:
             logs[1].say(f"{clock.millis} INFO trainer: rank 8 heartbeat ok, data queue 12")
     clock.tick(1)
-    frames = ((TRAIN, 311, "<module>", "main()"), (TRAIN, 239, "train_step", "loss = self.head(hidden).float()"))
-    traceback(logs[1], frames, "RuntimeError: CUDA error: an illegal memory access was encountered", prefix="[rank11]: ")
+    frames = (
+        (TRAIN, 311, "<module>", "main()"),
+        (TRAIN, 239, "train_step", "loss = self.head(hidden).float()"),
+    )
+    traceback(
+        logs[1],
+        frames,
+        "RuntimeError: CUDA error: an illegal memory access was encountered",
+        prefix="[rank11]: ",
+    )
     advice(logs[1], "[rank11]: ")
     logs[1].cry(
         f"[rank11]:[E{clock.tick(0.2).c10d} ProcessGroupNCCL.cpp:1746] [PG ID 0 PG GUID 0(default_pg) Rank 11] Process"
@@ -239,9 +264,14 @@ def assertion_during_handling(base: Path) -> Expected:
     log.say('  File "/workspace/llm/pretrain.py", line 130, in next_batch', "    shard = self.index[cursor]")
     log.cry("IndexError: list index out of range")
     log.say("", "During handling of the above exception, another exception occurred:", "")
-    frames = ((TRAIN, 311, "<module>", "main()"), (TRAIN, 134, "next_batch", "assert self.loop, self.describe()"))
+    frames = (
+        (TRAIN, 311, "<module>", "main()"),
+        (TRAIN, 134, "next_batch", "assert self.loop, self.describe()"),
+    )
     traceback(log, frames, "AssertionError: shard cursor 2048 is past the last shard (2047)")
-    log.mutter("shards seen:", "  - train-02046.tar", "  - train-02047.tar", "and the list is not set to loop")
+    log.mutter(
+        "shards seen:", "  - train-02046.tar", "  - train-02047.tar", "and the list is not set to loop"
+    )
     log.cry("srun: error: node031: task 0: Exited with exit code 1")
     lines, either = told([log])
     return Expected(
@@ -264,7 +294,10 @@ def long_message(base: Path) -> Expected:
     clock.tick(3)
     traceback(
         log,
-        ((TRAIN, 311, "<module>", "main()"), ("/workspace/llm/config.py", 71, "check", "raise ValueError(report)")),
+        (
+            (TRAIN, 311, "<module>", "main()"),
+            ("/workspace/llm/config.py", 71, "check", "raise ValueError(report)"),
+        ),
         "ValueError: 2 problems in /data/mix.yaml:",
         prefix="[rank0]: ",
     )
@@ -291,8 +324,12 @@ def long_message(base: Path) -> Expected:
 def loguru_caught(base: Path) -> Expected:
     """Metrics as JSON, the counter resumed at 4001; loguru draws the traceback."""
     log, clock = Log(base, "train.jsonl"), Clock()
-    log.say(f"{clock.iso}.120 | INFO     | __main__:main:61 - resuming from /ckpt/x/step_4000.pt at step 4000")
-    log.say(f"{clock.tick(20).iso}.410 | SUCCESS  | __main__:main:66 - checkpoint loaded from /ckpt/x/step_4000.pt")
+    log.say(
+        f"{clock.iso}.120 | INFO     | __main__:main:61 - resuming from /ckpt/x/step_4000.pt at step 4000"
+    )
+    log.say(
+        f"{clock.tick(20).iso}.410 | SUCCESS  | __main__:main:66 - checkpoint loaded from /ckpt/x/step_4000.pt"
+    )
     for step in range(4001, 4200):
         clock.tick(1.5)
         log.say(
@@ -305,8 +342,17 @@ def loguru_caught(base: Path) -> Expected:
         " 'MainProcess' (4021), thread 'MainThread' (140217):"
     )
     log.say("Traceback (most recent call last):", "")
-    log.say('> File "/workspace/llm/pretrain.py", line 90, in <module>', "    main()", "    └ <function main at 0x7f1>", "")
-    log.say('  File "/workspace/llm/model.py", line 44, in forward', "    return x @ self.w", "           │   │    └ Parameter")
+    log.say(
+        '> File "/workspace/llm/pretrain.py", line 90, in <module>',
+        "    main()",
+        "    └ <function main at 0x7f1>",
+        "",
+    )
+    log.say(
+        '  File "/workspace/llm/model.py", line 44, in forward',
+        "    return x @ self.w",
+        "           │   │    └ Parameter",
+    )
     log.cry("", "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4096x5120 and 4096x4096)")
     log.bad.discard((log.name, len(log.text) - 1))
     lines, either = told([log])
