@@ -20,7 +20,7 @@ CANONICAL_VERSION = 1
 MASK = "\ue000"
 VARIABLE = "<*>"
 
-_MASKED_WORD = re.compile(rb"[A-Za-z_\x80-\xff]*[0-9][0-9A-Za-z_\x80-\xff]*")
+MASKED_WORD = re.compile(rb"[A-Za-z_\x80-\xff]*[0-9][0-9A-Za-z_\x80-\xff]*")
 
 
 def mask(line: bytes) -> tuple[str, list[tuple[int, int]]]:
@@ -30,8 +30,8 @@ def mask(line: bytes) -> tuple[str, list[tuple[int, int]]]:
     >>> text.replace(MASK, "<*>"), words
     ('step <*> of <*>', [(5, 7), (11, 15)])
     """
-    words = [match.span() for match in _MASKED_WORD.finditer(line)]
-    return _MASKED_WORD.sub(b"\x00", line.replace(b"\x00", b"?")).decode("latin-1").replace("\x00", MASK), words
+    words = [match.span() for match in MASKED_WORD.finditer(line)]
+    return MASKED_WORD.sub(b"\x00", line.replace(b"\x00", b"?")).decode("latin-1").replace("\x00", MASK), words
 
 
 _ANSI = re.compile(r"\x1b\[[\x30-\x3f\ue000]*[\x20-\x2f]*[\x40-\x7e]?")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TextIO
 
 from l4fast.errors import L4Error, UsageError
@@ -152,8 +154,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     wants_json = "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
     code = 0
     try:
-        code = _run(arguments)
-        sys.stdout.flush()
+        with _interruptible():
+            code = _run(arguments)
+            sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         print("l4fast: interrupted", file=sys.stderr)
@@ -193,6 +196,27 @@ def _run(arguments: Sequence[str]) -> int:
 
     run: Callable[[Any], int] = getattr(commands, options.run)
     return run(options)
+
+
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C. Python itself ends by the signal, caught or not, if a plain KeyboardInterrupt passes an exec()."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise _Interrupted
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _open_outputs() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from l4fast_kernels import sums
-from l4fast_kernels.fields import NO_TIME, read_numbers
+from l4fast_kernels.fields import NO_TIME, find_places, read_numbers
 
 # First rows of a shape that are kept one by one; of those, how many with their text.
 ROWS_OF_ORDINARY, ROWS_OF_SUSPECT = 4096, 65536
@@ -122,29 +122,34 @@ class Fold:
         self._counter_of: dict[tuple[str, str], int] = {}
         self._series_of: dict[tuple[int, int], int] = {}
         self.rows: list[dict[str, np.ndarray]] = []
-        self.texts: dict[tuple[int, int], bytes] = {}
+        # Of kept lines: the text of the segment, and where its content begins (-1: ask its header).
+        self.texts: dict[tuple[int, int], tuple[bytes, int]] = {}
         self._caps = np.zeros(256, np.int64)
         self._taken = np.zeros(256, np.int64)
         self._text_caps = np.zeros(256, np.int64)
         self._texts_taken = np.zeros(256, np.int64)
         self._counts_iteration = np.zeros(256, np.uint8)
         self._iteration_at = np.zeros((256, 3), np.int16)
+        self._content_at = np.full((256, 3), -1, np.int16)
         self._counter = np.zeros(256, np.int32)
         self._total_at = np.full((256, 3), -1, np.int16)
         self._span_at = np.full((256, 3), -1, np.int16)
         self._span_s = np.zeros(256, np.float64)
         self._clock: dict[int, np.ndarray] = {}
 
-    def know_raw(self, raw: int, shape: int, *, suspect: bool, counter: Counter | None = None) -> None:
+    def know_raw(
+        self, raw: int, shape: int, *, suspect: bool, content_at: Place, counter: Counter | None = None
+    ) -> None:
         """Say of a new raw shape whether its lines may tell of a failure, and where it counts."""
         size = max(raw, shape) + 1
         while len(self._caps) < size:
             for name in ("_caps", "_taken", "_text_caps", "_texts_taken", "_counts_iteration", "_counter", "_span_s"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
-            for name in ("_iteration_at", "_total_at", "_span_at"):
+            for name in ("_iteration_at", "_total_at", "_span_at", "_content_at"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.full_like(old, -1)]))
+        self._content_at[raw] = content_at
         rows = ROWS_OF_SUSPECT if suspect else ROWS_OF_ORDINARY
         texts = TEXTS_OF_SUSPECT if suspect else TEXTS_OF_ORDINARY
         self._caps[shape] = max(self._caps[shape], rows)
@@ -248,11 +253,15 @@ class Fold:
         n_texts = sums.take_rows(
             n, shapes, np.zeros(n, np.uint8), self._text_caps, self._texts_taken, texts
         )
-        for i in texts[:n_texts]:
-            at = chosen[i]
-            begin, end = int(cols.start[at]), int(cols.stop[at])
-            text = cols.buf[begin : min(end, begin + TEXT_BYTES)].tobytes()
-            self.texts[(cols.stream, int(cols.line[at]))] = text
+        rows = chosen[texts[:n_texts]]
+        begins = np.empty(n_texts, np.int64)
+        find_places(cols.buf, rows, cols.start, cols.stop, cols.raw, self._content_at, begins)
+        start = cols.start[rows]
+        stop = np.minimum(cols.stop[rows], start + TEXT_BYTES)
+        view = memoryview(cols.buf)
+        spans = zip(start.tolist(), stop.tolist(), cols.line[rows].tolist(), begins.tolist(), strict=True)
+        for begin, end, line, content in spans:
+            self.texts[(cols.stream, line)] = (bytes(view[begin:end]), content)
 
     def _progress(self, cols: Lines, time: np.ndarray) -> None:
         chosen = np.empty(cols.n, np.int64)

@@ -125,7 +125,7 @@ class Job:
     reached: Reached
     series: tuple[Series, ...]
     rows: Rows
-    texts: dict[tuple[int, int], bytes] = field(repr=False)
+    texts: dict[tuple[int, int], tuple[bytes, int]] = field(repr=False)
 
     @cached_property
     def shape_count(self) -> np.ndarray:
@@ -150,17 +150,20 @@ class Job:
 
     def line_text(self, stream: int, line: int) -> str | None:
         """The text of a kept line, as UTF-8 with broken bytes as U+FFFD."""
-        raw = self.texts.get((stream, line))
-        return None if raw is None else raw.decode("utf-8", "replace")
+        kept = self.texts.get((stream, line))
+        return None if kept is None else kept[0].decode("utf-8", "replace")
 
     def content(self, row: int) -> str:
         """The content of a row: its line without the prefixes that its shape peels."""
         raw = self.raws[self.rows.raw[row]]
-        text = self.texts.get((int(self.rows.stream[row]), int(self.rows.line[row])))
-        if text is None:
+        kept = self.texts.get((int(self.rows.stream[row]), int(self.rows.line[row])))
+        if kept is None:
             return raw.text
-        masked, words = mask(text)
+        text, begin = kept
         header = raw.header
+        if begin >= 0 and header.end >= len(raw.masked):
+            return text[begin:].decode("utf-8", "replace")
+        masked, words = mask(text)
         begin = _byte_of(header.start, masked, words)
         end = _byte_of(header.end, masked, words) if header.end < len(raw.masked) else len(text)
         return text[begin:end].decode("utf-8", "replace")
@@ -205,7 +208,7 @@ def join(parts: Sequence[Part], n_streams: int) -> Job:
         for part, to_shape in zip(parts, shape_maps, strict=True)
     ]
     streams = {i: s for part in parts for i, s in part.fold.streams.items()}
-    texts: dict[tuple[int, int], bytes] = {}
+    texts: dict[tuple[int, int], tuple[bytes, int]] = {}
     for part in parts:
         texts.update(part.fold.texts)
     return Job(

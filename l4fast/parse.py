@@ -11,12 +11,13 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from l4fast_kernels import fields as kf
 from l4fast_kernels import shapes as ks
 
-from l4fast.canonical import MASK, canonical, mask, shape_id
+from l4fast.canonical import MASK, MASKED_WORD, canonical, mask, shape_id
 from l4fast.layouts import Field, Header, peel
 
 LEVELS = (None, "debug", "info", "warning", "error", "critical")
@@ -148,6 +149,7 @@ class Parser:
         self.shapes: list[Shape] = []
         self.speakers: list[Speaker] = []
         self._shape_of: dict[str, int] = {}
+        self._spots: list[tuple[_Spot, ...]] = []
         self._on_raw = on_raw
         # The hashes never leave the process, so a hostile log cannot aim at them.
         self._key = np.uint64(secrets.randbits(64))
@@ -274,6 +276,7 @@ class Parser:
             self._raw_shape = np.concatenate([self._raw_shape, np.zeros_like(self._raw_shape)])
         self._plans[code] = _plan(masked, header)
         self._raw_shape[code] = raw.shape
+        self._spots.append(_label_spots(masked, header))
         self.raws.append(raw)
         if self._on_raw is not None:
             self._on_raw(code, raw)
@@ -310,7 +313,7 @@ class Parser:
             while first > 0 and line[first - 1] == line[at]:
                 first -= 1
             text = buf[start[first] : min(stop[first], start[first] + EXEMPLAR_BYTES)].tobytes()
-            self.speakers.append(Speaker(stream, read_labels(text, self.raws[raw[first]].header)))
+            self.speakers.append(Speaker(stream, _read_labels(text, self._spots[raw[first]])))
         return out
 
 
@@ -340,15 +343,29 @@ def _peel_bar(masked: str, header: Header) -> tuple[Header, int]:
     return glued, header.start
 
 
-def read_labels(line: bytes, header: Header) -> tuple[tuple[str, str], ...]:
-    """Return the labels of one line whose shape has ``header``, as (kind, text)."""
-    masked, words = mask(line)
-    found = []
-    for field in _label_fields(header):
-        begin = _byte_of(field.start, masked, words)
-        end = _byte_of(field.end, masked, words)
-        found.append((field.kind, line[begin:end].decode("utf-8", "replace").strip()))
-    return tuple(found)
+# A label: its kind, and where it begins and ends in the masked text, each with the number of
+# masked words before.
+_Spot = tuple[str, int, int, int, int]
+
+
+def _label_spots(masked: str, header: Header) -> tuple[_Spot, ...]:
+    """Return where the labels stand in every line whose masked text is ``masked``."""
+    return tuple(
+        (f.kind, f.start, masked.count(MASK, 0, f.start), f.end, masked.count(MASK, 0, f.end))
+        for f in _label_fields(header)
+    )
+
+
+def _read_labels(line: bytes, spots: tuple[_Spot, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the labels of one line as (kind, text); it is looked at as far as they reach."""
+    n_words = max((words for *_, words in spots), default=0)
+    longer = [0]  # the bytes that masking saves, up to each masked word
+    for word in islice(MASKED_WORD.finditer(line), n_words):
+        longer.append(longer[-1] + word.end() - word.start() - 1)
+    return tuple(
+        (kind, line[begin + longer[a] : end + longer[b]].decode("utf-8", "replace").strip())
+        for kind, begin, a, end, b in spots
+    )
 
 
 def _label_fields(header: Header) -> list:  # type: ignore[type-arg]
@@ -400,6 +417,12 @@ def _plan(masked: str, header: Header) -> np.ndarray:
     plan[kf.P_LABELS] = k
     plan[kf.P_WORDS] = needed
     return plan
+
+
+def content_place(raw: RawShape) -> tuple[int, int, int]:
+    """Return where the content of a raw shape's lines begins, as (word, edge, delta)."""
+    position = raw.header.start
+    return _edge(position, raw.masked, is_end=False)
 
 
 def number_place(raw: RawShape, begin: int) -> tuple[int, int, int] | None:

@@ -15,7 +15,7 @@ import numpy as np
 from l4fast.canonical import canonical, mask
 from l4fast.fold import Counter, Fold
 from l4fast.library import Library, Signature, told
-from l4fast.parse import Columns, Parser, RawShape, number_place
+from l4fast.parse import Columns, Parser, RawShape, content_place, number_place
 
 # Words that failures are told with in any framework. A line that holds one is kept with
 # its text; whether it indicates a failure is decided later, against healthy jobs.
@@ -88,7 +88,7 @@ class Part:
         if known and not raw.lead:
             counting = [s for s in counting if s.weight > GUESS]
         counter = _counter(raw, counting)
-        self.fold.know_raw(code, raw.shape, suspect=suspect, counter=counter)
+        self.fold.know_raw(code, raw.shape, suspect=suspect, content_at=content_place(raw), counter=counter)
 
 
 def _counter(raw: RawShape, markers: Iterable[Signature]) -> Counter | None:

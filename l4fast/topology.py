@@ -378,7 +378,7 @@ def _learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
     for i, pid in enumerate(top.pid):
         if pid is not None and top.rank[i] is not None:
             top.know_pid(pid, top.node[i], top.rank[i])
-    for (stream, line), text in job.texts.items():
+    for text, _ in job.texts.values():
         if b"_" in text and b"endezvous" in text:
             match = _AGENT_NAME.search(text.decode("utf-8", "replace"))
             if match:

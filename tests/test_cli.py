@@ -142,7 +142,7 @@ def test_the_exit_code_is_the_verdict(monkeypatch, capsys, verdict, code, outcom
 
 
 @pytest.mark.parametrize(
-    ("fault", "code"), [(None, 0), ("preemption", 10), ("gpu-xid79", 11), ("nan", 12), ("import-error", 20)]
+    ("fault", "code"), [(None, 0), ("preemption", 10), ("gpu-xid79", 11), ("nan", 12), ("user-exception", 20)]
 )
 def test_the_exit_codes_of_real_failures(tmp_path, capsys, fault, code):
     simulate(tmp_path / "job", nodes=2, ranks_per_node=4, iterations=40, fault=fault, seed=4)
@@ -155,7 +155,10 @@ def test_what_tells_nothing_is_unknown(tmp_path, capsys):
 
 
 def test_a_log_that_just_ends_while_healthy_is_running(tmp_path, capsys):
-    lines = [f"2026-05-07 10:{i // 60:02d}:{i % 60:02d} INFO iteration {i}/ 500 | loss 2.5\n" for i in range(1, 200)]
+    lines = [
+        f"2026-05-07 10:{i // 60:02d}:{i % 60:02d} INFO iteration {i}/ 500 | loss 2.5\n"
+        for i in range(1, 200)
+    ]
     (tmp_path / "a.log").write_text("".join(lines))
     assert main(["diagnose", str(tmp_path / "a.log"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["outcome"] == "running"
@@ -194,7 +197,10 @@ def test_warnings_go_to_stderr_and_the_rest_is_diagnosed(jobs, tmp_path, capsys)
 
 
 def test_a_truncated_gz_is_read_as_far_as_it_goes_and_said_to_be(tmp_path, capsys):
-    rows = [f"2026-05-07 10:{i // 60 % 60:02d}:{i % 60:02d} INFO step {i} seen {i * i % 9973}\n" for i in range(9000)]
+    rows = [
+        f"2026-05-07 10:{i // 60 % 60:02d}:{i % 60:02d} INFO step {i} seen {i * i % 9973}\n"
+        for i in range(9000)
+    ]
     packed = gzip.compress("".join(rows).encode())
     path = tmp_path / "a.log.gz"
     path.write_bytes(packed[: len(packed) * 2 // 3])
@@ -210,7 +216,10 @@ def test_a_truncated_gz_is_read_as_far_as_it_goes_and_said_to_be(tmp_path, capsy
 def test_a_log_cannot_drive_the_terminal(tmp_path, capsys):
     nasty = "\x1b]0;owned\x07\x1b[31m\u202e\x9b"
     lines = [f"2026-05-07 10:00:{i:02d} step {i}/90 loss 2.5" for i in range(1, 40)]
-    lines += ["[rank0]: Traceback (most recent call last):", f"[rank0]: RuntimeError: CUDA out of memory {nasty}"]
+    lines += [
+        "[rank0]: Traceback (most recent call last):",
+        f"[rank0]: RuntimeError: CUDA out of memory {nasty}",
+    ]
     folder = tmp_path / "a\x1b[2J"
     folder.mkdir()
     (folder / "x.log").write_text("\n".join(lines) + "\n")
@@ -218,7 +227,10 @@ def test_a_log_cannot_drive_the_terminal(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "\\x1b]0;owned\\x07" in out
     assert not set(out + err) & set("\x1b\x07\x9b\u202e")
-    for command in (["templates", str(folder)], ["baseline", "learn", str(folder), "-o", str(folder / "x.l4b")]):
+    for command in (
+        ["templates", str(folder)],
+        ["baseline", "learn", str(folder), "-o", str(folder / "x.l4b")],
+    ):
         assert main(command) == 0
     assert main(["baseline", "show", str(folder / "x.l4b")]) == 0
     out, err = capsys.readouterr()
@@ -369,7 +381,9 @@ def test_a_reader_that_goes_away_is_no_error(jobs, arguments, code):
     assert (returned, err) == (code, b"")
 
 
-@pytest.mark.parametrize("arguments", [["diagnose", "FAILED"], ["diagnose", "FAILED", "--json"], ["--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["diagnose", "FAILED"], ["diagnose", "FAILED", "--json"], ["--version"]]
+)
 def test_a_full_disk_behind_stdout_is_a_sentence(jobs, arguments):
     with open("/dev/full", "wb") as full:
         code, _, err = run(*[jobs.failed if a == "FAILED" else a for a in arguments], stdout=full)
@@ -400,7 +414,7 @@ def test_from_stdin(jobs, tmp_path):
     assert {e["first"]["file"] for e in found["events"]} == {"-"}
 
 
-def test_empty_stdin_is_65(capfd):
+def test_empty_stdin_is_65():
     code, out, _ = run("diagnose", "-", "--json")
     assert code == 65
     assert json.loads(out)["path"] == "-"
@@ -453,8 +467,40 @@ def test_learning_says_what_it_could_not_read(jobs, tmp_path, capsys):
 
 def test_simulate_writes_logs_and_truth(tmp_path, capsys):
     small = ["--nodes", "2", "--ranks-per-node", "2", "--iterations", "12"]
-    assert main(["simulate", "-o", str(tmp_path / "a"), "--fault", "nan", "--style", "titan", "--seed", "5", *small]) == 0
-    assert main(["simulate", "-o", str(tmp_path / "b"), "--fault", "nan", "--style", "titan", "--seed", "5", *small]) == 0
+    assert (
+        main(
+            [
+                "simulate",
+                "-o",
+                str(tmp_path / "a"),
+                "--fault",
+                "nan",
+                "--style",
+                "titan",
+                "--seed",
+                "5",
+                *small,
+            ]
+        )
+        == 0
+    )
+    assert (
+        main(
+            [
+                "simulate",
+                "-o",
+                str(tmp_path / "b"),
+                "--fault",
+                "nan",
+                "--style",
+                "titan",
+                "--seed",
+                "5",
+                *small,
+            ]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     assert out == "" and "truth.json" in err
     truth = json.loads((tmp_path / "a" / "truth.json").read_text())
@@ -470,7 +516,9 @@ def test_simulate_lists_what_it_can_do(capsys):
     assert "megatron" in out and "gpu-xid79" in out
 
 
-@pytest.mark.parametrize("arguments", [[], ["--fault", "none"], ["--fault", "nan", "--style", "nemo"]], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [[], ["--fault", "none"], ["--fault", "nan", "--style", "nemo"]], ids=str
+)
 def test_the_demo_shows_answer_and_truth(arguments, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert main(["demo", "--ranks", "16", *arguments]) == 0

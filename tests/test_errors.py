@@ -126,7 +126,10 @@ DATA = {
     "reading fails": (["diagnose", "/proc/self/mem"], "/proc/self/mem"),
     "missing for templates": (["templates", "missing.log"], "missing.log"),
     "missing for learn": (["baseline", "learn", "missing.log", "-o", "new.l4b"], "missing.log"),
-    "learn, one of two missing": (["baseline", "learn", "good.log", "missing.log", "-o", "new.l4b"], "missing.log"),
+    "learn, one of two missing": (
+        ["baseline", "learn", "good.log", "missing.log", "-o", "new.l4b"],
+        "missing.log",
+    ),
     "baseline missing": (["diagnose", "good.log", "--baseline", "missing.l4b"], "missing.l4b"),
     "baseline empty": (["diagnose", "good.log", "--baseline", "empty.log"], "empty.log"),
     "baseline binary": (["diagnose", "good.log", "--baseline", "binary.log"], "binary.log"),

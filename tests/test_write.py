@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import l4fast
@@ -18,16 +19,17 @@ from l4fast import write as writing
 from l4fast.errors import DataError, NothingToRead, UsageError
 from l4fast.write import write
 
-LOG = b"""\
-2024-05-08 08:47:31 INFO step 1 loss 3.5
-2024-05-08 08:47:32 INFO step 2 loss 3.25
-user ann logged in
-user bob logged in
-user eve logged in
-user joe logged in
-2024-05-08 08:47:33 ERROR lost peer 7
-10%\r20%\rdone 3
-""".splitlines(keepends=True)
+LOG = [
+    b"2024-05-08 08:47:31 INFO step 1 loss 3.5\n",
+    b"2024-05-08 08:47:32 INFO step 2 loss 3.25\n",
+    b"user ann logged in\n",
+    b"user bob logged in\n",
+    b"user eve logged in\n",
+    b"user joe logged in\n",
+    b"2024-05-08 08:47:33 ERROR lost peer 7\n",
+    b"10%\r20%\rdone 3\n",
+]
+MORE = [f"{name} failed at 7\n".encode() for name in "pqrst"]
 
 
 def read_back(path: Path) -> pa.Table:
@@ -54,23 +56,21 @@ def logs(tmp_path: Path) -> Path:
 
 
 @given(st.data())
-def test_templates_depend_on_the_lines_alone(tmp_path_factory, data):
-    lines = data.draw(
-        st.lists(st.sampled_from([*LOG, *(f"{w} failed at 7\n".encode() for w in "pqrst")]), min_size=1)
-    )
-    whole = tmp_path_factory.mktemp("whole") / "a.log"
-    whole.write_bytes(b"".join(lines))
-    (want,) = [b for b in [l4fast.parse(whole)] if list(b)]
-
+def test_templates_depend_on_the_lines_alone(data):
+    lines = data.draw(st.lists(st.sampled_from(LOG + MORE), min_size=1))
     file_of = data.draw(st.lists(st.integers(0, 3), min_size=len(lines), max_size=len(lines)))
-    folder = tmp_path_factory.mktemp("split")
-    for k in set(file_of):
-        mine = [line for line, file in zip(lines, file_of, strict=True) if file == k]
-        (folder / f"{k}.log").write_bytes(b"".join(mine))
-    paths = data.draw(st.permutations([str(folder / f"{k}.log") for k in sorted(set(file_of))]))
-    got = l4fast.parse(paths, chunk_bytes=data.draw(st.integers(1, 200)))
+    names = data.draw(st.permutations([f"{k}.log" for k in sorted(set(file_of))]))
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder, "whole.log")
+        whole.write_bytes(b"".join(lines))
+        for line, k in zip(lines, file_of, strict=True):
+            with open(Path(folder, f"{k}.log"), "ab") as file:
+                file.write(line)
+        want = l4fast.parse(whole)
+        got = l4fast.parse([Path(folder, name) for name in names], chunk_bytes=data.draw(st.integers(1, 200)))
+        n_rows = [sum(batch.num_rows for batch in batches) for batches in (want, got)]
 
-    assert sum(batch.num_rows for batch in got) == len(lines)
+    assert n_rows == [len(lines), len(lines)]
     assert as_bytes(got.templates()) == as_bytes(want.templates())
 
 
@@ -238,7 +238,7 @@ def test_a_pipe_is_read_twice(tmp_path):
     done = subprocess.run(command, input=b"".join(LOG), capture_output=True, check=True)
 
     assert read_back(out)["text"].to_pylist() == [line.rstrip(b"\n") for line in LOG]
-    assert b"8 lines, 5 templates" in done.stderr
+    assert b"8 lines, 4 templates" in done.stderr
 
 
 def run(code: str) -> str:
@@ -256,8 +256,8 @@ def test_public_names_are_functions_whatever_was_imported_before():
     code = (
         "import l4fast.parse, l4fast.diagnose, l4fast.simulate, l4fast, sys; from l4fast import parse;"
         "from l4fast.parse import Parser; l4fast.Session;"
-        "print(*(getattr(l4fast, n).__module__ for n in ('parse', 'diagnose', 'simulate')), parse is l4fast.parse,"
-        "sys.modules['l4fast.parse'].Parser is Parser)"
+        "print(*(getattr(l4fast, n).__module__ for n in ('parse', 'diagnose', 'simulate')),"
+        "parse is l4fast.parse, sys.modules['l4fast.parse'].Parser is Parser)"
     )
     assert run(code) == "l4fast.batches l4fast.stream l4fast.simulate True True"
 

@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scenarios import Expected, clusters_hardware, clusters_kube, clusters_launchers, clusters_slurm, clusters_traps
+from scenarios import (
+    Expected,
+    clusters_hardware,
+    clusters_kube,
+    clusters_launchers,
+    clusters_slurm,
+    clusters_torchrun,
+    clusters_traps,
+)
 
 SCENARIOS: dict[str, Callable[[Path], Expected]] = {
     story.__name__: story
-    for part in (clusters_slurm, clusters_launchers, clusters_kube, clusters_hardware, clusters_traps)
+    for part in (
+        clusters_slurm,
+        clusters_torchrun,
+        clusters_launchers,
+        clusters_kube,
+        clusters_hardware,
+        clusters_traps,
+    )
     for story in part.ALL
 }

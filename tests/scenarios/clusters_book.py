@@ -1,5 +1,6 @@
 """How the scenarios of clusters, launchers and storage are written: by time, then sorted into files."""
 
+# ruff: noqa: E501  (a line of a log stays one line)
 from __future__ import annotations
 
 import datetime as dt
@@ -109,7 +110,9 @@ def titan(t: float, step: int, loss: float = 5.0) -> str:
     )
 
 
-def watchdog(t: float, rank: int, seq: int, enqueued: int, completed: int, *, op: str = "ALLREDUCE") -> list[str]:
+def watchdog(
+    t: float, rank: int, seq: int, enqueued: int, completed: int, *, op: str = "ALLREDUCE"
+) -> list[str]:
     """What a rank says that waited ten minutes in vain (PyTorch 2.6 and later)."""
     head = f"[rank{rank}]:[{c10d(t)} ProcessGroupNCCL.cpp"
     who = f"[PG ID 0 PG GUID 0(default_pg) Rank {rank}]"
@@ -129,8 +132,10 @@ def docker(t: float, text: str, stream: str = "stderr") -> str:
 
 def child_failed(t: float, script: str, host: str, rank: int, local: int, code: int, pid: int) -> str:
     """torchrun's box about the first failure of its node."""
-    told_by = f"Signal {-code} ({ {9: 'SIGKILL', 6: 'SIGABRT', 11: 'SIGSEGV'}[-code] }) received by PID {pid}" if code < 0 else (
-        "To enable traceback see: https://pytorch.org/docs/stable/elastic/errors.html"
+    told_by = (
+        f"Signal {-code} ({ {9: 'SIGKILL', 6: 'SIGABRT', 11: 'SIGSEGV'}[-code] }) received by PID {pid}"
+        if code < 0
+        else ("To enable traceback see: https://pytorch.org/docs/stable/elastic/errors.html")
     )
     return "\n".join(
         [
@@ -159,22 +164,44 @@ def launcher_stack(script: str) -> list[tuple[str, str]]:
         ("mutter", "Traceback (most recent call last):"),
         ("mutter", '  File "/opt/conda/bin/torchrun", line 8, in <module>'),
         ("mutter", "    sys.exit(main())"),
-        ("mutter", '  File "/opt/conda/lib/python3.11/site-packages/torch/distributed/run.py", line 892, in main'),
+        (
+            "mutter",
+            '  File "/opt/conda/lib/python3.11/site-packages/torch/distributed/run.py", line 892, in main',
+        ),
         ("mutter", "    run(args)"),
-        ("mutter", '  File "/opt/conda/lib/python3.11/site-packages/torch/distributed/launcher/api.py", line 270, in launch_agent'),
+        (
+            "mutter",
+            '  File "/opt/conda/lib/python3.11/site-packages/torch/distributed/launcher/api.py", line 270, in launch_agent',
+        ),
         ("mutter", "    raise ChildFailedError("),
         ("cry", "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "),
     ]
 
 
 def torchrun_down(
-    book: Book, t: float, file: str, host: str, dead: tuple[int, int, int, int], others: list[int], *, script: str = "pretrain.py", lead: str = ""
+    book: Book,
+    t: float,
+    file: str,
+    host: str,
+    dead: tuple[int, int, int, int],
+    others: list[int],
+    *,
+    script: str = "pretrain.py",
+    lead: str = "",
 ) -> None:
     """torchrun's agent finds a dead worker: ``dead`` is (rank, local rank, exit code, pid)."""
     rank, local, code, pid = dead
     for i, other in enumerate(others):
-        book.cry(t + 0.001 * i, file, f"{lead}{elastic(t + 0.001 * i, 'W')} torch/distributed/elastic/multiprocessing/api.py:900] Sending process {other} closing signal SIGTERM")
-    book.cry(t + 1.2, file, f"{lead}{elastic(t + 1.2)} torch/distributed/elastic/multiprocessing/api.py:874] failed (exitcode: {code}) local_rank: {local} (pid: {pid}) of binary: /opt/conda/bin/python")
+        book.cry(
+            t + 0.001 * i,
+            file,
+            f"{lead}{elastic(t + 0.001 * i, 'W')} torch/distributed/elastic/multiprocessing/api.py:900] Sending process {other} closing signal SIGTERM",
+        )
+    book.cry(
+        t + 1.2,
+        file,
+        f"{lead}{elastic(t + 1.2)} torch/distributed/elastic/multiprocessing/api.py:874] failed (exitcode: {code}) local_rank: {local} (pid: {pid}) of binary: /opt/conda/bin/python",
+    )
     for kind, line in launcher_stack(script):
         book.at(t + 1.3, file, lead + line, kind)
     for line in child_failed(t, script, host, rank, local, code, pid).split("\n"):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lines of logs are quoted as they are
 """Jobs that are well, recovered or ended well, with words of trouble all over."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lines of logs are quoted as they are
 """Megatron-LM, NeMo, Lightning, DeepSpeed and Accelerate: their progress, checkpoints and numerics."""
 
 from __future__ import annotations

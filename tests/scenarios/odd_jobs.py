@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lines of logs are quoted as they are
 """Jobs that hang, crawl or end in ways that no exception tells."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from scenarios import Expected, Log, told
 from scenarios.clock import Clock
 from scenarios.start_faults import EMPTY
 from scenarios.torch_parts import agent_ends, opening, traceback
-from scenarios.user_faults import FAILED, PIDS, STOP, TRAIN, batches
+from scenarios.user_faults import FAILED, PIDS, SITE, STOP, TRAIN, batches
 
 
 def one_rank_crawls(base: Path) -> Expected:
@@ -144,4 +145,141 @@ def grad_norm_explodes(base: Path) -> Expected:
     )
 
 
-ALL = (one_rank_crawls, silent_stop, raises_in_the_second_epoch, interrupted_by_hand, grad_norm_explodes)
+def loguru_caught(base: Path) -> Expected:
+    """Metrics as JSON, the counter resumed at 4001; loguru draws the traceback."""
+    log, clock = Log(base, "train.jsonl"), Clock()
+    log.say(
+        f"{clock.iso}.120 | INFO     | __main__:main:61 - resuming from /ckpt/x/step_4000.pt at step 4000"
+    )
+    log.say(
+        f"{clock.tick(20).iso}.410 | SUCCESS  | __main__:main:66 - checkpoint loaded from /ckpt/x/step_4000.pt"
+    )
+    for step in range(4001, 4200):
+        clock.tick(1.5)
+        log.say(
+            f'{{"ts": "{clock.zulu}", "level": "info", "step": {step}, "loss": {2.3 - step / 90000:.4f},'
+            f' "grad_norm": 0.71, "tokens": {step * 4096}, "errors": 0}}'
+        )
+    clock.tick(0.7)
+    log.cry(
+        f"{clock.iso}.903 | ERROR    | __main__:<module>:90 - An error has been caught in function '<module>', process"
+        " 'MainProcess' (4021), thread 'MainThread' (140217):"
+    )
+    log.say("Traceback (most recent call last):", "")
+    log.say(
+        '> File "/workspace/llm/pretrain.py", line 90, in <module>',
+        "    main()",
+        "    └ <function main at 0x7f1>",
+        "",
+    )
+    log.say(
+        '  File "/workspace/llm/model.py", line 44, in forward',
+        "    return x @ self.w",
+        "           │   │    └ Parameter",
+    )
+    log.cry("", "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4096x5120 and 4096x4096)")
+    log.bad.discard((log.name, len(log.text) - 1))
+    lines, either = told([log])
+    return Expected(
+        FAILED,
+        root="",
+        stage=frozenset({"iterate"}),
+        last_iteration=4199,
+        last_durable=4000,
+        category=frozenset({"user.code"}),
+        verdict=STOP,
+        lines=lines,
+        either=either,
+        min_f1=0.6,
+    )
+
+
+def long_message(base: Path) -> Expected:
+    """An exception whose message is a page: only its head is an exception line."""
+    log, clock = Log(base, "train.log"), Clock()
+    opening(log, clock)
+    log.say(f"[{clock.iso}] Building dataset from /data/mix.yaml")
+    clock.tick(3)
+    traceback(
+        log,
+        (
+            (TRAIN, 311, "<module>", "main()"),
+            ("/workspace/llm/config.py", 71, "check", "raise ValueError(report)"),
+        ),
+        "ValueError: 2 problems in /data/mix.yaml:",
+        prefix="[rank0]: ",
+    )
+    log.mutter(
+        "[rank0]: - weights sum to 1.25, must be 1.0",
+        "[rank0]: - source 'code' has no path",
+        "[rank0]: Fix the file and start again.",
+    )
+    agent_ends(log, clock, host="gpu-a1", first_rank=0, pids=PIDS, dead=[0])
+    lines, either = told([log])
+    return Expected(
+        FAILED,
+        root="ValueError: 2 problems",
+        stage=frozenset({"load", "init"}),
+        last_iteration=None,
+        last_durable=None,
+        category=frozenset({"user.code", "user.config"}),
+        verdict=STOP,
+        lines=lines,
+        either=either,
+    )
+
+
+def disk_full_while_saving(base: Path) -> Expected:
+    """torch.save meets a full disk at step 1500; 1000 is safe."""
+    log, clock = Log(base, "train.log"), Clock()
+    opening(log, clock)
+    for step in range(10, 1501, 10):
+        clock.tick(4)
+        log.say(f"[{clock.iso}] step {step} | loss {4 - step / 800:.3f} | 0.41 s/step")
+        if step == 500 or step == 1000:
+            log.say(f"[{clock.iso}] Saving checkpoint to /scratch/ck/step_{step}.pt")
+            log.say(f"[{clock.tick(20).iso}] Checkpoint saved: /scratch/ck/step_{step}.pt")
+    log.say(f"[{clock.iso}] Saving checkpoint to /scratch/ck/step_1500.pt")
+    clock.tick(9)
+    p = "[rank0]: "
+    frames = (
+        (f"{SITE}/torch/serialization.py", 967, "save", "_save(obj, opened_zipfile)"),
+        (f"{SITE}/torch/serialization.py", 1268, "_save", "zip_file.write_record(name, storage, num_bytes)"),
+    )
+    traceback(log, frames, "OSError: [Errno 28] No space left on device", prefix=p)
+    log.say(p, p + "During handling of the above exception, another exception occurred:", p)
+    frames = (
+        (TRAIN, 311, "<module>", "main()"),
+        (TRAIN, 201, "save_checkpoint", "torch.save(state, path)"),
+        (f"{SITE}/torch/serialization.py", 798, "__exit__", "self.file_like.write_end_of_file()"),
+    )
+    traceback(
+        log,
+        frames,
+        "RuntimeError: [enforce fail at inline_container.cc:659] . unexpected pos 5120 vs 5014",
+        prefix=p,
+    )
+    agent_ends(log, clock, host="gpu-a1", first_rank=0, pids=PIDS, dead=[0])
+    lines, either = told([log])
+    return Expected(
+        FAILED,
+        root="No space left",
+        stage=frozenset({"checkpoint"}),
+        last_iteration=1500,
+        last_durable=1000,
+        category=frozenset({"storage"}),
+        lines=lines,
+        either=either,
+    )
+
+
+ALL = (
+    one_rank_crawls,
+    silent_stop,
+    raises_in_the_second_epoch,
+    interrupted_by_hand,
+    grad_norm_explodes,
+    loguru_caught,
+    long_message,
+    disk_full_while_saving,
+)

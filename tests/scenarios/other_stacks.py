@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lines of logs are quoted as they are
 """JAX, torchtitan, Ascend, ColossalAI and MLPerf."""
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def _maxtext_steps(logs: list[Log], clock: Clock, last: int) -> None:
                     f"Started an asynchronous checkpoint save for step {step}",
                 )
         if step > 50 and step % 50 == 3 and step < 150:
-            for k, log in enumerate(logs):
+            for log in logs:
                 log.say(
                     f"I{clock.glog} 388 async_checkpointer.py:238] Finished async_save (blocking + background). Time"
                     f" taken: 16.201461s. directory=gs://b/run/checkpoints/{step - 3}"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lines of logs are quoted as they are
 """What torchrun, Python and PyTorch write around a failure, in their own words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lines of logs are quoted as they are
 """Faults of the program itself, seen through home-made training loops and torchrun."""
 
 from __future__ import annotations
@@ -286,90 +287,6 @@ def assertion_during_handling(base: Path) -> Expected:
     )
 
 
-def long_message(base: Path) -> Expected:
-    """An exception whose message is a page: only its head is an exception line."""
-    log, clock = Log(base, "train.log"), Clock()
-    opening(log, clock)
-    log.say(f"[{clock.iso}] Building dataset from /data/mix.yaml")
-    clock.tick(3)
-    traceback(
-        log,
-        (
-            (TRAIN, 311, "<module>", "main()"),
-            ("/workspace/llm/config.py", 71, "check", "raise ValueError(report)"),
-        ),
-        "ValueError: 2 problems in /data/mix.yaml:",
-        prefix="[rank0]: ",
-    )
-    log.mutter(
-        "[rank0]: - weights sum to 1.25, must be 1.0",
-        "[rank0]: - source 'code' has no path",
-        "[rank0]: Fix the file and start again.",
-    )
-    agent_ends(log, clock, host="gpu-a1", first_rank=0, pids=PIDS, dead=[0])
-    lines, either = told([log])
-    return Expected(
-        FAILED,
-        root="ValueError: 2 problems",
-        stage=frozenset({"load", "init"}),
-        last_iteration=None,
-        last_durable=None,
-        category=frozenset({"user.code", "user.config"}),
-        verdict=STOP,
-        lines=lines,
-        either=either,
-    )
-
-
-def loguru_caught(base: Path) -> Expected:
-    """Metrics as JSON, the counter resumed at 4001; loguru draws the traceback."""
-    log, clock = Log(base, "train.jsonl"), Clock()
-    log.say(
-        f"{clock.iso}.120 | INFO     | __main__:main:61 - resuming from /ckpt/x/step_4000.pt at step 4000"
-    )
-    log.say(
-        f"{clock.tick(20).iso}.410 | SUCCESS  | __main__:main:66 - checkpoint loaded from /ckpt/x/step_4000.pt"
-    )
-    for step in range(4001, 4200):
-        clock.tick(1.5)
-        log.say(
-            f'{{"ts": "{clock.zulu}", "level": "info", "step": {step}, "loss": {2.3 - step / 90000:.4f},'
-            f' "grad_norm": 0.71, "tokens": {step * 4096}, "errors": 0}}'
-        )
-    clock.tick(0.7)
-    log.cry(
-        f"{clock.iso}.903 | ERROR    | __main__:<module>:90 - An error has been caught in function '<module>', process"
-        " 'MainProcess' (4021), thread 'MainThread' (140217):"
-    )
-    log.say("Traceback (most recent call last):", "")
-    log.say(
-        '> File "/workspace/llm/pretrain.py", line 90, in <module>',
-        "    main()",
-        "    └ <function main at 0x7f1>",
-        "",
-    )
-    log.say(
-        '  File "/workspace/llm/model.py", line 44, in forward',
-        "    return x @ self.w",
-        "           │   │    └ Parameter",
-    )
-    log.cry("", "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4096x5120 and 4096x4096)")
-    log.bad.discard((log.name, len(log.text) - 1))
-    lines, either = told([log])
-    return Expected(
-        FAILED,
-        root="",
-        stage=frozenset({"iterate"}),
-        last_iteration=4199,
-        last_durable=4000,
-        category=frozenset({"user.code"}),
-        verdict=STOP,
-        lines=lines,
-        either=either,
-        min_f1=0.6,
-    )
-
-
 ALL = (
     loader_worker_raises,
     out_of_memory_everywhere,
@@ -377,6 +294,4 @@ ALL = (
     device_side_assert,
     illegal_access_and_late_victims,
     assertion_during_handling,
-    long_message,
-    loguru_caught,
 )
