@@ -20,7 +20,9 @@ CANONICAL_VERSION = 1
 MASK = "\ue000"
 VARIABLE = "<*>"
 
-MASKED_WORD = re.compile(rb"[A-Za-z_\x80-\xff]*[0-9][0-9A-Za-z_\x80-\xff]*")
+# The look back and the possessive `*+` keep it linear: else a long word without a digit is tried
+# from each of its letters anew.
+MASKED_WORD = re.compile(rb"(?<![A-Za-z_\x80-\xff])[A-Za-z_\x80-\xff]*+[0-9][0-9A-Za-z_\x80-\xff]*+")
 
 
 def mask(line: bytes) -> tuple[str, list[tuple[int, int]]]:
@@ -44,6 +46,29 @@ _NUMBER = re.compile(rf"(?<![\w\x80-\xff)\]])[+-]?{_M}(?:[.:+-]+{_M})*")
 _LIST = re.compile(rf"{_M}(?:(?:, ?|; ?| ){_M})+")
 _HEX_WORD = re.compile(r"(?<![A-Za-z0-9_])(?=[a-f]*[a-f])[a-f]{8,}(?![A-Za-z0-9_])")
 _BLANKS = re.compile(r"[ \t\x00]+")
+
+
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]?")
+
+
+def plain(text: str) -> str:
+    """Return a text without its colour codes.
+
+    >>> plain("\\x1b[31mstep:\\x1b[0m 5")
+    'step: 5'
+    """
+    return _ESCAPES.sub("", text) if "\x1b" in text else text
+
+
+def plain_offsets(text: str) -> list[int]:
+    """Return where each character of ``plain(text)`` (and its end) stands in ``text``."""
+    kept: list[int] = []
+    at = 0
+    for match in _ESCAPES.finditer(text):
+        kept.extend(range(at, match.start()))
+        at = match.end()
+    kept.extend(range(at, len(text) + 1))
+    return kept
 
 
 def canonical(masked: str) -> str:

@@ -51,6 +51,10 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
             loads.append(mark)
             continue
         iteration = _iteration(job, mark, progress)
+        if mark.kind == "checkpoint.loaded" and iteration is None:
+            # The line that began the load names the checkpoint.
+            begun_by = [m for m in loads if m.stream == mark.stream and m.line < mark.line]
+            iteration = next((n for m in reversed(begun_by) if (n := _named(m)) is not None), None)
         if mark.kind == "checkpoint.loaded":
             loaded_marks.append(mark)
         if iteration is None:
@@ -90,13 +94,18 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
     )
 
 
-def _iteration(job: Job, mark: Mark, progress: Progress) -> int | None:
+def _named(mark: Mark) -> int | None:
+    """The iteration that a mark names itself, in its text or its path."""
     if mark.iteration is not None:
         return mark.iteration
-    if mark.path:
-        match = _STEP_IN_PATH.search(mark.path)
-        if match:
-            return int(match[1])
+    match = _STEP_IN_PATH.search(mark.path or "")
+    return int(match[1]) if match else None
+
+
+def _iteration(job: Job, mark: Mark, progress: Progress) -> int | None:
+    named = _named(mark)
+    if named is not None:
+        return named
     if mark.kind in ("checkpoint.loaded", "checkpoint.load"):
         return None
     return iteration_before(job, progress, mark.stream, mark.line, mark.time)

@@ -199,7 +199,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 class _Interrupted(KeyboardInterrupt):
-    """Ctrl-C. Python itself ends by the signal, caught or not, if a plain KeyboardInterrupt passes an exec()."""
+    """Ctrl-C: a plain KeyboardInterrupt that passes an exec() ends Python by the signal, caught or not."""
 
 
 @contextmanager

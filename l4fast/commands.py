@@ -186,7 +186,7 @@ def parse(options: Namespace) -> int:
         report = write(options.paths, options.out, text=options.text, params=options.params, tick=tick)
     for problem in report.unreadable:
         warn(problem.file, problem.reason)
-    print(f"{report.out}: {report.lines} lines, {report.templates} templates", file=sys.stderr)
+    print(f"{escaped(report.out)}: {report.lines} lines, {report.templates} templates", file=sys.stderr)
     return 0
 
 

@@ -170,8 +170,8 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             tells(e) == "death",
             not (e.category or "").startswith("hardware"),
             clock.of(e),
-            -e.weight,
             int(e.rows[0]),
+            -e.weight,
         ),
     )
     ranks, nodes = set(about.ranks([first])), set(about.nodes([first]))
@@ -197,6 +197,8 @@ def _supplement(events: list[Event], verdict: Verdict, about: Subjects) -> None:
     """Where a scheduler says that a node failed but not which, those who lost it may know."""
     if verdict.nodes or verdict.everybody or about.ranks(verdict.roots):
         return
+    if _first_death(events, verdict, about):
+        return
     if not any((e.category or "").startswith(("hardware", "network")) for e in verdict.roots):
         return
     heard = Verdict(events, [])
@@ -205,13 +207,39 @@ def _supplement(events: list[Event], verdict: Verdict, about: Subjects) -> None:
         verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
 
 
+def _first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
+    """The process whose death is told first after a root that names nobody, in the same file."""
+    rows = about.job.rows
+    root = min(int(e.rows[0]) for e in verdict.roots)
+    deaths = [
+        (row, event)
+        for event in events
+        if tells(event) == "death" and event not in verdict.roots
+        for row in event.rows.tolist()
+        if row > root and rows.stream[row] == rows.stream[root] and rows.line[row] - rows.line[root] <= 20
+    ]
+    if not deaths:
+        return False
+    row, event = min(deaths, key=lambda item: item[0])
+    who = about.row(event, row)
+    if not who.nodes or len(about.top.nodes) < 2 or len(who.ranks) > FEW * about.n_ranks:
+        return False
+    reason = "its processes were the first to be reported dead"
+    verdict.nodes = [(node, 0.7, [reason], [root, row]) for node in who.nodes]
+    verdict.ranks = [(rank, 0.6, [reason], [row]) for rank in who.ranks]
+    verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
+    return True
+
+
 def _name(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -> None:
     """Blame whom ``events`` speak of, unless that is nearly everybody."""
     ranks, nodes = about.ranks(events), about.nodes(events)
     n_nodes = len(about.top.nodes)
-    speaking = max(about.n_ranks, about.top.expected or 0, n_nodes * (about.top.ranks_per_node or 0))
+    speaking = max(about.n_ranks, n_nodes * (about.top.ranks_per_node or 0))
+    if not n_nodes or not about.top.ranks_per_node:
+        speaking = max(speaking, about.top.expected or 0)
     told = max((len(e.rows) for e in events), default=0)
-    if speaking > 1 and (len(ranks) >= MOST * speaking or (len(ranks) < 2 and told >= MOST * speaking)):
+    if speaking > 1 and (len(ranks) >= MOST * speaking or (not ranks and told >= MOST * speaking)):
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all ranks: no node to blame")
         return

@@ -17,6 +17,7 @@ from l4fast.events import Event, Evidence
 from l4fast.fold import ROWS_OF_SUSPECT
 from l4fast.job import NONE, Job
 from l4fast.library import Library
+from l4fast.paths import PathFacts, path_facts
 from l4fast.source import Unreadable
 from l4fast.stages import stage_of_failure
 from l4fast.subjects import subject, tells
@@ -24,6 +25,10 @@ from l4fast.templates import Template, derive
 from l4fast.temporal import Mark, Progress
 from l4fast.topology import Topology
 
+
+
+# Signatures of what is there on one host and not on another.
+_MISSING = ("py-import", "py-module-not-found", "py-shared-object", "py-file-not-found", "os-errno")
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,12 @@ class Story:
 
 def tell(job: Job, library: Library, baseline: Baseline | None) -> Story:
     """Ask each step its one question."""
-    top = topology.resolve(job)
+    facts = path_facts([s.name for s in job.streams])
     texts = [s.text for s in job.shapes]
     templates = dict(derive([*texts, *(baseline.shapes if baseline else ())]))
     every_mark = temporal.marks(job)
-    start, streams, in_attempt = _last_attempt(job, top, every_mark)
+    start, streams, in_attempt = _last_attempt(job, facts, every_mark)
+    top = topology.resolve(job, facts, in_attempt)
     marks = [m for m in every_mark if in_attempt[m.row]]
     progress = temporal.follow(job, library.signatures, since=start, streams=streams)
     checkpoint = checkpoints.trace(job, marks, progress)
@@ -63,11 +69,11 @@ def tell(job: Job, library: Library, baseline: Baseline | None) -> Story:
 
 
 def _last_attempt(
-    job: Job, top: Topology, marks: Sequence[Mark]
+    job: Job, facts: Sequence[PathFacts], marks: Sequence[Mark]
 ) -> tuple[int, frozenset[int] | None, np.ndarray]:
     """Return when the last attempt began, its streams (None: all), and its rows (bool)."""
     rows = job.rows
-    known = {i: f.attempt for i, f in enumerate(top.facts) if f.attempt is not None}
+    known = {i: f.attempt for i, f in enumerate(facts) if f.attempt is not None}
     inside = np.ones(len(rows), bool)
     streams: frozenset[int] | None = None
     if len(set(known.values())) > 1:
@@ -99,18 +105,20 @@ def _outcome(
     """Tell what became of the job; in a job that finished nothing is failure-indicating."""
     nothing = Evidence([], evidence.groups, evidence.survived, evidence.known)
     finishes = [m for m in marks if m.kind == "finish"]
-    fatal = [e for e in evidence.events if _is_fatal(e)]
-    if finishes:
-        end = finishes[-1]
-        if not fatal or all(_before(job, e, end) for e in fatal):
-            return "finished", nothing
-        complete = progress.total is not None and (progress.last_completed or 0) >= progress.total
-        if complete and all(e.role == "teardown" for e in fatal):
+    fatal = [e for e in evidence.events if e.grave]
+    complete = (
+        progress.total is not None
+        and (progress.last_completed or 0) >= progress.total
+        and progress.went_back == 0
+    )
+    if finishes and (not fatal or all(_before(job, e, finishes[-1]) for e in fatal)):
+        return "finished", nothing
+    if (finishes or complete) and all(_is_farewell(job, e) for e in fatal):
+        began = finishes[0] if finishes else None
+        if complete or (began is not None and all(_after(job, e, began) for e in fatal)):
             return "finished", nothing
     if fatal:
         return "failed", evidence
-    if progress.total is not None and progress.last_completed is not None and progress.last_completed >= progress.total:
-        return "finished", nothing
     if _stalled(job, progress):
         return "hung", evidence
     if progress.series is None and not marks and not evidence.events:
@@ -118,13 +126,24 @@ def _outcome(
     return "running", nothing
 
 
-def _is_fatal(event: Event) -> bool:
-    """Whether an event by itself shows that the job failed."""
-    if event.signature is None:
+def _is_farewell(job: Job, event: Event) -> bool:
+    """Whether an event may belong to processes that end after their work is done."""
+    if events.is_exception(job, event) and tells(event) not in ("lost-peer", "timeout", "abort"):
         return False
-    if event.category == "numeric":
-        return event.signature.weight >= -10
-    return event.role in ("root", "consequence", "teardown")
+    if tells(event) == "death":
+        return dict(event.values).get("exit_code") not in ("1", "2")
+    return tells(event) not in ("hang", "stop") and event.category != "numeric"
+
+
+def _after(job: Job, event: Event, mark: Mark) -> bool:
+    """Whether all lines of an event came after a mark: by line in its file, else by time."""
+    rows = job.rows
+    mine = event.rows
+    same = rows.stream[mine] == mark.stream
+    if (rows.line[mine][same] < mark.line).any():
+        return False
+    other = rows.time[mine][~same]
+    return mark.time != NONE and not ((other != NONE) & (other < mark.time)).any()
 
 
 def _before(job: Job, event: Event, mark: Mark) -> bool:
@@ -299,6 +318,8 @@ def _cause(story: Story) -> dict[str, Any]:
         category = "preemption"
     elif verdict.kind == "victims" and category in ("unknown", "platform"):
         category = "network" if tells(top) in ("timeout", "lost-peer") else category
+    elif verdict.kind == "error" and category in ("user.config", "user.code") and _is_environment(story):
+        category = "platform"
     confidence = {"error": 0.85, "numeric": 0.85, "hang": 0.7, "stop": 0.75, "victims": 0.4, "peer": 0.7}.get(verdict.kind, 0.3)
     if top.weight <= -10:
         confidence -= 0.2
@@ -309,6 +330,21 @@ def _cause(story: Story) -> dict[str, Any]:
         "advice": advice,
         "confidence": round(confidence, 2),
     }
+
+
+def _is_environment(story: Story) -> bool:
+    """Whether what the program could not do before training fails on few nodes alone.
+
+    The same code runs everywhere, so what fails on one node only is that node's environment;
+    one rank alone may do what the others do not, unless a file or module is missing there.
+    """
+    verdict = story.verdict
+    if story.progress.last_completed is not None or verdict.everybody or not verdict.nodes:
+        return False
+    if len(story.top.nodes) < 2 or len(verdict.nodes) * 3 > len(story.top.nodes) + 1:
+        return False
+    missing = any(e.signature is not None and e.signature.id in _MISSING for e in verdict.roots)
+    return missing or len(verdict.ranks) > 1
 
 
 def _all_silent(story: Story) -> bool:
@@ -340,7 +376,7 @@ def _action(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         decided = "stop"
     elif explicit == "resume_older_checkpoint" or category == "numeric":
         decided = "resume_older_checkpoint"
-    elif category == "data":
+    elif category == "data" or (verdict.everybody and _is_certain(story, category)):
         decided = "stop"
     elif (few and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")) or (few and category in ("storage", "network", "platform") and _is_local(story)):
         decided = "restart_excluding"
@@ -355,6 +391,12 @@ def _action(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         "resume_from": resume if decided in ("restart", "restart_excluding", "resume_older_checkpoint") else None,
         "reason": cause["title"] + (f" on {', '.join(exclude[:4])}" if exclude else ""),
     }
+
+
+def _is_certain(story: Story, category: str) -> bool:
+    """Whether a fault that is everybody's, before the first iteration, will come again."""
+    again = ("user.code", "user.config", "resource", "platform", "framework", "data")
+    return story.progress.last_completed is None and category in again
 
 
 def _is_local(story: Story) -> bool:

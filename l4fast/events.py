@@ -28,7 +28,7 @@ FAILURE_ROLES = ("root", "consequence", "teardown")
 
 # Words that tell of a failure where no signature does.
 _STRONG = re.compile(
-    r"(?i)\b(?:error|fail(?:ed|ure|ures|s|ing)?|fatal|exception|abort(?:ed|ing)?|killed|panic|segfault|crash(?:ed|es)?"
+    r"(?i)(?<![\w-])(?:error|fail(?:ed|ure|ures|s|ing)?|fatal|exception|abort(?:ed|ing)?|killed|panic|segfault|crash(?:ed|es)?"
     r"|corrupt(?:ed|ion)?|time[d]?[ -]?out|refused|denied|illegal|out of memory|unreachable|died|not responding"
     r"|cannot|could not|unable to|no such|no space|broken|stuck|lost|uncorrectable|core dumped|mismatch)\b"
 )
@@ -65,6 +65,7 @@ class Event:
     rows: np.ndarray
     why: list[str] = field(default_factory=list)
     score: float = 0.0
+    grave: bool = True
 
     @property
     def weight(self) -> int:
@@ -133,6 +134,8 @@ def find(
         signature = note.failures[0] if note.failures else None
         if signature is not None and signature.role in ("benign", "context"):
             continue
+        if signature is not None and _is_retry(raw.text, raw.header.level, signature):
+            continue
         text = job.shapes[raw.shape].text
         template = templates[text]
         is_known = template.id in healthy
@@ -161,8 +164,36 @@ def find(
         _event(library, templates[meaning[key][1]], key[1], meaning[key][0], np.array(found, np.int64))
         for key, found in buckets.items()
     ]
+    for event in events:
+        event.grave = _is_grave(job, event)
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
     return Evidence(events, groups_of, n_survived, n_known)
+
+
+# The last line of a traceback, or of a C++ one.
+EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Timeout)\b(?::|$|\()|^terminate called")
+
+
+def is_exception(job: Job, event: Event) -> bool:
+    """Whether an event's first line is what an exception ends with."""
+    return EXCEPTION.search(job.content(int(event.rows[0]))) is not None
+
+
+def _is_grave(job: Job, event: Event) -> bool:
+    """Whether an event by itself shows that the job failed: a warning of a lost peer does not."""
+    signature = event.signature
+    if signature is None:
+        return False
+    if event.category == "numeric":
+        return signature.weight >= -10
+    level = job.level(int(event.rows[0]))
+    if signature.tells in ("death", "hang", "stop", "abort", "asked-to-end", "ending"):
+        return True
+    if is_exception(job, event) or level in ("error", "critical"):
+        return True
+    if level in ("warning", "info", "debug"):
+        return event.role == "root" and signature.weight > -10
+    return event.role == "root" or signature.weight > -5
 
 
 def _event(
@@ -223,6 +254,16 @@ def _speaks_of_failure(job: Job, raw_idx: int, has_baseline: bool) -> bool:
     if level in ("debug", "info"):
         return False
     return _STRONG.search(text) is not None and (has_baseline or level is None or level == "warning")
+
+
+_RETRY = re.compile(r"(?i)\b(?:retry(?:ing)?|will retry|re-?try|attempt)\b[^/]{0,40}?\b\d+ ?(?:/|of) ?\d+|\bretrying\b|\bwill retry\b")
+
+
+def _is_retry(text: str, level: str | None, signature: Signature) -> bool:
+    """A failed try that is going to be repeated is no failure yet."""
+    if level in ("error", "critical") or signature.tells not in ("timeout", "lost-peer"):
+        return False
+    return _RETRY.search(text) is not None
 
 
 def _survived(job: Job, progress: Progress) -> np.ndarray:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from l4fast_kernels.fields import NO_TIME
 
-from l4fast.canonical import MASK, mask
+from l4fast.canonical import MASK, mask, plain
 from l4fast.fold import ROWS_OF_SUSPECT, STREAM_SHIFT, StreamSums
 from l4fast.parse import LEVELS, RawShape, Shape, Speaker
 from l4fast.reader import Part, RawNote
@@ -158,15 +158,15 @@ class Job:
         raw = self.raws[self.rows.raw[row]]
         kept = self.texts.get((int(self.rows.stream[row]), int(self.rows.line[row])))
         if kept is None:
-            return raw.text
+            return plain(raw.text)
         text, begin = kept
         header = raw.header
         if begin >= 0 and header.end >= len(raw.masked):
-            return text[begin:].decode("utf-8", "replace")
+            return plain(text[begin:].decode("utf-8", "replace"))
         masked, words = mask(text)
         begin = _byte_of(header.start, masked, words)
         end = _byte_of(header.end, masked, words) if header.end < len(raw.masked) else len(text)
-        return text[begin:end].decode("utf-8", "replace")
+        return plain(text[begin:end].decode("utf-8", "replace"))
 
     def level(self, row: int) -> str | None:
         return LEVELS[int(self.rows.level[row])]

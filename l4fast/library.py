@@ -73,6 +73,7 @@ MARKERS = (
     "checkpoint.durable",
     "checkpoint.load",
     "checkpoint.loaded",
+    "checkpoint.none",
     "finish",
     "attempt",
     "identity",

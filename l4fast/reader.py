@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l4fast.canonical import canonical, mask
+from l4fast.canonical import canonical, mask, plain, plain_offsets
 from l4fast.fold import Counter, Fold
 from l4fast.library import Library, Signature, told
 from l4fast.parse import Columns, Parser, RawShape, content_place, number_place
@@ -68,8 +68,8 @@ class Part:
         return cols
 
     def _on_raw(self, code: int, raw: RawShape) -> None:
-        text = raw.text[:2000]
-        whole = (raw.lead + raw.content).encode("latin-1").decode("utf-8", "replace")[:2000]
+        text = plain(raw.text)[:2000]
+        whole = plain((raw.lead + raw.content).encode("latin-1").decode("utf-8", "replace"))[:2000]
         hits = self.library.match([text])[0]
         if raw.lead:
             bar = self.library.match([whole])[0]
@@ -93,27 +93,29 @@ class Part:
 
 def _counter(raw: RawShape, markers: Iterable[Signature]) -> Counter | None:
     """Return where the iteration and its total stand, if the line is a progress line."""
+    both = raw.lead + raw.content
+    text, offsets = plain(both), plain_offsets(both)
     for signature in markers:
         if signature.marker != "progress":
             continue
-        match = signature.regex.search(raw.lead + raw.content)
+        match = signature.regex.search(text)
         if match is None:
             continue
         groups = match.re.groupindex
         if "iteration" not in groups or match.start("iteration") < 0:
             continue
         begin = match.start("iteration")
-        iteration_at = number_place(raw, begin)
+        iteration_at = number_place(raw, offsets[begin])
         if iteration_at is None:
             continue
         total_at = span_at = None
         if "total" in groups and match.start("total") >= 0:
-            total_at = number_place(raw, match.start("total"))
+            total_at = number_place(raw, offsets[match.start("total")])
         scale = 0.0
         for name, factor in (("seconds", 1.0), ("ms", 1e-3)):
             if name in groups and match.start(name) >= 0 and span_at is None:
-                span_at, scale = number_place(raw, match.start(name)), factor
-        lead = _BAR_AT_END.sub("|", (raw.lead + raw.content)[:begin]).encode("latin-1")
+                span_at, scale = number_place(raw, offsets[match.start(name)]), factor
+        lead = _BAR_AT_END.sub("|", text[:begin]).encode("latin-1")
         name = canonical(mask(lead)[0])[-LEAD_CHARS:]
         return Counter((signature.id, name), iteration_at, total_at, span_at, scale)
     return None

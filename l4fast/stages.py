@@ -35,7 +35,8 @@ def stage_of_failure(
     if outcome == "finished":
         return "shutdown" if any(m.kind == "finish" for m in marks) else ("iterate" if begun else "launch")
     if outcome == "running":
-        return _last_mark(marks, NONE) or ("iterate" if begun else "launch")
+        last = _last_mark(marks, NONE)
+        return last if last and not (begun and last in ("launch", "init", "load")) else "iterate" if begun else "launch"
     stack = _stack_stage(job, verdict)
     hint = verdict.roots[0].signature.stage if verdict.roots and verdict.roots[0].signature else None
     if verdict.kind == "numeric":
@@ -47,7 +48,9 @@ def stage_of_failure(
             return "load" if stack == "load" and hint != "init" else "init"
         if hint in ("launch", "init", "load"):
             return hint
-        return _last_mark(marks, verdict.root_time, ("launch", "init", "load")) or "init"
+        if verdict.roots and _is_launcher(verdict) and not any(m.stage == "init" for m in marks):
+            return "launch"
+        return _last_mark(marks, verdict.root_time, ("launch", "init", "load", "iterate")) or "init"
     if stack == "checkpoint" and hint != "iterate":
         return "checkpoint"
     if stack == "evaluate":
@@ -61,6 +64,12 @@ def stage_of_failure(
     if _open_evaluation(job, marks, progress, verdict.root_time) and stack is None:
         return "evaluate"
     return "iterate"
+
+
+def _is_launcher(verdict: Verdict) -> bool:
+    signature = verdict.roots[0].signature
+    files = ("torchelastic.toml", "launchers.toml", "slurm.toml", "kubernetes.toml")
+    return signature is not None and signature.file in files
 
 
 def _last_mark(marks: Sequence[Mark], until: int, among: tuple[str, ...] | None = None) -> str | None:

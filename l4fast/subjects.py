@@ -37,9 +37,12 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
     groups = evidence.groups.get(row, {})
     names = event.signature.names if event.signature is not None else "self"
     node = top.node[speaker]
-    if names == "other" or any(k in groups for k in ("pid", "local_rank", "task")):
+    naming = ("pid", "local_rank", "task") if names == "victim" else ("pid", "local_rank", "task", "rank", "node")
+    if names == "other" or any(k in groups for k in naming):
         pid = groups.get("pid")
         named = clean_host(groups.get("host") or groups.get("node"))
+        if named is not None and named not in top.nodes and not _knows_hosts(event):
+            named = None  # a file server, a store: no machine of the job
         if pid is not None and pid.isdigit():
             host = named or node or top.node_of_pid(int(pid))
             rank = top.rank_of_pid(int(pid), host)
@@ -66,7 +69,7 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
                 if int(local) < len(mine):
                     return Subject((mine[int(local)],), (host,))
             return Subject((), (host,) if host else ())
-        if names == "other":
+        if names == "other" and (tells(event) is not None or event.role != "root"):
             return Subject((), ())
     rank = top.rank[speaker]
     alone = int((job.rows.speaker[event.rows] == speaker).sum()) == 1
@@ -76,6 +79,11 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
         host = top.node_of_rank.get(rank) or node
         return Subject((rank,), (host,) if host else ())
     return Subject((), (node,) if node else ())
+
+
+def _knows_hosts(event: Event) -> bool:
+    """Whether the speaker is a scheduler, which names no other hosts than the job's."""
+    return event.signature is not None and event.signature.file in ("slurm.toml", "kubernetes.toml", "launchers.toml")
 
 
 def _by_exit(top: Topology, local: int) -> int | None:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from l4fast.canonical import CANONICAL_VERSION
 from l4fast.parse import LEVELS, Columns
-from l4fast_kernels.fields import NO_TIME, gather, word_bounds
+from l4fast_kernels.fields import NO_TIME, word_bounds
 
 CODE = pa.dictionary(pa.int32(), pa.string())
 
@@ -132,11 +132,15 @@ def _times(micros: np.ndarray) -> Any:
 
 
 def pieces(buf: np.ndarray, n: int, begin: np.ndarray, end: np.ndarray) -> Any:
-    """Return copies of the first ``n`` pieces ``buf[begin[i]:end[i]]`` as a binary array."""
-    place = np.empty(n + 1, np.int32)
-    out = np.empty(int((end[:n] - begin[:n]).sum(dtype=np.int64)), np.uint8)
-    gather(buf, n, begin, end, place, out)
-    return pa.Array.from_buffers(pa.binary(), n, [None, pa.py_buffer(place), pa.py_buffer(out)])
+    """Return copies of the first ``n`` pieces ``buf[begin[i]:end[i]]``, in their order, as a binary array."""
+    if n == 0:
+        return pa.array([], pa.binary())
+    # Pieces and the gaps between them lie in the buffer as an array lies in memory: Arrow copies
+    # every other one out, at 11 GB/s where a loop over bytes reaches 0.6.
+    edges = np.empty(2 * n, np.int32)
+    edges[::2], edges[1::2] = begin[:n], end[:n]
+    both = pa.Array.from_buffers(pa.binary(), 2 * n - 1, [None, pa.py_buffer(edges), pa.py_buffer(buf)])
+    return both.take(pa.array(np.arange(0, 2 * n, 2, dtype=np.int32)))
 
 
 def params(buf: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Any:
@@ -155,10 +159,11 @@ def as_strings(words: Any) -> Any:
     try:
         return words.cast(pa.string())
     except pa.ArrowInvalid:
-        _, places, data = words.buffers()
-        high = np.flatnonzero(np.frombuffer(data, np.uint8) >= 0x80)
+        _, place_buffer, data = words.buffers()
+    place = np.frombuffer(place_buffer, np.int32)[: len(words) + 1]
+    high = np.flatnonzero(np.frombuffer(data, np.uint8)[: place[-1]] >= 0x80)
     odd = np.zeros(len(words), bool)
-    odd[np.searchsorted(np.frombuffer(places, np.int32), high, side="right") - 1] = True
+    odd[np.searchsorted(place, high, side="right") - 1] = True
     mended = [word.decode("utf-8", "replace").encode() for word in words.filter(odd).to_pylist()]
     return pc.replace_with_mask(words, odd, pa.array(mended, pa.binary())).cast(pa.string())
 

@@ -51,6 +51,7 @@ class Progress:
     offset: int
     n_seen: int
     unit: int = 1
+    went_back: int = 0
     timed: bool = False
 
 
@@ -148,7 +149,7 @@ def follow(
             continue
         # A bar of an evaluation begins again and again; the training's counter hardly ever does.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
-        score = _weight(job, library, k) * len(numbers) / (1 + again)
+        score = _weight(job, library, k) * len(numbers) / (1 + again) ** 2
         span = int(it.last_time[chosen].max() - it.first_time[chosen].min())
         rank = (score, span, int(numbers.max()), -k)
         if best is None or rank > best:
@@ -216,6 +217,7 @@ def _progress(job: Job, series: int, chosen: np.ndarray) -> Progress:
         last_time=int(known.max()) if known.size else NONE,
         offset=offset,
         unit=unit,
+        went_back=int(job.reached.went_back[job.reached.series == series].max(initial=0)),
         n_seen=int(done.size),
         timed=counter.own_times > 0,
     )

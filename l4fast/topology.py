@@ -13,10 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from l4fast.job import Job
 from l4fast.library import Signature
 from l4fast.parse import Speaker
-from l4fast.paths import PathFacts, path_facts
+from l4fast.paths import PathFacts
 
 _NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
 _RANK_IN = re.compile(r"(?i)\brank[ =:_]?(\d+)")
@@ -60,6 +62,7 @@ class Topology:
     node_of_stream: dict[int, str] = field(default_factory=dict)
     node_of_address: dict[str, str] = field(default_factory=dict)
     exit_of_rank: dict[int, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
     expected: int | None = None
     ranks_per_node: int | None = None
 
@@ -94,13 +97,17 @@ class Topology:
         return sorted(r for r, n in self.node_of_rank.items() if n == node)
 
 
-def resolve(job: Job) -> Topology:
-    """Work out rank and node of each speaker of ``job``."""
-    facts = path_facts([s.name for s in job.streams])
+def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None) -> Topology:
+    """Work out rank and node of each speaker of ``job``.
+
+    ``facts`` is what `path_facts` tells of the job's streams; ``rows_in`` (bool per row) leaves out
+    what earlier attempts said, whose ranks may have run elsewhere.
+    """
     n = len(job.speakers)
     top = Topology([None] * n, [None] * n, [None] * n, [None] * n, facts)
+    top.names = [s.name for s in job.streams]
     task = _read_labels(job.speakers, top)
-    said = _identities(job, top)
+    said = _identities(job, top, rows_in)
     _task_is_rank(job, top, task, said)
     _ranks_said(job, top, said)
     _from_paths(job.speakers, top)
@@ -193,7 +200,7 @@ class Said:
     exit_code: str | None = None
 
 
-def _identities(job: Job, top: Topology) -> list[Said]:
+def _identities(job: Job, top: Topology, rows_in: np.ndarray | None) -> list[Said]:
     """Read the lines of shapes that an identity marker or a naming failure matches."""
     found: list[Said] = []
     wanted: dict[int, list[tuple[Signature, bool]]] = {}
@@ -211,7 +218,7 @@ def _identities(job: Job, top: Topology) -> list[Said]:
     rows = job.rows
     worlds: Counter[int] = Counter()
     for row, raw in enumerate(rows.raw.tolist()):
-        if raw not in wanted:
+        if raw not in wanted or (rows_in is not None and not rows_in[row]):
             continue
         where = (int(rows.stream[row]), int(rows.line[row]))
         if where not in job.texts:
@@ -326,18 +333,23 @@ def _ranks_said(job: Job, top: Topology, said: Iterable[Said]) -> None:
 
 def _from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
     """Give each speaker what its stream's name tells, and what its stream agrees on."""
-    ranks_in: dict[int, set[int]] = defaultdict(set)
+    # stdout and stderr of a process lie side by side in its own folder.
+    folder = [
+        name.rpartition("/")[0] if facts.local_rank is not None else name
+        for name, facts in zip(top.names, top.facts, strict=False)
+    ] or [str(i) for i in range(len(top.facts))]
+    ranks_in: dict[str, set[int]] = defaultdict(set)
     for i, speaker in enumerate(speakers):
         rank = top.rank[i]
         if rank is not None:
-            ranks_in[speaker.stream].add(rank)
+            ranks_in[folder[speaker.stream]].add(rank)
     for i, speaker in enumerate(speakers):
         facts = top.facts[speaker.stream]
         if top.rank[i] is None:
             if facts.rank is not None:
                 top.rank[i] = facts.rank
-            elif facts.local_rank is not None and len(ranks_in[speaker.stream]) == 1:
-                top.rank[i] = next(iter(ranks_in[speaker.stream]))
+            elif facts.local_rank is not None and len(ranks_in[folder[speaker.stream]]) == 1:
+                top.rank[i] = next(iter(ranks_in[folder[speaker.stream]]))
         if top.local_rank[i] is None and facts.local_rank is not None:
             top.local_rank[i] = facts.local_rank
         if top.node[i] is None:
@@ -345,8 +357,20 @@ def _from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
                 top.node[i] = clean_host(facts.host) or facts.host
             elif facts.pod is not None:
                 top.node[i] = facts.pod
+            elif facts.node_index is not None:
+                top.node[i] = _label_of_node(folder[speaker.stream], facts.node_index)
+                top.node_of_stream.setdefault(speaker.stream, str(top.node[i]))
         if facts.host is not None:
             top.node_of_stream.setdefault(speaker.stream, top.node[i] or facts.host)
+
+
+def _label_of_node(name: str, index: int) -> str:
+    """The folder or file name that stands for a node whose host is not told."""
+    for part in reversed(name.split("/")):
+        match = re.search(rf"[A-Za-z]+[-_.]?0*{index}(?!\d)", part)
+        if match:
+            return match[0]
+    return f"node {index}"
 
 
 def _learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:

@@ -27,6 +27,7 @@ from l4fast.errors import DataError, UsageError
 from l4fast.job import Job
 from l4fast.library import load
 from l4fast.parse import Parser
+from l4fast.paths import path_facts
 from l4fast.source import STDIN, Found, Unreadable, discover
 from l4fast.stream import CHUNK_BYTES, day_of, read
 from l4fast.table import CODE, Codes, batch, schema
@@ -198,7 +199,7 @@ class _Final:
     """The names of the whole job for the codes of a parser that reads it again."""
 
     def __init__(self, job: Job, templates: pa.Table) -> None:
-        top = resolve(job)
+        top = resolve(job, path_facts([stream.name for stream in job.streams]))
         node_place: dict[str, int] = {name: i for i, name in enumerate(top.nodes)}
         self._node_of = places_of(top.node, node_place)
         self._rank_of = ranks_of(top.rank)

@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
 import pytest
 from l4fast.cli import main
 from l4fast.diagnosis import EXIT_CODES, Diagnosis
@@ -182,6 +185,22 @@ def test_json_is_one_object_on_one_line_and_nothing_else(jobs, capsys):
     assert err == ""
     assert out.endswith("}\n") and out.count("\n") == 1
     assert json.loads(out)["schema"] == "l4fast.diagnosis/1"
+
+
+def test_progress_is_shown_on_stderr_if_that_is_a_terminal(jobs, capsys, monkeypatch):
+    monkeypatch.setattr("l4fast.terminal._SHORT_BYTES", 0)
+    assert main(["diagnose", jobs.failed, "--json"]) == 11
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for arguments in (
+        ["diagnose", jobs.failed, "--json"],
+        ["templates", jobs.failed, "--json", "--workers", "2"],
+    ):
+        main(arguments)
+        out, err = capsys.readouterr()
+        json.loads(out)
+        assert "reading" in err
 
 
 def test_warnings_go_to_stderr_and_the_rest_is_diagnosed(jobs, tmp_path, capsys):
@@ -432,6 +451,21 @@ def test_templates_count_every_line(jobs, capsys):
     assert sum(t["count"] for t in found["templates"]) == lines
     assert main(["templates", jobs.failed, "--json", "--workers", "2"]) == 0
     assert json.loads(capsys.readouterr().out) == found
+
+
+@pytest.mark.parametrize("name", ["lines.parquet", "lines.arrow"])
+def test_parse_writes_a_row_for_each_line(jobs, tmp_path, capsys, name):
+    assert main(["parse", jobs.failed, "-o", str(tmp_path / name), "--text"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    if name.endswith("parquet"):
+        table = pq.read_table(tmp_path / name)
+    else:
+        table = ipc.open_file(pa.OSFile(str(tmp_path / name))).read_all()
+    n_lines = sum(path.read_bytes().count(b"\n") for path in Path(jobs.failed).rglob("*") if path.is_file())
+    assert table.num_rows == n_lines
+    assert {"file", "line", "node", "rank", "shape", "template", "text"} <= set(table.column_names)
+    assert re.fullmatch(rf"\S+{name}: {n_lines} lines, \d+ templates\n", err)
 
 
 def test_a_baseline_is_learned_merged_shown_and_used(jobs, tmp_path, capsys):

