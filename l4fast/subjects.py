@@ -41,7 +41,7 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
     if names == "other" or any(k in groups for k in naming):
         pid = groups.get("pid")
         named = clean_host(groups.get("host") or groups.get("node"))
-        if named is not None and named not in top.nodes and not _knows_hosts(event):
+        if named is not None and named not in top.nodes and _may_be_a_server(event):
             named = None  # a file server, a store: no machine of the job
         if pid is not None and pid.isdigit():
             host = named or node or top.node_of_pid(int(pid))
@@ -81,9 +81,9 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
     return Subject((), (node,) if node else ())
 
 
-def _knows_hosts(event: Event) -> bool:
-    """Whether the speaker is a scheduler, which names no other hosts than the job's."""
-    return event.signature is not None and event.signature.file in ("slurm.toml", "kubernetes.toml", "launchers.toml")
+def _may_be_a_server(event: Event) -> bool:
+    """Whether the host that a line names may be a file server, a store or a switch."""
+    return (event.category or "").startswith(("storage", "network"))
 
 
 def _by_exit(top: Topology, local: int) -> int | None:

@@ -28,22 +28,11 @@ Scenario = Callable[[Path], Expected]
 
 WRONG_TODAY = {
     "titan_async_staging": "colours hide the step; a later async begin does not prove the one before",
-    "evaluates_between": "the evaluation's bar has more values than the training's and wins the counter",
-    "second_epoch_runs": "reaching the total is taken for the end, though the counter began again after it",
-    "retries_at_the_end": "a warning of a read that is tried again is fatal in the last three iterations",
-    "words_of_trouble": "a warning of a read that is tried again is fatal near the end",
     "crashes_after_the_end": "an ignored exception and a crash after the end at full count make it failed",
     "jax_task_vanishes": "the unhealthy tasks stand on lines of their own: unread, and an abort is blamed",
     "hccl_heartbeat": "the number after the address of the criminal rank is its device, not its rank",
-    "device_side_assert": "the watchdog's echo of a CUDA error outranks it; 64 lines look like everybody",
     "nan_on_a_named_rank": "the rank and node that the line itself names are not blamed",
-    "data_missing_on_one_node": "a missing file is the user's even if only one node of four misses it",
-    "sizes_do_not_divide": "everybody is measured by the expected ranks, not by those whose logs are there",
-    "out_of_memory_everywhere": "no memory on all ranks in the first step is advised to be restarted",
-    "jax_compiles_too_big": "no memory on all hosts while compiling is advised to be restarted",
-    "missing_module_everywhere": "a module that all nodes lack is advised to be restarted",
     "disk_full_while_saving": "of chained errors the last and weaker one is told first",
-    "wrong_option": "words of trouble in the options of a usage text count as failure lines",
     "one_rank_crawls": "no step times are compared between ranks: there is no outcome `slow`",
 }
 
