@@ -29,16 +29,16 @@ def half(fault: str | None, style: str, seed: int) -> str:
 
 def score(truth, found, root: Path) -> dict[str, bool | tuple[int, int, int] | None]:
     wanted = {(x["file"], x["line"]) for x in truth.failure_lines}
-    neutral = {
-        (c["file"], n) for c in truth.context_lines for a, b in c["ranges"] for n in range(a, b + 1)
-    }
+    neutral = {(c["file"], n) for c in truth.context_lines for a, b in c["ranges"] for n in range(a, b + 1)}
     prefix = str(root) + "/"
     told = {(x["file"].removeprefix(prefix), x["line"]) for x in found.failure_rows} - neutral
     nodes = [n["node"] for n in found.nodes]
     ranks = [r["rank"] for r in found.ranks]
     roots = {(x["file"], x["line"]) for x in truth.root_lines}
     order = [
-        (e["first"]["file"].removeprefix(prefix), e["first"]["line"]) for e in found.events if e["role"] == "root"
+        (e["first"]["file"].removeprefix(prefix), e["first"]["line"])
+        for e in found.events
+        if e["role"] == "root"
     ]
     accepted = truth.accepted or {}
 
@@ -65,7 +65,9 @@ def score(truth, found, root: Path) -> dict[str, bool | tuple[int, int, int] | N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--styles", default=",".join(STYLES))
     parser.add_argument("--faults", default=",".join(("healthy", *FAULTS)))
     parser.add_argument("--seeds", type=int, default=1)

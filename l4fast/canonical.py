@@ -33,7 +33,9 @@ def mask(line: bytes) -> tuple[str, list[tuple[int, int]]]:
     ('step <*> of <*>', [(5, 7), (11, 15)])
     """
     words = [match.span() for match in MASKED_WORD.finditer(line)]
-    return MASKED_WORD.sub(b"\x00", line.replace(b"\x00", b"?")).decode("latin-1").replace("\x00", MASK), words
+    return MASKED_WORD.sub(b"\x00", line.replace(b"\x00", b"?")).decode("latin-1").replace(
+        "\x00", MASK
+    ), words
 
 
 _ANSI = re.compile(r"\x1b\[[\x30-\x3f\ue000]*[\x20-\x2f]*[\x40-\x7e]?")

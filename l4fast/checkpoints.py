@@ -79,7 +79,11 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
     if open_save is not None and done is not None and open_save < done and progress.n_seen:
         open_save = None  # the counter went on: the save returned, its commit is just not said
     newest = max(committed, default=None)
-    evidence = tuple((durable.get(newest) or begun.get(newest) or loaded.get(newest) or [])[-1:]) if newest is not None else ()
+    evidence = (
+        tuple((durable.get(newest) or begun.get(newest) or loaded.get(newest) or [])[-1:])
+        if newest is not None
+        else ()
+    )
     if newest is not None:
         said = durable.get(newest) or begun.get(newest) or loaded.get(newest) or []
         path = next((m.path for m in reversed(said) if m.path), path)

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from l4fast import spatial
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
-from l4fast.subjects import LATE, Clock, Subjects, tells
+from l4fast.subjects import LATE, Clock, Subjects, node_at, tells
 from l4fast.temporal import Progress
 from l4fast.topology import Topology, clean_host
 
@@ -43,11 +44,15 @@ class Verdict:
     everybody: bool = False
 
 
-def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress) -> Verdict:
+def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hung: bool = False) -> Verdict:
     """Order the events by what they tell, assign their roles, and name the culprit."""
     events = evidence.events
     if not events:
-        return Verdict([], [])
+        verdict = Verdict([], [])
+        if hung:
+            verdict.kind = "hang"
+            _blame_outlier(job, top, verdict)
+        return verdict
     about = Subjects(job, top, evidence)
     _settle_deaths(events, evidence, about)
     verdict = Verdict(events, [])
@@ -60,7 +65,8 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress) -> Ve
     timeouts = [e for e in events if tells(e) == "timeout"]
     first_own = min((clock.of(e) for e in own), default=LATE)
     first_nan = min((clock.of(e) for e in nan), default=LATE)
-    if nan and first_nan <= first_own:
+    device = [e for e in own if e.names_culprit and (e.category or "").startswith("hardware")]
+    if nan and first_nan <= first_own and not any(clock.of(e) <= first_nan + 60_000_000 for e in device):
         _blame_numeric(job, nan, verdict, about)
     elif own and not _only_after_stop(own, stops, clock):
         _blame_errors(own, verdict, about, clock)
@@ -211,12 +217,20 @@ def _first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool
     """The process whose death is told first after a root that names nobody, in the same file."""
     rows = about.job.rows
     root = min(int(e.rows[0]) for e in verdict.roots)
+    memory = any(e.category == "resource" for e in verdict.roots)
+
+    def belongs(event: Event, row: int) -> bool:
+        if memory and dict(event.values).get("exit_code") in ("-9", "137"):
+            return True
+        near = 0 < rows.line[row] - rows.line[root] <= 20
+        return bool(row > root and rows.stream[row] == rows.stream[root] and near)
+
     deaths = [
         (row, event)
         for event in events
         if tells(event) == "death" and event not in verdict.roots
         for row in event.rows.tolist()
-        if row > root and rows.stream[row] == rows.stream[root] and rows.line[row] - rows.line[root] <= 20
+        if belongs(event, row)
     ]
     if not deaths:
         return False
@@ -268,9 +282,7 @@ def _name(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
 def _ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:
     """Of a node that is to blame, name the ranks that cried out; all of them if none did."""
     mine = about.top.ranks_of(node)
-    cried = about.ranks(
-        e for e in verdict.events if tells(e) in (None, "timeout", "lost-peer", "abort")
-    )
+    cried = about.ranks(e for e in verdict.events if tells(e) in (None, "timeout", "lost-peer", "abort"))
     loud = [rank for rank in mine if rank in cried]
     rows = verdict.nodes[0][3] if verdict.nodes else []
     for rank in loud or mine:
@@ -301,6 +313,7 @@ def _blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects
     if not alone and 0 < len(firsts) <= max(1, int(FEW * about.n_ranks)):
         # An error that a rank raises is its own; a progress line may be the only one printed.
         alone = not any(_is_progress(job, row) for row in firsts)
+        alone = alone or all(event_of[row].names_culprit for row in firsts)
         guilty = firsts if alone else guilty
     root_rows = guilty if alone else [int(rows[0])] if not firsts else _first_round(firsts, rows)
     chosen = set(root_rows)
@@ -341,7 +354,8 @@ def _blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects
 
 
 def _is_progress(job: Job, row: int) -> bool:
-    return any(s.marker == "progress" for s in job.notes[int(job.rows.raw[row])].markers)
+    markers = job.notes[int(job.rows.raw[row])].markers
+    return any(s.marker == "progress" and s.weight > -3 for s in markers)
 
 
 def _first_round(firsts: list[int], rows: np.ndarray) -> list[int]:
@@ -385,7 +399,7 @@ def _accused(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
             continue
         for row in event.rows.tolist():
             peer = about.evidence.groups.get(row, {}).get("peer")
-            target = _node_at(about.top, peer)
+            target = node_at(about.top, peer)
             if target is None:
                 continue
             speaker = int(about.job.rows.speaker[row])
@@ -409,16 +423,6 @@ def _accused(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
     verdict.nodes.append((first, 1.0, [reason], rows_of[first][:8]))
     _ranks_on(verdict, about, first, "lost its connections")
     return True
-
-
-def _node_at(top: Topology, address: str | None) -> str | None:
-    if not address:
-        return None
-    bare = address.strip("[]").removeprefix("::ffff:")
-    if bare in top.node_of_address:
-        return top.node_of_address[bare]
-    name = clean_host(bare)
-    return name if name in top.nodes else None
 
 
 _GROUP = re.compile(r"\bPG (?:ID )?(\d+)\b")
@@ -501,6 +505,8 @@ def _silent(
     known = set(about.all_ranks)
     if top.expected is not None:
         known |= set(range(min(top.expected, 100_000)))
+    elif known and max(known) + 1 - len(known) <= FEW * len(known):
+        known |= set(range(max(known) + 1))  # a rank that never said a word leaves a gap
     own_words = [e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort")]
     silent = known - set(about.ranks(own_words))
     if not waiting or not silent or len(silent) > FEW * len(known):
@@ -534,12 +540,31 @@ def _blame_victims(
     if named and not timeouts:
         _name(verdict, about, named, "told the earliest error")
     if not verdict.nodes and not verdict.everybody:
+        _blame_outlier(about.job, about.top, verdict)
+    if not verdict.nodes and not verdict.everybody:
         verdict.notes.append("cannot tell which node: every line is the word of a victim or a launcher")
+
+
+def _blame_outlier(job: Job, top: Topology, verdict: Verdict) -> None:
+    """Where no line tells, the rank that fell silent first, or alone behaved unlike its peers."""
+    outlier = spatial.silent_first(job, top)
+    if outlier is None:
+        return
+    rows = job.rows
+    near = np.flatnonzero((rows.stream == outlier.stream) & (rows.line <= outlier.line))
+    evidence = [int(near[-1])] if near.size else []
+    for rank in outlier.ranks:
+        verdict.ranks.append((rank, 0.5, [outlier.reason], evidence))
+    for node in sorted({top.node_of_rank[r] for r in outlier.ranks if r in top.node_of_rank}):
+        verdict.nodes.append((node, 0.5, [outlier.reason], evidence))
 
 
 def _order(verdict: Verdict, clock: Clock) -> None:
     rank = {"root": 0, "consequence": 1, "teardown": 2}
-    verdict.events.sort(key=lambda e: (rank.get(e.role, 3), clock.of(e), -e.weight, int(e.rows[0]), e.id))
+    lead = verdict.roots[0] if verdict.roots else None
+    verdict.events.sort(
+        key=lambda e: (rank.get(e.role, 3), e is not lead, clock.of(e), int(e.rows[0]), -e.weight, e.id)
+    )
     if verdict.kind == "stop":
         # Who said why the job had to end, before who only heard that it had to.
         verdict.events.sort(key=lambda e: (rank.get(e.role, 3), -e.weight if e.role == "root" else 0))

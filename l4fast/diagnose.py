@@ -26,7 +26,6 @@ from l4fast.temporal import Mark, Progress
 from l4fast.topology import Topology
 
 
-
 # Signatures of what is there on one host and not on another.
 _MISSING = ("py-import", "py-module-not-found", "py-shared-object", "py-file-not-found", "os-errno")
 
@@ -61,7 +60,7 @@ def tell(job: Job, library: Library, baseline: Baseline | None) -> Story:
     checkpoint = checkpoints.trace(job, marks, progress)
     evidence = events.find(job, library, templates, progress, baseline, rows_in=in_attempt)
     outcome, evidence = _outcome(job, top, marks, progress, evidence)
-    verdict = culprit.judge(job, top, evidence, progress)
+    verdict = culprit.judge(job, top, evidence, progress, hung=outcome == "hung")
     attempts = _attempts(job, library, top, every_mark, start, outcome, progress, verdict)
     return Story(
         job, top, templates, progress, marks, checkpoint, evidence, verdict, outcome, start, attempts
@@ -121,6 +120,8 @@ def _outcome(
         return "failed", evidence
     if _stalled(job, progress):
         return "hung", evidence
+    if temporal.slowdown(job, progress) is not None:
+        return "slow", nothing
     if progress.series is None and not marks and not evidence.events:
         return "unknown", nothing
     return "running", nothing
@@ -194,7 +195,9 @@ def _attempts(
     elif borders:
         begin = job.first_time
         for k, border in enumerate(borders):
-            found.append(_attempt(k, "failed", begin, border, None, _reached(job, begin, border, progress), zoned))
+            found.append(
+                _attempt(k, "failed", begin, border, None, _reached(job, begin, border, progress), zoned)
+            )
             begin = border
     number = (numbers[-1] if numbers else 0) if len(numbers) > 1 or not borders else len(borders)
     begin = start if start != NONE else (job.first_time if not found else NONE)
@@ -235,7 +238,9 @@ def diagnosis(
     """Write the story down as the contract wants it."""
     job, verdict, progress, top = story.job, story.verdict, story.progress, story.top
     zoned = any(s.zoned for s in job.streams)
-    stage = stage_of_failure(story.job, story.verdict, story.progress, story.checkpoint, story.marks, story.outcome)
+    stage = stage_of_failure(
+        story.job, story.verdict, story.progress, story.checkpoint, story.marks, story.outcome
+    )
     cut = temporal.segments(job, list(story.marks), progress)
     cause = _cause(story)
     action = _action(story, cause)
@@ -300,8 +305,23 @@ def diagnosis(
 
 def _cause(story: Story) -> dict[str, Any]:
     if story.outcome in ("finished", "running"):
-        return {"category": "unknown", "signature": None, "title": "No failure", "advice": "", "confidence": 1.0}
+        return {
+            "category": "unknown",
+            "signature": None,
+            "title": "No failure",
+            "advice": "",
+            "confidence": 1.0,
+        }
     verdict = story.verdict
+    if story.outcome == "slow":
+        slow = temporal.slowdown(story.job, story.progress)
+        title = (
+            f"Iterations take {slow.factor:.1f} times as long since iteration {slow.iteration}"
+            if slow
+            else "Slow"
+        )
+        advice = "Compare the ranks' step times; look for a throttled device, a slow link or file system."
+        return {"category": "unknown", "signature": None, "title": title, "advice": advice, "confidence": 0.6}
     if not verdict.roots:
         title = "The job stopped making progress without a word" if story.outcome == "hung" else "Unknown"
         return {"category": "unknown", "signature": None, "title": title, "advice": "", "confidence": 0.2}
@@ -320,7 +340,9 @@ def _cause(story: Story) -> dict[str, Any]:
         category = "network" if tells(top) in ("timeout", "lost-peer") else category
     elif verdict.kind == "error" and category in ("user.config", "user.code") and _is_environment(story):
         category = "platform"
-    confidence = {"error": 0.85, "numeric": 0.85, "hang": 0.7, "stop": 0.75, "victims": 0.4, "peer": 0.7}.get(verdict.kind, 0.3)
+    confidence = {"error": 0.85, "numeric": 0.85, "hang": 0.7, "stop": 0.75, "victims": 0.4, "peer": 0.7}.get(
+        verdict.kind, 0.3
+    )
     if top.weight <= -10:
         confidence -= 0.2
     return {
@@ -378,17 +400,21 @@ def _action(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         decided = "resume_older_checkpoint"
     elif category == "data" or (verdict.everybody and _is_certain(story, category)):
         decided = "stop"
-    elif (few and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")) or (few and category in ("storage", "network", "platform") and _is_local(story)):
+    elif (
+        few and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")
+    ) or (few and category in ("storage", "network", "platform") and _is_local(story)):
         decided = "restart_excluding"
-    elif not verdict.roots and story.outcome != "hung":
-        decided = "unknown"
+    elif not verdict.roots and (story.outcome != "hung" or not nodes):
+        decided = "restart" if story.outcome == "hung" else "unknown"
     else:
         decided = "restart"
     exclude = nodes[:MOST_NAMES] if decided == "restart_excluding" else []
     return {
         "verdict": decided,
         "exclude_nodes": exclude,
-        "resume_from": resume if decided in ("restart", "restart_excluding", "resume_older_checkpoint") else None,
+        "resume_from": resume
+        if decided in ("restart", "restart_excluding", "resume_older_checkpoint")
+        else None,
         "reason": cause["title"] + (f" on {', '.join(exclude[:4])}" if exclude else ""),
     }
 
@@ -408,6 +434,9 @@ def _first_abnormal(story: Story, stage: str) -> int | None:
     if story.outcome in ("finished", "running"):
         return None
     progress = story.progress
+    if story.outcome == "slow":
+        slow = temporal.slowdown(story.job, progress)
+        return slow.iteration if slow else None
     if story.verdict.kind == "numeric":
         row = int(story.verdict.roots[0].rows[0])
         number = _iteration_in(story.job, row, progress)
@@ -455,15 +484,27 @@ def _coverage(
     layouts |= {f.layout for f in top.facts if f.layout}
     told = [*notes, *story.verdict.notes] if story.outcome not in ("finished", "running") else list(notes)
     told += [f"skipped {n} ({reason})" for reason, n in sorted(skipped.items())]
-    full = [s for s, n in enumerate(np.bincount(job.rows.shape, minlength=len(job.shapes))) if n >= ROWS_OF_SUSPECT]
+    full = [
+        s
+        for s, n in enumerate(np.bincount(job.rows.shape, minlength=len(job.shapes)))
+        if n >= ROWS_OF_SUSPECT
+    ]
     if full:
-        told.append(f"{len(full)} shapes have more than {ROWS_OF_SUSPECT} lines; later ones are counted, not listed")
+        told.append(
+            f"{len(full)} shapes have more than {ROWS_OF_SUSPECT} lines; later ones are counted, not listed"
+        )
     if job.streams and not any(s.timed for s in job.streams):
         told.append("no line has a time: order is known within each file only")
     sources = sorted(set(top.source.values()))
     if sources:
         told.append("rank to node by: " + ", ".join(sources))
-    kind = "given" if baseline is not None else "self" if story.progress.n_seen > events.SURVIVED_ITERATIONS else "none"
+    kind = (
+        "given"
+        if baseline is not None
+        else "self"
+        if story.progress.n_seen > events.SURVIVED_ITERATIONS
+        else "none"
+    )
     return {
         "layout": " + ".join(sorted(layouts)) or "plain",
         "baseline": kind,

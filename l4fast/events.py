@@ -68,6 +68,11 @@ class Event:
     grave: bool = True
 
     @property
+    def names_culprit(self) -> bool:
+        """Whether its lines name another process or host than the one that writes them."""
+        return self.signature is not None and self.signature.names == "other"
+
+    @property
     def weight(self) -> int:
         return self.signature.weight if self.signature is not None else -30
 
@@ -123,6 +128,7 @@ def find(
     meaning: dict[tuple[str, tuple[tuple[str, str], ...], str | None], tuple[Signature | None, str]] = {}
     groups_of: dict[int, dict[str, str]] = {}
     n_survived = n_known = 0
+    ignored = {i for i, raw in enumerate(job.raws) if raw.content.startswith("Exception ignored in")}
     order = np.argsort(rows.raw, kind="stable")
     bounds = np.searchsorted(rows.raw[order], np.arange(len(job.raws) + 1))
     for raw_idx, note in enumerate(job.notes):
@@ -141,6 +147,8 @@ def find(
         is_known = template.id in healthy
         if signature is None and not _speaks_of_failure(job, raw_idx, baseline is not None):
             continue
+        if ignored and signature is not None and signature.file == "python_exceptions.toml":
+            mine = mine[[not _is_ignored(job, row, ignored) for row in mine.tolist()]]
         for row in mine.tolist():
             values: tuple[tuple[str, str], ...] = ()
             role = "consequence"
@@ -171,7 +179,9 @@ def find(
 
 
 # The last line of a traceback, or of a C++ one.
-EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Timeout)\b(?::|$|\()|^terminate called")
+EXCEPTION = re.compile(
+    r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Timeout)\b(?::|$|\()|^terminate called"
+)
 
 
 def is_exception(job: Job, event: Event) -> bool:
@@ -206,7 +216,16 @@ def _event(
     event_id = shape_id(template.text + "".join(f"\x00{k}={v}" for k, v in values))
     if signature is None:
         return Event(
-            event_id, template, values, "consequence", None, None, "A line that speaks of a failure", "", None, rows
+            event_id,
+            template,
+            values,
+            "consequence",
+            None,
+            None,
+            "A line that speaks of a failure",
+            "",
+            None,
+            rows,
         )
     told = library.resolve(signature, dict(values))
     return Event(
@@ -223,17 +242,13 @@ def _event(
     )
 
 
-def _healthy_templates(
-    baseline: Baseline | None, templates: Mapping[str, Template]
-) -> frozenset[str]:
+def _healthy_templates(baseline: Baseline | None, templates: Mapping[str, Template]) -> frozenset[str]:
     if baseline is None:
         return frozenset()
     return frozenset(templates[text].id for text in baseline.shapes if text in templates)
 
 
-def _same_values(
-    baseline: Baseline | None, text: str, values: tuple[tuple[str, str], ...]
-) -> bool:
+def _same_values(baseline: Baseline | None, text: str, values: tuple[tuple[str, str], ...]) -> bool:
     """Whether healthy jobs say this shape with these values too (an unseen value is news)."""
     if baseline is None or not values:
         return True
@@ -256,7 +271,26 @@ def _speaks_of_failure(job: Job, raw_idx: int, has_baseline: bool) -> bool:
     return _STRONG.search(text) is not None and (has_baseline or level is None or level == "warning")
 
 
-_RETRY = re.compile(r"(?i)\b(?:retry(?:ing)?|will retry|re-?try|attempt)\b[^/]{0,40}?\b\d+ ?(?:/|of) ?\d+|\bretrying\b|\bwill retry\b")
+def _is_ignored(job: Job, row: int, heads: set[int]) -> bool:
+    """Whether Python itself says above an exception that it is ignored."""
+    rows = job.rows
+    for above in range(row - 1, max(row - 40, -1), -1):
+        if rows.stream[above] != rows.stream[row]:
+            return False
+        if rows.speaker[above] != rows.speaker[row]:
+            continue
+        raw = int(rows.raw[above])
+        if raw in heads:
+            return True
+        text = job.raws[raw].content
+        if not text[:1].isspace() and not text.startswith("Traceback"):
+            return False
+    return False
+
+
+_RETRY = re.compile(
+    r"(?i)\b(?:retry(?:ing)?|will retry|re-?try|attempt)\b[^/]{0,40}?\b\d+ ?(?:/|of) ?\d+|\bretrying\b|\bwill retry\b"
+)
 
 
 def _is_retry(text: str, level: str | None, signature: Signature) -> bool:

@@ -143,7 +143,15 @@ class Fold:
         """Say of a new raw shape whether its lines may tell of a failure, and where it counts."""
         size = max(raw, shape) + 1
         while len(self._caps) < size:
-            for name in ("_caps", "_taken", "_text_caps", "_texts_taken", "_counts_iteration", "_counter", "_span_s"):
+            for name in (
+                "_caps",
+                "_taken",
+                "_text_caps",
+                "_texts_taken",
+                "_counts_iteration",
+                "_counter",
+                "_span_s",
+            ):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
             for name in ("_iteration_at", "_total_at", "_span_at", "_content_at"):
@@ -250,9 +258,7 @@ class Fold:
         self.rows.append(kept)
         texts = np.empty(n, np.int64)
         shapes = kept["shape"]
-        n_texts = sums.take_rows(
-            n, shapes, np.zeros(n, np.uint8), self._text_caps, self._texts_taken, texts
-        )
+        n_texts = sums.take_rows(n, shapes, np.zeros(n, np.uint8), self._text_caps, self._texts_taken, texts)
         rows = chosen[texts[:n_texts]]
         begins = np.empty(n_texts, np.int64)
         find_places(cols.buf, rows, cols.start, cols.stop, cols.raw, self._content_at, begins)

@@ -181,9 +181,7 @@ def join(parts: Sequence[Part], n_streams: int) -> Job:
     """Join what the parts have read; a stream belongs to exactly one part."""
     shapes = sorted({s.text: s for part in parts for s in part.parser.shapes}.values(), key=lambda s: s.id)
     shape_of = {s.text: i for i, s in enumerate(shapes)}
-    speakers = sorted(
-        {s for part in parts for s in part.parser.speakers}, key=lambda s: (s.stream, s.labels)
-    )
+    speakers = sorted({s for part in parts for s in part.parser.speakers}, key=lambda s: (s.stream, s.labels))
     speaker_of = {s: i for i, s in enumerate(speakers)}
     raws: dict[str, tuple[RawShape, RawNote]] = {}
     for part in parts:
@@ -214,7 +212,9 @@ def join(parts: Sequence[Part], n_streams: int) -> Job:
     return Job(
         streams=tuple(streams.get(i) or StreamSums("") for i in range(n_streams)),
         shapes=tuple(shapes),
-        raws=tuple(_with_shape(raw, shape_of, part_shapes) for raw, part_shapes in _raw_shapes(parts, ordered)),
+        raws=tuple(
+            _with_shape(raw, shape_of, part_shapes) for raw, part_shapes in _raw_shapes(parts, ordered)
+        ),
         notes=tuple(note for _, note in ordered),
         speakers=tuple(speakers),
         pairs=_join_pairs(parts, maps),
@@ -226,9 +226,7 @@ def join(parts: Sequence[Part], n_streams: int) -> Job:
     )
 
 
-def _raw_shapes(
-    parts: Sequence[Part], ordered: list[tuple[RawShape, RawNote]]
-) -> list[tuple[RawShape, str]]:
+def _raw_shapes(parts: Sequence[Part], ordered: list[tuple[RawShape, RawNote]]) -> list[tuple[RawShape, str]]:
     text_of = {id(raw): part.parser.shapes[raw.shape].text for part in parts for raw in part.parser.raws}
     return [(raw, text_of[id(raw)]) for raw, _ in ordered]
 

@@ -143,7 +143,9 @@ class Columns:
 class Parser:
     """Shapes and speakers seen so far; `feed` turns a chunk into `Columns`."""
 
-    def __init__(self, *, reference_day: int = 0, on_raw: Callable[[int, RawShape], None] | None = None) -> None:
+    def __init__(
+        self, *, reference_day: int = 0, on_raw: Callable[[int, RawShape], None] | None = None
+    ) -> None:
         self.reference_day = reference_day
         self.raws: list[RawShape] = []
         self.shapes: list[Shape] = []
@@ -163,7 +165,9 @@ class Parser:
         self._plans = np.zeros((256, kf.PLAN_WIDTH), np.int16)
         self._raw_shape = np.zeros(256, np.int32)
 
-    def feed(self, buf: np.ndarray, size: int, *, stream: int, offset: int, first_line: int, last: bool) -> Columns:
+    def feed(
+        self, buf: np.ndarray, size: int, *, stream: int, offset: int, first_line: int, last: bool
+    ) -> Columns:
         """Parse ``buf[:size]`` (uint8, at least 128 zero bytes behind ``size``).
 
         ``offset`` is where the chunk begins in its stream, ``first_line`` the number of its
@@ -242,7 +246,9 @@ class Parser:
             )
             for i in range(int(state[2])):
                 at = fresh[i]
-                self._add_raw(first_code + i, buf[start[at] : min(stop[at], start[at] + EXEMPLAR_BYTES)].tobytes())
+                self._add_raw(
+                    first_code + i, buf[start[at] : min(stop[at], start[at] + EXEMPLAR_BYTES)].tobytes()
+                )
             if not done:
                 self._grow_shapes()
         self._counts[:] = state[:2]

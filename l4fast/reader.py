@@ -56,14 +56,10 @@ class Part:
         self.fold = Fold()
         self.parser = Parser(reference_day=reference_day, on_raw=self._on_raw)
 
-    def feed(
-        self, buf: np.ndarray, size: int, *, stream: int, name: str, offset: int, last: bool
-    ) -> Columns:
+    def feed(self, buf: np.ndarray, size: int, *, stream: int, name: str, offset: int, last: bool) -> Columns:
         """Parse and fold one chunk of whole lines; ``offset`` is its place in the stream."""
         info = self.fold.open(stream, name)
-        cols = self.parser.feed(
-            buf, size, stream=stream, offset=offset, first_line=info.lines + 1, last=last
-        )
+        cols = self.parser.feed(buf, size, stream=stream, offset=offset, first_line=info.lines + 1, last=last)
         self.fold.add(cols)
         return cols
 

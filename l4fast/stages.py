@@ -14,6 +14,7 @@ from l4fast.temporal import Mark, Progress
 
 # Function names in the culprit's stack that tell what it was doing; innermost calls decide last.
 _FRAMES = (
+    ("launch", re.compile(r"torch/distributed/(?:elastic|launcher|run\.py)|bin/torchrun")),
     ("checkpoint", re.compile(r"(?i)\b\w*(?:save|load|restore|write|read)_?\w*(?:checkpoint|ckpt|state_?dict)\w*|\bcheckpoint\w*\.(?:save|load)|torch\.save|dcp\.(?:save|load)|_?save_checkpoint|serialization\.py")),
     ("evaluate", re.compile(r"(?i)\b(?:evaluate|evaluation_loop|validate|validation_step|run_validation|eval_step)\b")),
     ("load", re.compile(r"(?i)\b(?:_next_data|_MultiProcessingDataLoaderIter|DataLoader|__getitem__|fetch\.py|dataloader\.py)\b")),
@@ -36,7 +37,13 @@ def stage_of_failure(
         return "shutdown" if any(m.kind == "finish" for m in marks) else ("iterate" if begun else "launch")
     if outcome == "running":
         last = _last_mark(marks, NONE)
-        return last if last and not (begun and last in ("launch", "init", "load")) else "iterate" if begun else "launch"
+        return (
+            last
+            if last and not (begun and last in ("launch", "init", "load"))
+            else "iterate"
+            if begun
+            else "launch"
+        )
     stack = _stack_stage(job, verdict)
     hint = verdict.roots[0].signature.stage if verdict.roots and verdict.roots[0].signature else None
     if verdict.kind == "numeric":
@@ -44,6 +51,8 @@ def stage_of_failure(
     if not begun:
         if checkpoint.open_load or stack == "checkpoint" or hint == "checkpoint":
             return "checkpoint"
+        if stack == "launch":
+            return "launch"
         if stack in ("load", "init"):
             return "load" if stack == "load" and hint != "init" else "init"
         if hint in ("launch", "init", "load"):
@@ -53,6 +62,8 @@ def stage_of_failure(
         return _last_mark(marks, verdict.root_time, ("launch", "init", "load", "iterate")) or "init"
     if stack == "checkpoint" and hint != "iterate":
         return "checkpoint"
+    if stack == "launch":
+        stack = None
     if stack == "evaluate":
         return "evaluate"
     done = progress.last_completed

@@ -176,7 +176,9 @@ def gather_baseline(paths: Sequence[str], library: Library) -> Baseline | None:
     """Load baseline files and learn from logs of healthy jobs; merge them all."""
     merged: Baseline | None = None
     for path in paths:
-        one = Baseline.load(path) if Path(path).is_file() and is_baseline_file(path) else learn([path], library)
+        one = (
+            Baseline.load(path) if Path(path).is_file() and is_baseline_file(path) else learn([path], library)
+        )
         merged = one if merged is None else merged.merge(one)
     return merged
 
@@ -211,7 +213,9 @@ def diagnose(
     paths = [paths] if isinstance(paths, str) else list(paths)
     if isinstance(baseline, str):
         baseline = [baseline]
-    known = baseline if isinstance(baseline, Baseline) or baseline is None else gather_baseline(baseline, library)
+    known = (
+        baseline if isinstance(baseline, Baseline) or baseline is None else gather_baseline(baseline, library)
+    )
     got = read(paths, library, workers=workers, tick=tick)
     return answer(
         got.job,

@@ -37,7 +37,9 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
     groups = evidence.groups.get(row, {})
     names = event.signature.names if event.signature is not None else "self"
     node = top.node[speaker]
-    naming = ("pid", "local_rank", "task") if names == "victim" else ("pid", "local_rank", "task", "rank", "node")
+    naming = (
+        ("pid", "local_rank", "task") if names == "victim" else ("pid", "local_rank", "task", "rank", "node")
+    )
     if names == "other" or any(k in groups for k in naming):
         pid = groups.get("pid")
         named = clean_host(groups.get("host") or groups.get("node"))
@@ -53,6 +55,8 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
         host = named
         if ranks:
             hosts = {top.node_of_rank[r] for r in ranks if r in top.node_of_rank}
+            if not host and not hosts and node and len(ranks) == 1:
+                host = node  # the launcher's line carries the host in its prefix
             return Subject(tuple(ranks), (host,) if host else tuple(sorted(hosts)))
         if host:
             local = groups.get("local_rank")
@@ -69,6 +73,10 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
                 if int(local) < len(mine):
                     return Subject((mine[int(local)],), (host,))
             return Subject((), (host,) if host else ())
+        if names == "other" and tells(event) is None and "peer" in groups:
+            target = node_at(top, groups["peer"])
+            if target is not None:
+                return Subject((), (target,))
         if names == "other" and (tells(event) is not None or event.role != "root"):
             return Subject((), ())
     rank = top.rank[speaker]
@@ -79,6 +87,18 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
         host = top.node_of_rank.get(rank) or node
         return Subject((rank,), (host,) if host else ())
     return Subject((), (node,) if node else ())
+
+
+def node_at(top: Topology, address: str | None) -> str | None:
+    if not address:
+        return None
+    bare = address.strip("[]").removeprefix("::ffff:")
+    if bare in top.node_of_address:
+        return top.node_of_address[bare]
+    if bare in top.nodes:
+        return bare
+    name = clean_host(bare)
+    return name if name in top.nodes else None
 
 
 def _may_be_a_server(event: Event) -> bool:

@@ -47,9 +47,7 @@ def derive(shapes: Iterable[str], *, min_values: int = MIN_VALUES) -> Mapping[st
     return {text: made[words] for text, words in words_of.items()}
 
 
-def _generalise(
-    lines: set[tuple[str, ...]], min_values: int
-) -> dict[tuple[str, ...], tuple[str, ...]]:
+def _generalise(lines: set[tuple[str, ...]], min_values: int) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Free one column of each line where enough lines differ in it alone."""
     groups: dict[tuple[int, tuple[str, ...]], set[tuple[str, ...]]] = defaultdict(set)
     for words in lines:

@@ -48,8 +48,9 @@ def warn(file: str, reason: str) -> None:
 @contextmanager
 def ticking(paths: Sequence[str], what: str) -> Iterator[Callable[[int], None] | None]:
     """Show the progress of reading ``paths`` on a terminal; nothing where stderr is not one."""
-    total = _total_bytes(paths) if sys.stderr.isatty() else 0
-    if total is not None and total < _SHORT_BYTES:
+    shown = sys.stderr.isatty()
+    total = _total_bytes(paths) if shown else None
+    if not shown or (total is not None and total < _SHORT_BYTES):
         yield None
         return
     from rich.console import Console

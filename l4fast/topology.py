@@ -112,7 +112,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     _ranks_said(job, top, said)
     _from_paths(job.speakers, top)
     _learn_pids(job, top, said)
-    _learn_hosts(job, top, said)
+    _learn_hosts(job, top, said, rows_in)
     _complete(job, top)
     return top
 
@@ -281,9 +281,7 @@ def numbers(text: str | None) -> list[int]:
     return found[:65536]
 
 
-def _task_is_rank(
-    job: Job, top: Topology, task: Sequence[int | None], said: Iterable[Said]
-) -> None:
+def _task_is_rank(job: Job, top: Topology, task: Sequence[int | None], said: Iterable[Said]) -> None:
     """Decide whether the numbers of `  12: ` are ranks or nodes, and apply it."""
     tasks = {t for t in task if t is not None}
     if not tasks:
@@ -323,7 +321,9 @@ def _ranks_said(job: Job, top: Topology, said: Iterable[Said]) -> None:
     """A process that says its rank is that rank in all of its lines."""
     votes: dict[int, Counter[int]] = defaultdict(Counter)
     for s in said:
-        if s.rank is not None and not s.is_failure and job.speakers[s.speaker].labels:
+        # Without a label, only a file of one process is one speaker.
+        single = top.facts[s.stream].local_rank is not None
+        if s.rank is not None and not s.is_failure and (single or job.speakers[s.speaker].labels):
             votes[s.speaker][s.rank] += 1
     for speaker, found in votes.items():
         rank, n = found.most_common(1)[0]
@@ -431,8 +431,10 @@ def _set_node(top: Topology, rank: int | None, host: str | None, source: str) ->
         top.source[rank] = source
 
 
-def _learn_hosts(job: Job, top: Topology, said: Sequence[Said]) -> None:
-    for i in range(len(job.speakers)):
+def _learn_hosts(job: Job, top: Topology, said: Sequence[Said], rows_in: np.ndarray | None) -> None:
+    active = np.zeros(len(job.speakers), bool)
+    active[job.rows.speaker if rows_in is None else job.rows.speaker[rows_in]] = True
+    for i in np.flatnonzero(active).tolist():
         pid, rank = top.pid[i], top.rank[i]
         if top.node[i] is not None and rank is not None and _has_host(job, i):
             _set_node(top, rank, top.node[i], "host in the prefix")
@@ -504,9 +506,7 @@ def _complete(job: Job, top: Topology) -> None:
             top.node[i] = top.node_of_stream.get(speaker.stream)
 
 
-def _ranks_of_locals(
-    job: Job, top: Topology, width: int, node_of_block: dict[int, set[str]]
-) -> None:
+def _ranks_of_locals(job: Job, top: Topology, width: int, node_of_block: dict[int, set[str]]) -> None:
     block_of = {next(iter(nodes)): block for block, nodes in node_of_block.items()}
     for i, local in enumerate(top.local_rank):
         node = top.node[i]

@@ -34,8 +34,8 @@ from l4fast.table import CODE, Codes, batch, schema
 from l4fast.topology import resolve
 
 SUFFIXES = (".parquet", ".arrow")
-# Rows wait for their row group in memory: large enough to pack well, small enough to hold.
-ROW_GROUP_BYTES = 64 << 20
+# Rows wait for their row group in memory: enough to pack well, and little to write when all is read.
+ROW_GROUP_BYTES = 32 << 20
 # Who reads a folder of Parquet files as one table leaves out those that begin with `_`.
 FOLDER_TEMPLATES = "_templates"
 # Batches that may wait for the writer.

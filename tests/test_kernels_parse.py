@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 
-import naive
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+import naive
 from l4fast_kernels import fields, shapes, sums
 
 TEXT = st.lists(
@@ -17,7 +18,9 @@ TEXT = st.lists(
     ),
     max_size=60,
 ).map(b"".join)
-LINES = st.lists(st.one_of(TEXT, st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n"])), max_size=40).map(b"".join)
+LINES = st.lists(st.one_of(TEXT, st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n"])), max_size=40).map(
+    b"".join
+)
 
 
 def padded(data: bytes) -> np.ndarray:
@@ -120,7 +123,10 @@ def read_time(text: str, form: int, reference: str = "2026-11-22"):
     return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(micros)), bool(zoned)
 
 
-@given(st.datetimes(min_value=dt.datetime(1970, 1, 2), max_value=dt.datetime(2200, 1, 1)), st.sampled_from("T _-"))
+@given(
+    st.datetimes(min_value=dt.datetime(1970, 1, 2), max_value=dt.datetime(2200, 1, 1)),
+    st.sampled_from("T _-"),
+)
 def test_iso_times_read_back(when, between):
     text = f"{when:%Y-%m-%d}{between}{when:%H:%M:%S},{when.microsecond:06d} rest"
     assert read_time(text, fields.ISO) == (when, False)
@@ -170,15 +176,19 @@ def test_numbers_read_back(value, behind):
 
 
 def test_thousands_commas_and_lists():
-    for text, want in (("1,234,567 x", 1234567), ("12,34", 12), ("1,2345", 1), ("abc", None), ("7,890", 7890)):
+    for text, want in (
+        ("1,234,567 x", 1234567),
+        ("12,34", 12),
+        ("1,2345", 1),
+        ("abc", None),
+        ("7,890", 7890),
+    ):
         got = fields.parse_number(padded(text.encode()), 0, len(text))
         assert (np.isnan(got) and want is None) or got == want
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 9), st.booleans()), max_size=120
-    ),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 9), st.booleans()), max_size=120),
     st.booleans(),
 )
 def test_pair_sums_are_those_of_a_dictionary(rows, by_time):
@@ -218,3 +228,21 @@ def test_rows_kept_are_the_first_of_each_shape(shape_list, cap):
     )
     want = [i for i, s in enumerate(shape_list) if shape_list[:i].count(s) < cap]
     assert out[:n].tolist() == want
+
+
+@given(LINES)
+@example(b"1")
+@example(b"x" * 100 + b"1 2\n3\n\r4a5")
+def test_word_bounds_are_those_of_the_naive_reader(data):
+    segments = naive.segments(data)
+    n, buf = len(segments), padded(data)
+    start = np.array([s[0] for s in segments], np.int32)
+    stop = np.array([s[1] for s in segments], np.int32)
+    room = (int((stop - start).sum()) + n) // 2  # as much as the kernel says it needs, and no more
+    first, begin, end = np.zeros(n + 1, np.int32), np.zeros(room, np.int32), np.zeros(room, np.int32)
+
+    n_words = fields.word_bounds(buf, n, start, stop, first, begin, end)
+
+    spans = list(zip(begin[:n_words].tolist(), end[:n_words].tolist(), strict=True))
+    got = [spans[first[i] : first[i + 1]] for i in range(n)]
+    assert got == [[(a + s, b + s) for a, b in naive.words_with_digits(data[s:e])] for s, e, *_ in segments]

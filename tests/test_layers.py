@@ -21,7 +21,7 @@ HOUSE = (
     "reader table",
     "job",
     "diagnosis temporal topology",
-    "answer checkpoints events",
+    "answer checkpoints events spatial",
     "subjects",
     "culprit",
     "stages",

@@ -18,13 +18,9 @@ KNOWN: dict[str, str] = {
     "container_start": "the lines before `srun: error: HOST: tasks ..` name no host, and srun's line that names it becomes a consequence",
     "ray_node_died": "the address that ray-node-died captures is not looked at; Ray's checkpoint line is unknown",
     "ray_host_memory": "names = other without a captured host does not fall back on the host in the prefix; Ray's checkpoint line is unknown",
-    "pals_killed": "a named rank without a known node does not fall back on the host in the prefix",
-    "dns_one_node": "a rendezvous that never came about is told as init, not launch",
-    "oom_killed_pod": "an event that names only the Kubernetes host hides the worker that the launcher saw die of SIGKILL at the same time",
     "node_not_ready": "a pod and the host it ran on count as two culprits, and two of four are not excluded",
     "docker_disk_full": "folders named after hosts with a letter (host-a) are not hosts; of two errors of one time the later, general one leads",
     "straggler": "the outcome slow is never given",
-    "attempts_tree": "stderr.log does not share the rank and host that stdout.log beside it tells",
     "loader_killed_by_shm": "one `rank 4 of 8` line makes all unlabelled lines of a shared console rank 4's",
 }
 

@@ -28,11 +28,8 @@ Scenario = Callable[[Path], Expected]
 
 WRONG_TODAY = {
     "titan_async_staging": "colours hide the step; a later async begin does not prove the one before",
-    "crashes_after_the_end": "an ignored exception and a crash after the end at full count make it failed",
     "jax_task_vanishes": "the unhealthy tasks stand on lines of their own: unread, and an abort is blamed",
     "hccl_heartbeat": "the number after the address of the criminal rank is its device, not its rank",
-    "nan_on_a_named_rank": "the rank and node that the line itself names are not blamed",
-    "disk_full_while_saving": "of chained errors the last and weaker one is told first",
     "one_rank_crawls": "no step times are compared between ranks: there is no outcome `slow`",
 }
 

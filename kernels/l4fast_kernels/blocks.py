@@ -83,17 +83,13 @@ def _mix(builder, lanes, key):
     """NH over eight lanes (Black et al. 1999, UMAC), then a multilinear fold to 64 bits."""
     undefined = ir.Constant(_LANES, ir.Undefined)
     spread = builder.insert_element(undefined, key, ir.Constant(ir.IntType(32), 0))
-    spread = builder.shuffle_vector(
-        spread, undefined, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8)
-    )
+    spread = builder.shuffle_vector(spread, undefined, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8))
     keyed = builder.xor(lanes, builder.add(ir.Constant(_LANES, list(_LANE_KEYS)), spread))
     low = builder.and_(keyed, _splat(0xFFFFFFFF, _WORD, 8))
     high = builder.lshr(keyed, _splat(32, _WORD, 8))
     product = builder.mul(low, high)
     # A product of zero would lose the other half, so the raw lane is added, rotated.
-    turned = builder.or_(
-        builder.shl(lanes, _splat(21, _WORD, 8)), builder.lshr(lanes, _splat(43, _WORD, 8))
-    )
+    turned = builder.or_(builder.shl(lanes, _splat(21, _WORD, 8)), builder.lshr(lanes, _splat(43, _WORD, 8)))
     product = builder.add(product, turned)
     index = ir.VectorType(ir.IntType(32), 4)
     front = builder.shuffle_vector(product, product, ir.Constant(index, [0, 1, 2, 3]))

@@ -102,7 +102,22 @@ def _slot(table_key, mask):
 
 @kernel
 def scan(
-    buf, size, at, carry, last, key, layouts, shape_keys, shape_codes, state, start, stop, origin, line, code, fresh
+    buf,
+    size,
+    at,
+    carry,
+    last,
+    key,
+    layouts,
+    shape_keys,
+    shape_codes,
+    state,
+    start,
+    stop,
+    origin,
+    line,
+    code,
+    fresh,
 ):
     """Split ``buf[at:size]`` and write the raw shape code of each segment.
 

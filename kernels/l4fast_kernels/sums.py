@@ -140,7 +140,9 @@ def choose(n, code, wanted, out):
 
 
 @kernel
-def fold_iterations(n, at, series, speaker, value, time, line, offset, keys, slots, state, ints, lefts, rights):
+def fold_iterations(
+    n, at, series, speaker, value, time, line, offset, keys, slots, state, ints, lefts, rights
+):
     """Keep for each (series, speaker) where its iteration counter has come to.
 
     Parameters

@@ -1,0 +1,119 @@
+"""Which rank behaves unlike its peers.
+
+A job runs one program on every rank, so ranks write the same shapes about equally often, and
+fall silent together. Rank 0, the last pipeline stage and each node's first rank say more than the
+others: a rank is compared with its *peers*, those that write mostly the same shapes. Divergence
+is not guilt, so an outlier counts only if it stands alone.
+
+References
+----------
+L4 (FSE 2025), section 4.2: the spatial pattern.
+Iglewicz and Hoaglin (1993): the modified z-score and its cut at 3.5.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from l4fast_kernels.counts import modified_z
+
+from l4fast.job import NONE, Job
+from l4fast.topology import Topology
+
+MIN_PEERS = 6  # fewer ranks tell no usual behaviour
+MIN_ODDNESS = 3.5
+ALONE = 2.0  # the oddest must be twice as odd as the next
+MIN_SILENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A rank that stands alone: by what, how far (robust standard deviations or seconds)."""
+
+    ranks: tuple[int, ...]
+    score: float
+    reason: str
+    stream: int
+    line: int
+    offset: int
+
+
+def counts_by_rank(job: Job, top: Topology) -> tuple[np.ndarray, list[int]]:
+    """Return lines per (rank, shape), int64[n_ranks, n_shapes], and the ranks of the rows."""
+    rank_of = np.array([-1 if r is None else r for r in top.rank], np.int64)
+    rank = rank_of[job.pairs.speaker]
+    known = rank >= 0
+    ranks = np.unique(rank[known])
+    table = np.zeros((len(ranks), len(job.shapes)), np.int64)
+    np.add.at(table, (np.searchsorted(ranks, rank[known]), job.pairs.shape[known]), job.pairs.count[known])
+    return table, [int(r) for r in ranks]
+
+
+def silent_first(job: Job, top: Topology) -> Outlier | None:
+    """Return the rank (or the ranks of one node) that fell silent long before all others."""
+    last: dict[int, tuple[int, int, int, int]] = {}
+    for i in range(len(job.pairs.speaker)):
+        speaker = int(job.pairs.speaker[i])
+        rank, time = top.rank[speaker], int(job.pairs.last_time[i])
+        if rank is None or time == NONE:
+            continue
+        where = (
+            time,
+            job.speakers[speaker].stream,
+            int(job.pairs.last_line[i]),
+            int(job.pairs.last_offset[i]),
+        )
+        if rank not in last or where > last[rank]:
+            last[rank] = where
+    if len(last) < MIN_PEERS:
+        return None
+    times = np.array([w[0] for w in last.values()], np.int64)
+    usual = float(np.median(times))
+    spread = max(float(np.median(np.abs(times - usual))) / 1e6, MIN_SILENCE_S / 3.5)
+    quiet = sorted(r for r, w in last.items() if (usual - w[0]) / 1e6 > MIN_ODDNESS * spread)
+    if not quiet or len(quiet) > max(1, len(last) // 4):
+        return None
+    nodes = {top.node_of_rank.get(r) for r in quiet}
+    if len(quiet) > 1 and (len(nodes) != 1 or None in nodes):
+        return None
+    time, stream, line, offset = last[quiet[0]]
+    seconds = (usual - time) / 1e6
+    return Outlier(
+        tuple(quiet), seconds, f"fell silent {seconds:.0f} s before the others", stream, line, offset
+    )
+
+
+def odd_one_out(job: Job, top: Topology) -> Outlier | None:
+    """Return the rank whose counts lie far from those of its peers, if it stands alone."""
+    table, ranks = counts_by_rank(job, top)
+    if len(ranks) < MIN_PEERS:
+        return None
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for row in range(len(ranks)):
+        groups[(table[row] > 0).tobytes()].append(row)
+    best: list[tuple[float, int, int]] = []
+    for rows in groups.values():
+        if len(rows) < MIN_PEERS:
+            continue
+        score = np.abs(modified_z(np.ascontiguousarray(table[rows])))
+        where = score.argmax(axis=1)
+        best += [(float(score[k, where[k]]), row, int(where[k])) for k, row in enumerate(rows)]
+    best.sort(reverse=True)
+    if not best or best[0][0] < MIN_ODDNESS or (len(best) > 1 and best[0][0] < ALONE * best[1][0]):
+        return None
+    oddness, row, shape = best[0]
+    rank = ranks[row]
+    here = [
+        i
+        for i in np.flatnonzero(job.pairs.shape == shape).tolist()
+        if top.rank[int(job.pairs.speaker[i])] == rank
+    ]
+    if not here:
+        return None
+    at = here[0]
+    stream = job.speakers[int(job.pairs.speaker[at])].stream
+    reason = f"says {job.shapes[shape].text[:80]!r} unlike its peers"
+    line, offset = int(job.pairs.first_line[at]), int(job.pairs.first_offset[at])
+    return Outlier((rank,), oddness, reason, stream, line, offset)
