@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from l4fast import spatial
-from l4fast.events import Event, Evidence
+from l4fast.events import Event, Evidence, split
 from l4fast.job import NONE, Job
 from l4fast.subjects import LATE, Clock, Subjects, node_at, tells
 from l4fast.temporal import Progress
-from l4fast.topology import Topology, clean_host
+from l4fast.topology import Topology
 
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
 FEW = 0.34  # at most this share of the ranks may be the silent or hung ones
@@ -144,14 +144,8 @@ def _settle_deaths(events: list[Event], evidence: Evidence, about: Subjects) -> 
             event.role = "consequence"
             event.why.append("the process was asked to end, or had told an error of its own before")
             continue
-        guilty = np.setdiff1d(event.rows, innocent)
-        other = Event(
-            event.id, event.template, event.values, "consequence", event.signature, event.category,
-            event.title, event.advice, event.action, np.array(innocent, np.int64),
-            ["the process was asked to end, or had told an error of its own before"],
-        )  # fmt: skip
-        event.rows = guilty
-        fresh.append(other)
+        why = "the process was asked to end, or had told an error of its own before"
+        fresh.append(split(event, np.array(innocent, np.int64), why))
     events.extend(fresh)
 
 
@@ -315,7 +309,7 @@ def _blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects
         alone = not any(_is_progress(job, row) for row in firsts)
         alone = alone or all(event_of[row].names_culprit for row in firsts)
         guilty = firsts if alone else guilty
-    root_rows = guilty if alone else [int(rows[0])] if not firsts else _first_round(firsts, rows)
+    root_rows = guilty if alone else firsts or [int(rows[0])]
     chosen = set(root_rows)
     for event in list(nan):
         mine = [row for row in event.rows.tolist() if row in chosen]
@@ -324,22 +318,7 @@ def _blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects
             continue
         if len(mine) < len(event.rows):
             rest = np.setdiff1d(event.rows, mine)
-            verdict.events.append(
-                Event(
-                    event.id,
-                    event.template,
-                    event.values,
-                    "consequence",
-                    event.signature,
-                    event.category,
-                    event.title,
-                    event.advice,
-                    event.action,
-                    rest,
-                    ["the value stays no number"],
-                )  # fmt: skip
-            )
-            event.rows = np.array(mine, np.int64)
+            verdict.events.append(split(event, rest, "the value stays no number"))
         event.why.append("the first value that is no number")
         verdict.roots.append(event)
     if alone:
@@ -356,10 +335,6 @@ def _blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects
 def _is_progress(job: Job, row: int) -> bool:
     markers = job.notes[int(job.rows.raw[row])].markers
     return any(s.marker == "progress" and s.weight > -3 for s in markers)
-
-
-def _first_round(firsts: list[int], rows: np.ndarray) -> list[int]:
-    return firsts or [int(rows[0])]
 
 
 def _bad_fields(job: Job, rows: np.ndarray) -> dict[int, int]:
@@ -379,12 +354,7 @@ def _also_deaths(events: list[Event], verdict: Verdict, about: Subjects) -> None
         if not mine:
             continue
         if len(mine) < len(event.rows):
-            rest = Event(
-                event.id, event.template, event.values, "consequence", event.signature, event.category,
-                event.title, event.advice, event.action, np.setdiff1d(event.rows, mine), list(event.why),
-            )  # fmt: skip
-            events.append(rest)
-            event.rows = np.array(mine, np.int64)
+            events.append(split(event, np.setdiff1d(event.rows, mine), ""))
         event.why = ["the process that did not react was killed"]
         verdict.roots.append(event)
 
@@ -472,24 +442,8 @@ def _laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Even
 
 def _part(event: Event, rows: np.ndarray, verdict: Verdict) -> Event:
     """Split some rows off an event: they are its root, the rest is a consequence."""
-    if len(rows) == len(event.rows):
-        return event
-    verdict.events.append(
-        Event(
-            event.id,
-            event.template,
-            event.values,
-            "consequence",
-            event.signature,
-            event.category,
-            event.title,
-            event.advice,
-            event.action,
-            np.setdiff1d(event.rows, rows),
-            list(event.why),
-        )  # fmt: skip
-    )
-    event.rows = rows
+    if len(rows) < len(event.rows):
+        verdict.events.append(split(event, np.setdiff1d(event.rows, rows), ""))
     return event
 
 

@@ -25,7 +25,6 @@ from l4fast.templates import Template, derive
 from l4fast.temporal import Mark, Progress
 from l4fast.topology import Topology
 
-
 # Signatures of what is there on one host and not on another.
 _MISSING = ("py-import", "py-module-not-found", "py-shared-object", "py-file-not-found", "os-errno")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from l4fast.canonical import shape_id
 from l4fast.crossjob import Baseline
 from l4fast.job import NONE, Job
 from l4fast.library import DECIDING, Library, Signature
-from l4fast.temporal import Progress
 from l4fast.templates import Template
+from l4fast.temporal import Progress
 
 SURVIVED_ITERATIONS = 3  # further iterations after a line that show that the job survived it
 FAILURE_ROLES = ("root", "consequence", "teardown")
@@ -75,6 +75,18 @@ class Event:
     @property
     def weight(self) -> int:
         return self.signature.weight if self.signature is not None else -30
+
+
+def split(event: Event, rows: np.ndarray, why: str) -> Event:
+    """Take ``rows`` off an event; return what they are now: a consequence, with an id of its own."""
+    event.rows = np.setdiff1d(event.rows, rows)
+    return replace(
+        event,
+        id=shape_id(f"{event.id}\x00consequence"),
+        role="consequence",
+        rows=np.sort(rows),
+        why=[why] if why else list(event.why),
+    )
 
 
 @dataclass

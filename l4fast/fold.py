@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+
 from l4fast_kernels import sums
 from l4fast_kernels.fields import NO_TIME, find_places, read_numbers
 

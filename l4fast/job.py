@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from l4fast_kernels.fields import NO_TIME
 
 from l4fast.canonical import MASK, mask, plain
 from l4fast.fold import ROWS_OF_SUSPECT, STREAM_SHIFT, StreamSums
 from l4fast.parse import LEVELS, RawShape, Shape, Speaker
 from l4fast.reader import Part, RawNote
+from l4fast_kernels.fields import NO_TIME
 
 NONE = int(NO_TIME)
 
@@ -177,11 +177,17 @@ def _byte_of(position: int, masked: str, words: list[tuple[int, int]]) -> int:
     return position + sum(end - begin - 1 for begin, end in words[:n])
 
 
-def join(parts: Sequence[Part], n_streams: int) -> Job:
-    """Join what the parts have read; a stream belongs to exactly one part."""
+def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None = None) -> Job:
+    """Join what the parts have read; a stream belongs to exactly one part.
+
+    ``number`` gives streams other numbers: ties are broken by them, so they must not depend on
+    the order in which streams came.
+    """
+    new = np.arange(n_streams) if number is None else np.asarray(number, np.int64)
     shapes = sorted({s.text: s for part in parts for s in part.parser.shapes}.values(), key=lambda s: s.id)
     shape_of = {s.text: i for i, s in enumerate(shapes)}
-    speakers = sorted({s for part in parts for s in part.parser.speakers}, key=lambda s: (s.stream, s.labels))
+    said_by = [[Speaker(int(new[s.stream]), s.labels) for s in part.parser.speakers] for part in parts]
+    speakers = sorted({s for said in said_by for s in said}, key=lambda s: (s.stream, s.labels))
     speaker_of = {s: i for i, s in enumerate(speakers)}
     raws: dict[str, tuple[RawShape, RawNote]] = {}
     for part in parts:
@@ -199,16 +205,17 @@ def join(parts: Sequence[Part], n_streams: int) -> Job:
     maps = [
         _Maps(
             shape=to_shape,
-            speaker=np.array([speaker_of[s] for s in part.parser.speakers], np.int32),
+            speaker=np.array([speaker_of[s] for s in said], np.int32),
+            stream=new,
             raw=np.array([raw_of[r.masked] for r in part.parser.raws], np.int32),
             series=np.array([series_of[(*part.fold.counters[a], b)] for a, b in part.fold.series], np.int32),
         )
-        for part, to_shape in zip(parts, shape_maps, strict=True)
+        for part, to_shape, said in zip(parts, shape_maps, said_by, strict=True)
     ]
-    streams = {i: s for part in parts for i, s in part.fold.streams.items()}
+    streams = {int(new[i]): s for part in parts for i, s in part.fold.streams.items()}
     texts: dict[tuple[int, int], tuple[bytes, int]] = {}
     for part in parts:
-        texts.update(part.fold.texts)
+        texts.update({(int(new[i]), line): kept for (i, line), kept in part.fold.texts.items()})
     return Job(
         streams=tuple(streams.get(i) or StreamSums("") for i in range(n_streams)),
         shapes=tuple(shapes),
@@ -243,6 +250,7 @@ class _Maps:
     speaker: np.ndarray
     raw: np.ndarray
     series: np.ndarray
+    stream: np.ndarray
 
 
 def _join_series(
@@ -279,7 +287,11 @@ def _join_iterations(parts: Sequence[Part], maps: Sequence[_Maps]) -> Iterations
         table = part.fold.iterations
         left.append(to.series[table.left[: table.n]])
         right.append(table.right[: table.n])
-        ints.append(table.ints[: table.n])
+        found = table.ints[: table.n].copy()
+        for column in (3, 5):  # a line and its stream share one integer
+            stream = to.stream[found[:, column] >> STREAM_SHIFT]
+            found[:, column] = (stream << STREAM_SHIFT) | (found[:, column] & ((1 << STREAM_SHIFT) - 1))
+        ints.append(found)
     series, iteration, values = _stack(left), _stack(right), _stack(ints, 7)
     order = np.lexsort((values[:, 3], values[:, 1], iteration, series))
     series, iteration, values = series[order], iteration[order], values[order]
@@ -326,7 +338,8 @@ def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps]) -> Rows:
             columns["shape"].append(to.shape[kept["shape"]])
             columns["speaker"].append(to.speaker[kept["speaker"]])
             columns["raw"].append(to.raw[kept["raw"]])
-            for name in ("stream", "line", "offset", "time", "own_time", "level"):
+            columns["stream"].append(to.stream[kept["stream"]])
+            for name in ("line", "offset", "time", "own_time", "level"):
                 columns[name].append(kept[name])
     joined = {name: _stack(parts_of) for name, parts_of in columns.items()}
     order = np.lexsort((joined["line"], joined["stream"]))

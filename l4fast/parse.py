@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from l4fast_kernels import fields as kf
-from l4fast_kernels import shapes as ks
 
 from l4fast.canonical import MASK, MASKED_WORD, canonical, mask, shape_id
 from l4fast.layouts import Field, Header, peel
+from l4fast_kernels import fields as kf
+from l4fast_kernels import shapes as ks
 
 LEVELS = (None, "debug", "info", "warning", "error", "critical")
 # A longer line is looked at only so far when its shape is worded; its hash covers all of it.

@@ -17,10 +17,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from l4fast_kernels.counts import modified_z
 
 from l4fast.job import NONE, Job
 from l4fast.topology import Topology
+from l4fast_kernels.counts import modified_z
 
 MIN_PEERS = 6  # fewer ranks tell no usual behaviour
 MIN_ODDNESS = 3.5

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from l4fast.events import deciding_values
 from l4fast.job import Job, join
 from l4fast.library import Library, load
 from l4fast.reader import Part
-from l4fast.source import Found, Stream, Unreadable, chunks, discover
+from l4fast.source import Found, Stream, Unreadable, chunks, discover, printable, spool
 
 PADDING = 192
 CHUNK_BYTES = 4 << 20  # stays in the last-level cache between reading and parsing
@@ -85,7 +87,11 @@ def day_of(streams: Sequence[Stream]) -> int:
 
 
 def _read_streams(
-    part: Part, streams: Sequence[tuple[int, Stream]], problems: list[Unreadable], tick: Progress | None
+    part: Part,
+    streams: Sequence[tuple[int, Stream]],
+    problems: list[Unreadable],
+    tick: Progress | None,
+    stop: threading.Event | None = None,
 ) -> None:
     for index, stream in streams:
         part.fold.open(index, stream.name)
@@ -95,6 +101,8 @@ def _read_streams(
             )
             if tick is not None:
                 tick(chunk.size)
+            if stop is not None and stop.is_set():
+                return
 
 
 @dataclass
@@ -123,7 +131,7 @@ def read(
         No path could be read.
     """
     begun = time.perf_counter()
-    found = found or discover(paths)
+    found = _numbered(found or discover(paths))
     day = day_of(found.streams)
     problems: list[Unreadable] = []
     shares = _shares(found.streams, max(1, workers))
@@ -131,17 +139,28 @@ def read(
     if len(parts) == 1:
         _read_streams(parts[0], shares[0], problems, tick)
     else:
+        stop = threading.Event()
         with ThreadPoolExecutor(len(parts)) as pool:
             done = [
-                pool.submit(_read_streams, part, share, problems, tick)
+                pool.submit(_read_streams, part, share, problems, tick, stop)
                 for part, share in zip(parts, shares, strict=True)
             ]
-            for future in done:
-                future.result()
+            try:
+                for future in done:
+                    future.result()
+            except BaseException:
+                stop.set()  # an interrupt must not wait for terabytes
+                raise
     job = join(parts, len(found.streams))
     order = {s.name: i for i, s in enumerate(found.streams)}
     problems.sort(key=lambda p: (order.get(p.file, -1), p.reason))
     return Read(job, found, problems, time.perf_counter() - begun)
+
+
+def _numbered(found: Found) -> Found:
+    """Spool stdin, which can be read but once, and number the streams by their names."""
+    streams = [spool(sys.stdin.buffer) if s.path is None and s.held is None else s for s in found.streams]
+    return replace(found, streams=tuple(sorted(streams, key=lambda s: s.name)))
 
 
 def _shares(streams: Sequence[Stream], workers: int) -> list[list[tuple[int, Stream]]]:
@@ -221,7 +240,7 @@ def diagnose(
         got.job,
         library,
         known,
-        paths=paths,
+        paths=[printable(p) for p in paths],
         unreadable=(*got.found.unreadable, *got.problems),
         skipped=got.found.skipped,
         begun=begun,
@@ -299,7 +318,7 @@ class Session:
         if index in self._ended:
             raise UsageError(f"stream {name!r} has ended: feed it under another name")
         if self._part is None:
-            day = reference_day([bytes(data[:_PEEK])], time.time())
+            day = reference_day([bytes(data[:_PEEK])], None)
             self._part = Part(self._library, reference_day=day)
         held = self._open.setdefault(index, bytearray())
         held += data
@@ -327,12 +346,13 @@ class Session:
     def diagnose(self) -> Diagnosis:
         """Return the diagnosis of what was fed so far; open lines do not count yet."""
         parts = [self._part] if self._part is not None else []
-        job = join(parts, len(self._names))
+        ordered = {name: i for i, name in enumerate(sorted(self._names))}
+        job = join(parts, len(self._names), number=[ordered[name] for name in self._names])
         return answer(
             job,
             self._library,
             self._baseline,
-            paths=list(self._names),
+            paths=sorted(self._names),
             unreadable=(),
             skipped={},
             begun=self._begun,

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from l4fast_kernels.segments import find_change_points
 
 from l4fast.job import NONE, Job
 from l4fast.library import Signature
+from l4fast_kernels.segments import find_change_points
 
 _NOT_TRAINING = re.compile(
     r"(?i)\b(?:eval\w*|valid\w*|test\w*|load\w*|download\w*|map|shard\w*|tokeniz\w*|generat\w*|predict\w*"

@@ -25,7 +25,24 @@ _RANK_IN = re.compile(r"(?i)\brank[ =:_]?(\d+)")
 _HOST_COLON_LOCAL = re.compile(r"^(?P<host>[A-Za-z][\w.\-]*[A-Za-z0-9]):(?P<local>\d+)$")
 _HOSTLIKE = re.compile(r"^(?=.*[A-Za-z])[A-Za-z0-9][\w.\-]*$")
 _NOT_HOSTS = frozenset(
-    "localhost none null true false cpu cuda gpu rank node host all any unknown training error".split()
+    [
+        "localhost",
+        "none",
+        "null",
+        "true",
+        "false",
+        "cpu",
+        "cuda",
+        "gpu",
+        "rank",
+        "node",
+        "host",
+        "all",
+        "any",
+        "unknown",
+        "training",
+        "error",
+    ]
 )
 _NAMING = frozenset(("host", "rank", "pid", "task", "node"))
 _AGENT_NAME = re.compile(r"[`'\"](?P<host>[A-Za-z0-9][\w.\-]*?)_(?P<pid>\d+)_\d+[`'\"]")
@@ -146,22 +163,22 @@ def _read_labels(speakers: Sequence[Speaker], top: Topology) -> list[int | None]
         for kind, text in speaker.labels:
             number = _NUMBER_AT_END.match(text)
             if kind in ("mpi_rank", "rank"):
-                top.rank[i] = int(number["number"]) if number else top.rank[i]
+                top.rank[i] = small(number["number"]) if number else top.rank[i]
             elif kind == "local_rank" or kind == "device":
-                top.local_rank[i] = int(number["number"]) if number else None
+                top.local_rank[i] = small(number["number"]) if number else None
             elif kind == "task":
-                task[i] = int(number["number"]) if number else None
+                task[i] = small(number["number"]) if number else None
             elif kind == "pid":
-                top.pid[i] = int(text) if text.isdigit() else None
+                top.pid[i] = small(text)
             elif kind in ("host", "node", "pod"):
                 top.node[i] = clean_host(text) or top.node[i]
             elif kind == "ip":
                 top.node[i] = top.node[i] or text
             elif kind == "label":
                 if text.isdigit():
-                    task[i] = int(text)
+                    task[i] = small(text)
                 elif number is not None and "rank" in number["name"].lower():
-                    top.rank[i] = int(number["number"])
+                    top.rank[i] = small(number["number"])
                 else:
                     top.node[i] = clean_host(text) or top.node[i]
             elif kind == "bracket":
@@ -172,14 +189,14 @@ def _read_labels(speakers: Sequence[Speaker], top: Topology) -> list[int | None]
 def _read_bracket(text: str, number: re.Match[str] | None, i: int, top: Topology) -> None:
     in_rank = _RANK_IN.search(text)
     if in_rank:
-        top.rank[i] = int(in_rank[1])
+        top.rank[i] = small(in_rank[1])
     elif number is not None and number["name"]:
-        top.local_rank[i] = int(number["number"])
+        top.local_rank[i] = small(number["number"])
     else:
         both = _HOST_COLON_LOCAL.match(text)
         if both:
             top.node[i] = clean_host(both["host"])
-            top.local_rank[i] = int(both["local"])
+            top.local_rank[i] = small(both["local"])
 
 
 @dataclass(frozen=True)
@@ -264,8 +281,13 @@ def _without_rank(said: Said) -> Said:
     )  # fmt: skip
 
 
+def small(text: str | None) -> int | None:
+    """Read a number of at most 15 digits: a longer one is no rank and no process."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 15 else None
+
+
 def _int(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return small(text)
 
 
 def numbers(text: str | None) -> list[int]:
