@@ -1,6 +1,7 @@
 """Score l4fast on simulated failures: every fault in every style, several seeds.
 
-usage: python bench/faults.py [--styles a,b] [--faults x,y] [--seeds N] [--nodes N] [--baseline] [--half even|odd|all] [--per-run]
+usage: python bench/faults.py [--styles a,b] [--faults x,y] [--seeds N] [--nodes N] [--baseline]
+                              [--half even|odd|all] [--per-run]
 
 The grid is cut in two halves by a hash of (fault, style, seed): tune on one, report the other.
 """
@@ -16,7 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import orjson
-
 from l4fast.library import load
 from l4fast.simulate import FAULTS, STYLES, simulate
 from l4fast.stream import diagnose, learn

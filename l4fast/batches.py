@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from l4fast.columns import Columns
 from l4fast.errors import NothingToRead, UsageError
-from l4fast.parse import Columns, Parser, Shape, Speaker
+from l4fast.parse import Parser, Shape, Speaker
 from l4fast.paths import path_facts
 from l4fast.source import Found, Stream, Unreadable, chunks, discover, spool
 from l4fast.stream import CHUNK_BYTES, day_of

@@ -255,12 +255,13 @@ def _name(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all nodes: no node to blame")
         return
-    rows_of: dict[str | int, list[int]] = defaultdict(list)
-    first_of: dict[str | int, int] = {}
+    rows_of: dict[int | str, list[int]] = defaultdict(list)
+    first_of: dict[int | str, int] = {}
     for event in events:
         for row in event.rows.tolist():
             who = about.row(event, row)
-            for name in (*who.ranks, *who.nodes):
+            names: list[int | str] = [*who.ranks, *who.nodes]
+            for name in names:
                 rows_of[name].append(row)
                 first_of[name] = min(first_of.get(name, row), row)
     for rank, count in sorted(ranks.items(), key=lambda rc: (first_of[rc[0]], rc[0])):

@@ -69,7 +69,7 @@ class Diagnosis:
 
     @property
     def failure_lines(self) -> pa.Table:
-        """The failure-indicating lines as a table: file, line, offset, role, event_id, template_id, signature."""
+        """The failure-indicating lines as a table, with the fields of ``--lines``."""
         import pyarrow as pa
 
         schema = pa.schema(

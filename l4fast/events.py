@@ -28,14 +28,16 @@ FAILURE_ROLES = ("root", "consequence", "teardown")
 
 # Words that tell of a failure where no signature does.
 _STRONG = re.compile(
-    r"(?i)(?<![\w-])(?:error|fail(?:ed|ure|ures|s|ing)?|fatal|exception|abort(?:ed|ing)?|killed|panic|segfault|crash(?:ed|es)?"
-    r"|corrupt(?:ed|ion)?|time[d]?[ -]?out|refused|denied|illegal|out of memory|unreachable|died|not responding"
-    r"|cannot|could not|unable to|no such|no space|broken|stuck|lost|uncorrectable|core dumped|mismatch)\b"
+    r"(?i)(?<![\w-])(?:error|fail(?:ed|ure|ures|s|ing)?|fatal|exception|abort(?:ed|ing)?|killed|panic"
+    r"|segfault|crash(?:ed|es)?|corrupt(?:ed|ion)?|time[d]?[ -]?out|refused|denied|illegal|out of memory"
+    r"|unreachable|died|not responding|cannot|could not|unable to|no such|no space|broken|stuck|lost"
+    r"|uncorrectable|core dumped|mismatch)\b"
 )
 _HARMLESS = re.compile(
-    r"(?i)\b(?:0 (?:errors?|failures?|failed)|no (?:errors?|failures?)|without (?:errors?|failures?)|errors?[=: ]+0\b"
-    r"|retry(?:ing)?|will retry|succeeded|recovered|ignor(?:e|ed|ing)|warn(?:ing)?s?|deprecat\w*|falling back|fallback"
-    r"|error[_ -](?:handling|feedback|rate|correction|file|code: 0)|exit(?:ed)? 0)\b"
+    r"(?i)\b(?:0 (?:errors?|failures?|failed)|no (?:errors?|failures?)|without (?:errors?|failures?)"
+    r"|errors?[=: ]+0\b|retry(?:ing)?|will retry|succeeded|recovered|ignor(?:e|ed|ing)|warn(?:ing)?s?"
+    r"|deprecat\w*|falling back|fallback|error[_ -](?:handling|feedback|rate|correction|file|code: 0)"
+    r"|exit(?:ed)? 0)\b"
 )
 # Frames of a stack, source lines under them and other continuation lines are indented.
 _INDENTED = 2
@@ -192,7 +194,8 @@ def find(
 
 # The last line of a traceback, or of a C++ one.
 EXCEPTION = re.compile(
-    r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Timeout)\b(?::|$|\()|^terminate called"
+    r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Timeout)\b(?::|$|\()"
+    r"|^terminate called"
 )
 
 
@@ -301,7 +304,8 @@ def _is_ignored(job: Job, row: int, heads: set[int]) -> bool:
 
 
 _RETRY = re.compile(
-    r"(?i)\b(?:retry(?:ing)?|will retry|re-?try|attempt)\b[^/]{0,40}?\b\d+ ?(?:/|of) ?\d+|\bretrying\b|\bwill retry\b"
+    r"(?i)\b(?:retry(?:ing)?|will retry|re-?try|attempt)\b[^/]{0,40}?\b\d+ ?(?:/|of) ?\d+"
+    r"|\bretrying\b|\bwill retry\b"
 )
 
 

@@ -6,10 +6,10 @@ State is O(speakers x shapes + iterations), never O(lines). See DESIGN section 3
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import numpy as np
 
+from l4fast.columns import Columns
 from l4fast_kernels import sums
 from l4fast_kernels.fields import NO_TIME, find_places, read_numbers
 
@@ -20,28 +20,6 @@ TEXT_BYTES = 4096
 SPANS_KEPT = 4096
 # A line number and the stream share one integer where a pair spans streams.
 STREAM_SHIFT = 40
-
-
-class Lines(Protocol):
-    """The columns of a chunk, as `l4fast.parse.Columns` names them."""
-
-    stream: int
-    buf: Any
-    size: int
-    n: int
-    n_lines: int
-    start: Any
-    stop: Any
-    origin: Any
-    raw: Any
-    shape: Any
-    speaker: Any
-    line: Any
-    offset: Any
-    time: Any
-    zoned: Any
-    skip: Any
-    level: Any
 
 
 Place = tuple[int, int, int]
@@ -183,7 +161,7 @@ class Fold:
             self._clock[stream] = np.array([NO_TIME, 0], np.int64)
         return self.streams[stream]
 
-    def add(self, cols: Lines) -> None:
+    def add(self, cols: Columns) -> None:
         """Add the lines of one chunk; the stream must be open."""
         info = self.streams[cols.stream]
         info.bytes += cols.size
@@ -239,7 +217,7 @@ class Fold:
                 table.grow()
         table.n = int(state[0])
 
-    def _keep_rows(self, cols: Lines, time: np.ndarray) -> None:
+    def _keep_rows(self, cols: Columns, time: np.ndarray) -> None:
         chosen = np.empty(cols.n, np.int64)
         n = sums.take_rows(cols.n, cols.shape, cols.skip, self._caps, self._taken, chosen)
         chosen = chosen[:n]
@@ -265,12 +243,12 @@ class Fold:
         find_places(cols.buf, rows, cols.start, cols.stop, cols.raw, self._content_at, begins)
         start = cols.start[rows]
         stop = np.minimum(cols.stop[rows], start + TEXT_BYTES)
-        view = memoryview(cols.buf)
+        view = memoryview(cols.buf)  # type: ignore[arg-type]  # an array is a buffer
         spans = zip(start.tolist(), stop.tolist(), cols.line[rows].tolist(), begins.tolist(), strict=True)
         for begin, end, line, content in spans:
             self.texts[(cols.stream, line)] = (bytes(view[begin:end]), content)
 
-    def _progress(self, cols: Lines, time: np.ndarray) -> None:
+    def _progress(self, cols: Columns, time: np.ndarray) -> None:
         chosen = np.empty(cols.n, np.int64)
         n = sums.choose(cols.n, cols.raw, self._counts_iteration, chosen)
         if n == 0:
@@ -310,7 +288,7 @@ class Fold:
         skip = (~good).astype(np.uint8)
         self._pairs(self.iterations, n, series, iteration, time, packed, offset, skip, by_time=True)
 
-    def _series(self, cols: Lines, chosen: np.ndarray) -> np.ndarray:
+    def _series(self, cols: Columns, chosen: np.ndarray) -> np.ndarray:
         """Return the series of each progress line: its counter together with its total.
 
         An evaluation's bar and the training's bar are one shape; their totals differ.
@@ -333,7 +311,7 @@ class Fold:
             codes[i] = self._series_of[name]
         return codes[inverse]
 
-    def _spans(self, cols: Lines, chosen: np.ndarray, series: np.ndarray) -> None:
+    def _spans(self, cols: Columns, chosen: np.ndarray, series: np.ndarray) -> None:
         """Keep the first durations that each series tells, and count lines with their own time."""
         own = np.bincount(series, cols.time[chosen] != NO_TIME, len(self.series))
         for k in np.flatnonzero(own).tolist():

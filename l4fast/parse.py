@@ -16,6 +16,7 @@ from itertools import islice
 import numpy as np
 
 from l4fast.canonical import MASK, MASKED_WORD, canonical, mask, shape_id
+from l4fast.columns import Columns
 from l4fast.layouts import Field, Header, peel
 from l4fast_kernels import fields as kf
 from l4fast_kernels import shapes as ks
@@ -101,43 +102,6 @@ class Speaker:
 
     stream: int
     labels: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """One row per segment of a chunk; arrays are views that the next chunk overwrites.
-
-    Attributes
-    ----------
-    buf : uint8[size]
-    start, stop, origin, raw, shape, speaker : int32[n]
-    line, offset : int64[n]
-        Line number from 1; byte offset of the line in its stream.
-    time : int64[n]
-        Microseconds since 1970, or `NO_TIME`.
-    zoned, skip : uint8[n]
-        Whether the time told its zone; whether a later segment stands for the line.
-    level : int8[n]
-        Index into `LEVELS`.
-    """
-
-    stream: int
-    buf: np.ndarray
-    size: int
-    n: int
-    n_lines: int
-    start: np.ndarray
-    stop: np.ndarray
-    origin: np.ndarray
-    raw: np.ndarray
-    shape: np.ndarray
-    speaker: np.ndarray
-    line: np.ndarray
-    offset: np.ndarray
-    time: np.ndarray
-    zoned: np.ndarray
-    skip: np.ndarray
-    level: np.ndarray
 
 
 class Parser:

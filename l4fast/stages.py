@@ -15,11 +15,32 @@ from l4fast.temporal import Mark, Progress
 # Function names in the culprit's stack that tell what it was doing; innermost calls decide last.
 _FRAMES = (
     ("launch", re.compile(r"torch/distributed/(?:elastic|launcher|run\.py)|bin/torchrun")),
-    ("checkpoint", re.compile(r"(?i)\b\w*(?:save|load|restore|write|read)_?\w*(?:checkpoint|ckpt|state_?dict)\w*|\bcheckpoint\w*\.(?:save|load)|torch\.save|dcp\.(?:save|load)|_?save_checkpoint|serialization\.py")),
-    ("evaluate", re.compile(r"(?i)\b(?:evaluate|evaluation_loop|validate|validation_step|run_validation|eval_step)\b")),
-    ("load", re.compile(r"(?i)\b(?:_next_data|_MultiProcessingDataLoaderIter|DataLoader|__getitem__|fetch\.py|dataloader\.py)\b")),
-    ("init", re.compile(r"(?i)\b(?:init_process_group|_initialize_distributed|initialize_megatron|initialize_model_parallel|rendezvous|setup_model|build_model|from_pretrained|parse_args)\b")),
-)  # fmt: skip
+    (
+        "checkpoint",
+        re.compile(
+            r"(?i)\b\w*(?:save|load|restore|write|read)_?\w*(?:checkpoint|ckpt|state_?dict)\w*"
+            r"|\bcheckpoint\w*\.(?:save|load)|torch\.save|dcp\.(?:save|load)|_?save_checkpoint"
+            r"|serialization\.py"
+        ),
+    ),
+    (
+        "evaluate",
+        re.compile(r"(?i)\b(?:evaluate|evaluation_loop|validate|validation_step|run_validation|eval_step)\b"),
+    ),
+    (
+        "load",
+        re.compile(
+            r"(?i)\b(?:_next_data|_MultiProcessingDataLoaderIter|DataLoader|__getitem__|fetch\.py|dataloader\.py)\b"
+        ),
+    ),
+    (
+        "init",
+        re.compile(
+            r"(?i)\b(?:init_process_group|_initialize_distributed|initialize_megatron"
+            r"|initialize_model_parallel|rendezvous|setup_model|build_model|from_pretrained|parse_args)\b"
+        ),
+    ),
+)
 _FRAME_LINES = 60
 
 
@@ -117,7 +138,7 @@ def _stack_stage(job: Job, verdict: Verdict) -> str | None:
     for event in verdict.roots[:4]:
         row = int(event.rows[0])
         stream, line, speaker = int(rows.stream[row]), int(rows.line[row]), int(rows.speaker[row])
-        low = np.searchsorted(rows.stream, stream)
+        low = int(np.searchsorted(rows.stream, stream))
         above = np.arange(max(low, row - 4 * _FRAME_LINES), row)[::-1]
         mine = above[(rows.stream[above] == stream) & (rows.speaker[above] == speaker)][:_FRAME_LINES]
         frames: list[str] = []

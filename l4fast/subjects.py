@@ -61,7 +61,7 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
         if host:
             local = groups.get("local_rank")
             if local and local.isdigit():
-                mine = [r for r in top.ranks_of(host)]
+                mine = top.ranks_of(host)
                 if int(local) < len(mine):
                     return Subject((mine[int(local)],), (host,))
             return Subject((), (host,))

@@ -249,7 +249,8 @@ def _identities(job: Job, top: Topology, rows_in: np.ndarray | None) -> list[Sai
             if world is not None and 0 < world < 10_000_000:
                 worlds[world] += 1
             ranks = numbers(groups.get("rank") or groups.get("task"))
-            for rank in ranks or [None]:
+            each: list[int | None] = [*ranks] if ranks else [None]
+            for rank in each:
                 found.append(
                     Said(
                         row=row,
@@ -413,11 +414,7 @@ def _learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
                 if host is not None and 0 < s.line - host.line <= 3:
                     _set_node(top, s.rank, host.host, "failure table")
             elif s.pid is not None and s.rank is None and s.host is None:
-                if rank is not None and 0 < s.line - rank.line <= 3 and rank.rank is not None:
-                    near = host is not None and 0 < s.line - host.line <= 5
-                    top.know_pid(s.pid, host.host if host is not None and near else None, rank.rank)
-                    if s.exit_code is not None:
-                        top.exit_of_rank.setdefault(rank.rank, s.exit_code)
+                _join_process(top, s, host, rank)
     for s in said:
         if s.pid is not None and (s.rank is not None or s.host is not None):
             top.know_pid(s.pid, s.host or top.node[s.speaker], s.rank)
@@ -430,6 +427,16 @@ def _learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
             if match:
                 top.know_pid(int(match["pid"]), match["host"], None)
     _spread_over_agents(top, said)
+
+
+def _join_process(top: Topology, process: Said, host: Said | None, rank: Said | None) -> None:
+    """Join the line with the pid to the lines just above it that name rank and host."""
+    if process.pid is None or rank is None or rank.rank is None or not 0 < process.line - rank.line <= 3:
+        return
+    near = host is not None and 0 < process.line - host.line <= 5
+    top.know_pid(process.pid, host.host if host is not None and near else None, rank.rank)
+    if process.exit_code is not None:
+        top.exit_of_rank.setdefault(rank.rank, process.exit_code)
 
 
 def _spread_over_agents(top: Topology, said: Sequence[Said]) -> None:
@@ -510,18 +517,18 @@ def _complete(job: Job, top: Topology) -> None:
             last = max([*top.ranks, (top.expected or 0) - 1, -1])
             for rank in range(last + 1):
                 if rank not in top.node_of_rank and rank // width in node_of_block:
-                    node = next(iter(node_of_block[rank // width]))
-                    _set_node(top, rank, node, "regular order of ranks")
+                    home = next(iter(node_of_block[rank // width]))
+                    _set_node(top, rank, home, "regular order of ranks")
             _ranks_of_locals(job, top, width, node_of_block)
-    for i, rank in enumerate(top.rank):
-        if rank is not None and top.node[i] is None:
-            top.node[i] = top.node_of_rank.get(rank)
+    for i, known in enumerate(top.rank):
+        if known is not None and top.node[i] is None:
+            top.node[i] = top.node_of_rank.get(known)
     for i, pid in enumerate(top.pid):
         if pid is not None and top.node[i] is None:
             top.node[i] = top.node_of_pid(pid)
     for pid, found in list(top.ranks_by_pid.items()):
-        for node, rank in list(found):
-            if node is None and rank in top.node_of_rank:
+        for host, rank in list(found):
+            if host is None and rank in top.node_of_rank:
                 top.know_pid(pid, top.node_of_rank[rank], None)
     for i, speaker in enumerate(job.speakers):
         if top.node[i] is None:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from l4fast import diagnose, stream
+from l4fast import stream
 from l4fast.crossjob import Baseline
+from l4fast.diagnose import Story, tell
 from l4fast.diagnosis import Diagnosis
 from l4fast.job import Job, join
 from l4fast.library import Library, load
@@ -94,9 +95,9 @@ def job(files: Files, shares: Sequence[Sequence[str]] | None = None) -> Job:
     return join(read(files, shares), len(files))
 
 
-def story(files: Files, baseline: Baseline | None = None) -> diagnose.Story:
+def story(files: Files, baseline: Baseline | None = None) -> Story:
     """All answers about a job."""
-    return diagnose.tell(job(files), library(), baseline)
+    return tell(job(files), library(), baseline)
 
 
 def answer(joined: Job, baseline: Baseline | None = None, *, paths: Sequence[str] = ("job",)) -> Diagnosis:

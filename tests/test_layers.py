@@ -14,8 +14,8 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "errors canonical codecs fold paths terminal",
-    "crossjob envelopes library source templates",
+    "errors canonical codecs columns paths terminal",
+    "crossjob envelopes fold library source templates",
     "layouts",
     "parse",
     "reader table",

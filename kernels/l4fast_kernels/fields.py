@@ -192,7 +192,7 @@ def parse_time(buf, at, end, form, reference):
                 scale //= 10
                 at += 1
         return whole * 1_000_000 + micros, True
-    if form == ISO or form == US:
+    if form in (ISO, US):
         a, n_a = _digits(buf, at, end, 4)
         at += n_a + 1
         b, n_b = _digits(buf, at, end, 2)

@@ -1,0 +1,44 @@
+"""The columns of one parsed chunk, as arrays; Arrow meets them in `l4fast.table`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Columns:
+    """One row per segment of a chunk; arrays are views that the next chunk overwrites.
+
+    Attributes
+    ----------
+    buf : uint8[size]
+    start, stop, origin, raw, shape, speaker : int32[n]
+    line, offset : int64[n]
+        Line number from 1; byte offset of the line in its stream.
+    time : int64[n]
+        Microseconds since 1970, or `NO_TIME`.
+    zoned, skip : uint8[n]
+        Whether the time told its zone; whether a later segment stands for the line.
+    level : int8[n]
+        Index into `LEVELS`.
+    """
+
+    stream: int
+    buf: np.ndarray
+    size: int
+    n: int
+    n_lines: int
+    start: np.ndarray
+    stop: np.ndarray
+    origin: np.ndarray
+    raw: np.ndarray
+    shape: np.ndarray
+    speaker: np.ndarray
+    line: np.ndarray
+    offset: np.ndarray
+    time: np.ndarray
+    zoned: np.ndarray
+    skip: np.ndarray
+    level: np.ndarray
