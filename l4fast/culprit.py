@@ -24,6 +24,7 @@ from l4fast.topology import Topology
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
 FEW = 0.34  # at most this share of the ranks may be the silent or hung ones
 SKEW_S = 2.0  # clocks of nodes may differ so much: a smaller gap tells no order
+STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
 CHAIN_S = 5.0  # errors of the culprit's own ranks within this time belong to one story
 
 
@@ -63,6 +64,8 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     hangs = [e for e in events if tells(e) == "hang"]
     stops = [e for e in events if tells(e) == "stop"]
     timeouts = [e for e in events if tells(e) == "timeout"]
+    lost = [e for e in events if tells(e) == "lost-peer"]
+    unexplained = _unexplained(events, about, clock) if not own else []
     first_own = min((clock.of(e) for e in own), default=LATE)
     first_nan = min((clock.of(e) for e in nan), default=LATE)
     device = [e for e in own if e.names_culprit and (e.category or "").startswith("hardware")]
@@ -76,6 +79,10 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         verdict.roots = hangs
         _name(verdict, about, hangs, "did not react when it was asked to end")
         _also_deaths(events, verdict, about)
+    elif unexplained and about.share(unexplained) <= FEW:
+        verdict.kind = "error"
+        verdict.roots = unexplained
+        _name(verdict, about, unexplained, "ended without a word while the others went on")
     elif _accused(events, verdict, about):
         verdict.kind = "peer"
     elif timeouts and _laggard(job, about, timeouts, events, verdict):
@@ -83,6 +90,13 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     elif timeouts and _silent(top, about, timeouts, events, verdict):
         verdict.kind = "hang"
         verdict.roots = timeouts
+    elif lost and _silent(top, about, lost, events, verdict):
+        verdict.kind = "hang"
+        verdict.roots = lost
+    elif stops and _stood_still(stops, progress, clock):
+        verdict.kind = "stall"
+        verdict.roots = stops
+        _blame_outlier(job, top, verdict)
     elif stops:
         verdict.kind = "stop"
         verdict.roots = stops
@@ -147,6 +161,43 @@ def _settle_deaths(events: list[Event], evidence: Evidence, about: Subjects) -> 
         why = "the process was asked to end, or had told an error of its own before"
         fresh.append(split(event, np.array(innocent, np.int64), why))
     events.extend(fresh)
+
+
+def _unexplained(events: list[Event], about: Subjects, clock: Clock) -> list[Event]:
+    """Deaths of processes that said nothing before, and that nobody had asked to end."""
+    asked: set[str] = set()
+    for event in events:
+        if tells(event) in ("asked-to-end", "hang"):
+            for row in event.rows.tolist():
+                asked.add(about.evidence.groups.get(row, {}).get("pid", ""))
+    spoke = about.ranks(e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort"))
+    if not spoke:
+        return []  # nobody said anything: there is no silence to tell apart
+    found: list[Event] = []
+    for event in list(events):
+        code = dict(event.values).get("exit_code")
+        if tells(event) != "death" or code in (None, "0", "-15", "143"):
+            continue
+        mine = [
+            row
+            for row in event.rows.tolist()
+            if (who := about.row(event, row)).ranks
+            and not any(r in spoke for r in who.ranks)
+            and about.evidence.groups.get(row, {}).get("pid") not in asked
+        ]
+        if mine:
+            if len(mine) < len(event.rows):
+                events.append(split(event, np.setdiff1d(event.rows, mine), ""))
+            found.append(event)
+    return found
+
+
+def _stood_still(stops: list[Event], progress: Progress, clock: Clock) -> bool:
+    """Whether the counter had stopped long before the job was told to end."""
+    stop = min(clock.of(e) for e in stops)
+    if not progress.timed or progress.median_s is None or stop == LATE or progress.last_time == NONE:
+        return False
+    return (stop - progress.last_time) / 1e6 > max(STILL_MEDIANS * progress.median_s, STILL_S)
 
 
 def _only_after_stop(own: list[Event], stops: list[Event], clock: Clock) -> bool:
@@ -243,7 +294,10 @@ def _name(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
     """Blame whom ``events`` speak of, unless that is nearly everybody."""
     ranks, nodes = about.ranks(events), about.nodes(events)
     n_nodes = len(about.top.nodes)
-    speaking = max(about.n_ranks, n_nodes * (about.top.ranks_per_node or 0))
+    seen = max(about.all_ranks, default=-1) + 1
+    speaking = max(
+        about.n_ranks, seen if seen <= 2 * about.n_ranks else 0, n_nodes * (about.top.ranks_per_node or 0)
+    )
     if not n_nodes or not about.top.ranks_per_node:
         speaking = max(speaking, about.top.expected or 0)
     told = max((len(e.rows) for e in events), default=0)

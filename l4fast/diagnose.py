@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,9 @@ from l4fast.topology import Topology
 
 # Signatures of what is there on one host and not on another.
 _MISSING = ("py-import", "py-module-not-found", "py-shared-object", "py-file-not-found", "os-errno")
+
+
+_ATTEMPT = re.compile(r"(?:attempt|cycle|restart)[-_]?\d+")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ def tell(job: Job, library: Library, baseline: Baseline | None) -> Story:
     evidence = events.find(job, library, templates, progress, baseline, rows_in=in_attempt)
     outcome, evidence = _outcome(job, top, marks, progress, evidence)
     verdict = culprit.judge(job, top, evidence, progress, hung=outcome == "hung")
+    if verdict.kind == "stall":
+        outcome = "hung"
     attempts = _attempts(job, library, top, every_mark, start, outcome, progress, verdict)
     return Story(
         job, top, templates, progress, marks, checkpoint, evidence, verdict, outcome, start, attempts
@@ -74,9 +80,13 @@ def _last_attempt(
     known = {i: f.attempt for i, f in enumerate(facts) if f.attempt is not None}
     inside = np.ones(len(rows), bool)
     streams: frozenset[int] | None = None
-    if len(set(known.values())) > 1:
-        newest = max(known.values())
-        old = [i for i, attempt in known.items() if attempt < newest]
+    # Each agent counts its own attempts: an agent that joined late has fewer.
+    folder = {i: _ATTEMPT.split(job.streams[i].name, maxsplit=1)[0] for i in known}
+    newest: dict[str, int] = {}
+    for i, attempt in known.items():
+        newest[folder[i]] = max(attempt, newest.get(folder[i], -1))
+    old = [i for i, attempt in known.items() if attempt < newest[folder[i]]]
+    if old:
         streams = frozenset(i for i in range(len(job.streams)) if i not in set(old))
         inside &= ~np.isin(rows.stream, old)
     begins = [m for m in marks if m.kind == "attempt" and inside[m.row]]
@@ -327,7 +337,10 @@ def _cause(story: Story) -> dict[str, Any]:
     top = verdict.roots[0]
     category = top.category or "unknown"
     title, advice = top.title, top.advice
-    if verdict.kind == "hang":
+    if verdict.kind == "stall":
+        category, title = "unknown", "The job stood still before it was told to stop"
+        advice = "Nothing in the logs tells why: look at the processes' stacks next time before ending it."
+    elif verdict.kind == "hang":
         category, title = "hardware.host", "A process hung and the others waited for it"
         advice = advice or "Look at the silent process and its host: a stuck device, driver or file system."
     elif verdict.kind == "peer" and _all_silent(story):

@@ -92,6 +92,12 @@ _PATHS = _by_priority(
 _SHIPPED = ("time", "level", "stream", "host", "pod", "container")
 
 
+# Keys, outside of strings, that only a program's own record of its progress has.
+_METRIC = re.compile(
+    r'(?<!\\)"(?:global_?step|step|iter(?:ation)?|current_steps|train[_/](?:loss|step)|loss|grad_norm)"\s*:\s*["\d\ue000-]'
+)
+
+
 def open_json(text: str, start: int, end: int) -> Envelope | None:
     """Return the envelope that fills ``text[start:end]``, or None.
 
@@ -113,6 +119,9 @@ def open_json(text: str, start: int, end: int) -> Envelope | None:
                 fields.append(Field(f"time.{found.lastgroup}", begin, stop))
         elif kind not in ("message", "stream") and stop > begin:
             fields.append(Field(kind, begin, stop))
+    if _METRIC.search(text, start, end):
+        # The fields beside the message are the message: a step, a loss.
+        return Envelope(tuple(fields), level, "json-metrics", start, end)
     begin, stop = message[1], message[2]
     newline = _NEWLINE.search(text, max(begin, stop - 64), stop)
     name = _name(best)

@@ -37,9 +37,15 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
     groups = evidence.groups.get(row, {})
     names = event.signature.names if event.signature is not None else "self"
     node = top.node[speaker]
-    naming = (
-        ("pid", "local_rank", "task") if names == "victim" else ("pid", "local_rank", "task", "rank", "node")
-    )
+    if row in top.subject_of_row:
+        rank, host = top.subject_of_row[row]
+        host = top.node_of_rank.get(rank, host) if rank is not None else host
+        return Subject((rank,) if rank is not None else (), (host,) if host else ())
+    naming: tuple[str, ...] = ("pid", "local_rank", "task", "rank", "node")
+    if names == "victim":
+        naming = ("pid", "local_rank", "task")
+    elif names == "self":
+        naming = ("rank", "node")  # a process id in its words is one of its children
     if names == "other" or any(k in groups for k in naming):
         pid = groups.get("pid")
         named = clean_host(groups.get("host") or groups.get("node"))

@@ -153,7 +153,12 @@ def follow(
         # A bar of an evaluation begins again and again; the training's counter hardly ever does.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
         score = _weight(job, library, k) * len(numbers) / (1 + again) ** 2
-        span = int(it.last_time[chosen].max() - it.first_time[chosen].min())
+        known = it.first_time[chosen] != NONE
+        span = (
+            int((it.last_time[chosen][known] - it.first_time[chosen][known].min()).max(initial=0))
+            if known.any()
+            else 0
+        )
         rank = (score, span, int(numbers.max()), -k)
         if best is None or rank > best:
             best = rank

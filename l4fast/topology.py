@@ -79,7 +79,9 @@ class Topology:
     node_of_stream: dict[int, str] = field(default_factory=dict)
     node_of_address: dict[str, str] = field(default_factory=dict)
     exit_of_rank: dict[int, str] = field(default_factory=dict)
+    subject_of_row: dict[int, tuple[int | None, str | None]] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    shared: frozenset[int] = frozenset()
     expected: int | None = None
     ranks_per_node: int | None = None
 
@@ -127,9 +129,11 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     said = _identities(job, top, rows_in)
     _task_is_rank(job, top, task, said)
     _ranks_said(job, top, said)
+    top.shared = _shared_streams(job, top, said)
     _from_paths(job.speakers, top)
     _learn_pids(job, top, said)
     _learn_hosts(job, top, said, rows_in)
+    _use_hosts_of_tables(top, said)
     _complete(job, top)
     return top
 
@@ -354,6 +358,20 @@ def _ranks_said(job: Job, top: Topology, said: Iterable[Said]) -> None:
             top.rank[speaker] = rank
 
 
+def _shared_streams(job: Job, top: Topology, said: Sequence[Said]) -> frozenset[int]:
+    """Return the streams that several processes or an agent write, whatever their names say."""
+    ranks: dict[int, set[int]] = defaultdict(set)
+    for i, speaker in enumerate(job.speakers):
+        rank = top.rank[i]
+        if rank is not None:
+            ranks[speaker.stream].add(rank)
+    for s in said:
+        # A launcher's words about its workers: a failure table, a process that is ended.
+        if (s.is_failure and s.pid is not None) or (s.rank is not None and s.local_rank is not None):
+            ranks[s.stream].update((-1, -2))
+    return frozenset(stream for stream, found in ranks.items() if len(found) > 1)
+
+
 def _from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
     """Give each speaker what its stream's name tells, and what its stream agrees on."""
     # stdout and stderr of a process lie side by side in its own folder.
@@ -369,7 +387,7 @@ def _from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
     for i, speaker in enumerate(speakers):
         facts = top.facts[speaker.stream]
         if top.rank[i] is None:
-            if facts.rank is not None:
+            if facts.rank is not None and speaker.stream not in top.shared:
                 top.rank[i] = facts.rank
             elif facts.local_rank is not None and len(ranks_in[folder[speaker.stream]]) == 1:
                 top.rank[i] = next(iter(ranks_in[folder[speaker.stream]]))
@@ -380,11 +398,18 @@ def _from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
                 top.node[i] = clean_host(facts.host) or facts.host
             elif facts.pod is not None:
                 top.node[i] = facts.pod
-            elif facts.node_index is not None:
-                top.node[i] = _label_of_node(folder[speaker.stream], facts.node_index)
+            elif (index := _node_index(top, speaker.stream)) is not None:
+                top.node[i] = _label_of_node(folder[speaker.stream], index)
                 top.node_of_stream.setdefault(speaker.stream, str(top.node[i]))
         if facts.host is not None:
             top.node_of_stream.setdefault(speaker.stream, top.node[i] or facts.host)
+
+
+def _node_index(top: Topology, stream: int) -> int | None:
+    facts = top.facts[stream]
+    if facts.node_index is not None:
+        return facts.node_index
+    return facts.rank if stream in top.shared else None
 
 
 def _label_of_node(name: str, index: int) -> str:
@@ -426,15 +451,30 @@ def _learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
             match = _AGENT_NAME.search(text.decode("utf-8", "replace"))
             if match:
                 top.know_pid(int(match["pid"]), match["host"], None)
+    _announced(table, top)
     _spread_over_agents(top, said)
+
+
+def _announced(table: dict[int, list[Said]], top: Topology) -> None:
+    """An agent's `failed (exitcode ..) local_rank: .. (pid: ..)` is told again in the next table."""
+    for entries in table.values():
+        later: dict[int, tuple[int | None, str | None]] = {}
+        for s in reversed(entries):
+            if s.pid is None:
+                continue
+            if s.row in top.subject_of_row:
+                later[s.pid] = top.subject_of_row[s.row]
+            elif s.is_failure and s.local_rank is not None and s.pid in later:
+                top.subject_of_row[s.row] = later[s.pid]
 
 
 def _join_process(top: Topology, process: Said, host: Said | None, rank: Said | None) -> None:
     """Join the line with the pid to the lines just above it that name rank and host."""
     if process.pid is None or rank is None or rank.rank is None or not 0 < process.line - rank.line <= 3:
         return
-    near = host is not None and 0 < process.line - host.line <= 5
-    top.know_pid(process.pid, host.host if host is not None and near else None, rank.rank)
+    home = host.host if host is not None and 0 < process.line - host.line <= 5 else None
+    top.know_pid(process.pid, home, rank.rank)
+    top.subject_of_row[process.row] = (rank.rank, home)
     if process.exit_code is not None:
         top.exit_of_rank.setdefault(rank.rank, process.exit_code)
 
@@ -458,6 +498,25 @@ def _set_node(top: Topology, rank: int | None, host: str | None, source: str) ->
     if rank is not None and host is not None and rank not in top.node_of_rank:
         top.node_of_rank[rank] = host
         top.source[rank] = source
+
+
+def _use_hosts_of_tables(top: Topology, said: Sequence[Said]) -> None:
+    """Where all failure tables of a node's file name one host, that is its name, not the label."""
+    hosts: dict[int, set[str]] = defaultdict(set)
+    for s in said:
+        if s.row in top.subject_of_row and top.subject_of_row[s.row][1] is not None:
+            hosts[s.stream].add(str(top.subject_of_row[s.row][1]))
+    alias = {
+        top.node_of_stream[stream]: next(iter(found))
+        for stream, found in hosts.items()
+        if len(found) == 1 and stream in top.node_of_stream
+    }
+    alias = {label: host for label, host in alias.items() if label != host}
+    if not alias or len(set(alias.values())) < len(alias):
+        return
+    top.node = [alias.get(node, node) if node is not None else None for node in top.node]
+    top.node_of_rank = {rank: alias.get(node, node) for rank, node in top.node_of_rank.items()}
+    top.node_of_stream = {i: alias.get(node, node) for i, node in top.node_of_stream.items()}
 
 
 def _learn_hosts(job: Job, top: Topology, said: Sequence[Said], rows_in: np.ndarray | None) -> None:

@@ -55,7 +55,7 @@ def test_a_row_tells_its_line_and_where_it_stands():
     rows = parse(f"[rank3]: {at(0)} INFO step 1 done\nno header here\n".encode())
     assert [(r["line"], r["offset"], r["shape"]) for r in rows] == [
         (1, 0, "step <*> done"),
-        (2, 51, "no header here"),
+        (2, 50, "no header here"),
     ]
     assert rows[0]["time"] == micros(0)
     assert rows[0]["level"] == "info"
