@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,7 @@ from l4fast.topology import Topology
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
 FEW = 0.34  # at most this share of the ranks may be the silent or hung ones
 SKEW_S = 2.0  # clocks of nodes may differ so much: a smaller gap tells no order
+NEAR_LINES = 200  # a stack may stand between an error and the launcher's word of it
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
 CHAIN_S = 5.0  # errors of the culprit's own ranks within this time belong to one story
 
@@ -55,7 +57,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
             _blame_outlier(job, top, verdict)
         return verdict
     about = Subjects(job, top, evidence)
-    _settle_deaths(events, evidence, about)
+    _settle_deaths(events, about)
     verdict = Verdict(events, [])
     clock = Clock(job, events, about, progress)
     nan = [e for e in events if e.category == "numeric" and e.role == "root"]
@@ -115,20 +117,30 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     return verdict
 
 
-def _settle_deaths(events: list[Event], evidence: Evidence, about: Subjects) -> None:
-    """A process that was asked to end, or that told an error of its own, did not begin it by dying."""
-    asked: set[str] = set()
-    forced: set[str] = set()
+def _processes(events: Iterable[Event], about: Subjects, *kinds: str) -> set[tuple[str, str | None]]:
+    """Return (process id, node) of the processes that events of these kinds speak of."""
+    found: set[tuple[str, str | None]] = set()
     for event in events:
-        if tells(event) == "asked-to-end":
+        if tells(event) in kinds:
             for row in event.rows.tolist():
-                asked |= {evidence.groups.get(row, {}).get("pid", "")}
-        if tells(event) == "hang":
-            forced |= {
-                groups["pid"]
-                for row in event.rows.tolist()
-                if "pid" in (groups := evidence.groups.get(row, {}))
-            }
+                pid = about.evidence.groups.get(row, {}).get("pid")
+                if pid is not None:
+                    found.update((pid, node) for node in about.row(event, row).nodes or (None,))
+    return found
+
+
+def _is_among(event: Event, row: int, about: Subjects, processes: set[tuple[str, str | None]]) -> bool:
+    """Whether a row is about one of these processes; hosts may give the same process id."""
+    pid = about.evidence.groups.get(row, {}).get("pid")
+    if pid is None:
+        return False
+    nodes = about.row(event, row).nodes
+    return (pid, None) in processes or any((pid, node) in processes for node in nodes)
+
+
+def _settle_deaths(events: list[Event], about: Subjects) -> None:
+    """A process that was asked to end, or that told an error of its own, did not begin it by dying."""
+    ended_by_others = _processes(events, about, "asked-to-end", "hang")
     spoke = about.ranks(
         e
         for e in events
@@ -147,10 +159,9 @@ def _settle_deaths(events: list[Event], evidence: Evidence, about: Subjects) -> 
             continue
         innocent = []
         for row in event.rows.tolist():
-            pid = evidence.groups.get(row, {}).get("pid")
-            ranks = about.row(event, row).ranks
             late = int(rows.line[row]) > ended.get(int(rows.stream[row]), 1 << 62)
-            if late or pid in asked or pid in forced or any(r in spoke for r in ranks):
+            spoken = any(rank in spoke for rank in about.row(event, row).ranks)
+            if late or spoken or _is_among(event, row, about, ended_by_others):
                 innocent.append(row)
         if not innocent:
             continue
@@ -165,25 +176,23 @@ def _settle_deaths(events: list[Event], evidence: Evidence, about: Subjects) -> 
 
 def _unexplained(events: list[Event], about: Subjects, clock: Clock) -> list[Event]:
     """Deaths of processes that said nothing before, and that nobody had asked to end."""
-    asked: set[str] = set()
-    for event in events:
-        if tells(event) in ("asked-to-end", "hang"):
-            for row in event.rows.tolist():
-                asked.add(about.evidence.groups.get(row, {}).get("pid", ""))
+    asked = _processes(events, about, "asked-to-end", "hang")
     spoke = about.ranks(e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort"))
     if not spoke:
         return []  # nobody said anything: there is no silence to tell apart
     found: list[Event] = []
     for event in list(events):
         code = dict(event.values).get("exit_code")
-        if tells(event) != "death" or code in (None, "0", "-15", "143"):
+        if tells(event) != "death" or code in (None, "0", "143"):
+            continue
+        if code == "-15" and (event.signature is None or event.signature.file != "torchelastic.toml"):
             continue
         mine = [
             row
             for row in event.rows.tolist()
             if (who := about.row(event, row)).ranks
             and not any(r in spoke for r in who.ranks)
-            and about.evidence.groups.get(row, {}).get("pid") not in asked
+            and not _is_among(event, row, about, asked)
         ]
         if mine:
             if len(mine) < len(event.rows):
@@ -267,7 +276,7 @@ def _first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool
     def belongs(event: Event, row: int) -> bool:
         if memory and dict(event.values).get("exit_code") in ("-9", "137"):
             return True
-        near = 0 < rows.line[row] - rows.line[root] <= 20
+        near = 0 < rows.line[row] - rows.line[root] <= NEAR_LINES
         return bool(row > root and rows.stream[row] == rows.stream[root] and near)
 
     deaths = [
@@ -399,13 +408,11 @@ def _bad_fields(job: Job, rows: np.ndarray) -> dict[int, int]:
 
 def _also_deaths(events: list[Event], verdict: Verdict, about: Subjects) -> None:
     """The death of the very process that hung is part of the root's story."""
-    hung = {
-        about.evidence.groups.get(row, {}).get("pid") for e in verdict.roots for row in e.rows.tolist()
-    } - {None}
+    hung = _processes(verdict.roots, about, "hang")
     for event in list(events):
         if tells(event) != "death":
             continue
-        mine = [row for row in event.rows.tolist() if about.evidence.groups.get(row, {}).get("pid") in hung]
+        mine = [row for row in event.rows.tolist() if _is_among(event, row, about, hung)]
         if not mine:
             continue
         if len(mine) < len(event.rows):

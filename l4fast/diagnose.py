@@ -49,6 +49,10 @@ class Story:
     attempt_start: int
     attempts: list[dict[str, Any]]
 
+    @property
+    def cause_is_storage(self) -> bool:
+        return bool(self.verdict.roots) and self.verdict.roots[0].category == "storage"
+
 
 def tell(job: Job, library: Library, baseline: Baseline | None) -> Story:
     """Ask each step its one question."""
@@ -439,6 +443,8 @@ def _is_certain(story: Story, category: str) -> bool:
 
 def _is_local(story: Story) -> bool:
     """Whether the root is told on one node only, by lines that a bad node would write."""
+    if story.cause_is_storage and [rank for rank, _, _, _ in story.verdict.ranks] == [0]:
+        return False  # rank 0 saves for all: what it cannot write may be everybody's file system
     return len(story.verdict.nodes) == 1 and story.verdict.kind in ("error", "peer")
 
 

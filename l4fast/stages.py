@@ -41,7 +41,7 @@ _FRAMES = (
         ),
     ),
 )
-_FRAME_LINES = 60
+_FRAME_LINES = 200
 
 
 def stage_of_failure(
@@ -58,6 +58,8 @@ def stage_of_failure(
         return "shutdown" if any(m.kind == "finish" for m in marks) else ("iterate" if begun else "launch")
     if outcome == "running":
         last = _last_mark(marks, NONE)
+        if last == "evaluate" and not _open_evaluation(job, marks, progress, NONE):
+            last = "iterate"
         return (
             last
             if last and not (begun and last in ("launch", "init", "load"))
@@ -144,12 +146,10 @@ def _stack_stage(job: Job, verdict: Verdict) -> str | None:
         frames: list[str] = []
         for other in mine.tolist():
             text = job.content(other)
+            if not text[:1].isspace():
+                break  # the head of the traceback, or what it was glued to
             frames.append(text)
-            if text.lstrip().startswith("Traceback"):
-                break
-        else:
-            frames = []
-        if not frames or line - int(rows.line[mine[0]]) > 50:
+        if not any('File "' in frame for frame in frames) or line - int(rows.line[mine[0]]) > 100:
             continue
         for frame in frames:  # innermost first
             for stage, pattern in _FRAMES:

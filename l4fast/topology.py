@@ -366,9 +366,10 @@ def _shared_streams(job: Job, top: Topology, said: Sequence[Said]) -> frozenset[
         if rank is not None:
             ranks[speaker.stream].add(rank)
     for s in said:
-        # A launcher's words about its workers: a failure table, a process that is ended.
-        if (s.is_failure and s.pid is not None) or (s.rank is not None and s.local_rank is not None):
-            ranks[s.stream].update((-1, -2))
+        if s.is_failure and s.pid is not None and top.facts[s.stream].local_rank is None:
+            ranks[s.stream].update((-1, -2))  # a launcher's words about its workers
+        elif s.rank is not None:
+            ranks[s.stream].add(s.rank)
     return frozenset(stream for stream, found in ranks.items() if len(found) > 1)
 
 

@@ -112,7 +112,7 @@ def test_every_role_and_marker_is_used(packaged: Library) -> None:
             "hardware.gpu",
         ),
         ("NVRM: Xid (PCI:0000:9b:00): 31, pid=7, name=x, MMU Fault", "root", "framework"),
-        ("NVRM: Xid (PCI:0000:9b:00): 154, GPU recovery action changed", "context", "hardware.gpu"),
+        ("NVRM: Xid (PCI:0000:9b:00): 154, GPU recovery action changed", "consequence", "hardware.gpu"),
         ("host-7: exit 3", "consequence", "user.code"),
         ("host-7: exit 0", "benign", "user.code"),
         ("step: 12  loss:  nan  grad_norm:  nan", "root", "numeric"),

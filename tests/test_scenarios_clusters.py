@@ -20,8 +20,6 @@ KNOWN: dict[str, str] = {
     "ray_host_memory": "names = other without a captured host does not fall back on the host in the prefix; Ray's checkpoint line is unknown",
     "node_not_ready": "a pod and the host it ran on count as two culprits, and two of four are not excluded",
     "docker_disk_full": "folders named after hosts with a letter (host-a) are not hosts; of two errors of one time the later, general one leads",
-    "straggler": "the outcome slow is never given",
-    "loader_killed_by_shm": "one `rank 4 of 8` line makes all unlabelled lines of a shared console rank 4's",
 }
 
 

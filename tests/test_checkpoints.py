@@ -1,0 +1,245 @@
+"""Which checkpoint can be resumed from: begun, accepted, durable, loaded."""
+
+import pytest
+from jobs import at, diagnosis, steps, story
+from l4fast.checkpoints import Checkpoints
+
+
+def say(seconds: float, words: str) -> str:
+    return f"{at(seconds)} INFO {words}\n"
+
+
+def trace(*lines: str) -> Checkpoints:
+    return story({"a.log": "".join(lines)}).checkpoint
+
+
+def megatron_begin(seconds: float, n: int) -> str:
+    return say(seconds, f"saving checkpoint at iteration {n} to /ckpt in torch_dist format")
+
+
+def megatron_done(seconds: float, n: int) -> str:
+    return say(seconds, f"  successfully saved checkpoint from iteration {n} to /ckpt [ t 1/2, p 1/1 ]")
+
+
+def hf(seconds: float, n: int) -> str:
+    return say(seconds, f"Saving model checkpoint to /out/checkpoint-{n}")
+
+
+TRAIN = [steps(range(1, 11)), steps(range(11, 21), begin=20), steps(range(21, 31), begin=40)]
+
+
+def test_no_checkpoint():
+    found = trace(TRAIN[0])
+    assert (found.last_durable, found.last_accepted, found.open_save, found.path) == (None, None, None, None)
+
+
+# ------------------------------------------------------------------ a commit line
+
+
+def test_a_commit_line_makes_it_durable():
+    found = trace(TRAIN[0], megatron_begin(10, 10), megatron_done(12, 10), TRAIN[1])
+    assert (found.last_durable, found.last_accepted, found.open_save) == (10, 10, None)
+    assert found.path == "/ckpt"
+
+
+def test_a_save_that_has_begun_is_not_durable_before_its_commit():
+    found = trace(TRAIN[0], megatron_begin(10, 10), megatron_done(12, 10), TRAIN[1], megatron_begin(31, 20))
+    assert (found.last_durable, found.open_save) == (10, 20)
+
+
+def test_the_first_save_that_never_ended():
+    found = trace(TRAIN[0], megatron_begin(10, 10))
+    assert (found.last_durable, found.open_save) == (None, 10)
+
+
+def test_the_first_save_of_a_framework_that_says_its_commits_is_no_synchronous_one():
+    # The begin line tells the framework: its saves end with a line of their own.
+    assert trace(TRAIN[0], megatron_begin(10, 10), TRAIN[1]).last_durable is None
+
+
+def test_the_newest_commit_counts_not_the_last_line():
+    found = trace(TRAIN[0], TRAIN[1], megatron_done(40, 20), megatron_done(41, 10))
+    assert found.last_durable == 20
+
+
+def test_an_open_save_that_is_older_than_the_counter_did_return():
+    found = trace(TRAIN[0], megatron_begin(10, 10), TRAIN[1])
+    assert found.open_save is None
+
+
+# ------------------------------------------------------------------ asynchronous
+
+
+def test_a_promise_is_not_the_disk():
+    found = trace(
+        TRAIN[0],
+        megatron_begin(10, 10),
+        megatron_done(12, 10),
+        TRAIN[1],
+        say(31, "scheduled an async checkpoint save at iteration 20 to /ckpt"),
+        TRAIN[2],
+    )
+    assert (found.last_durable, found.last_accepted) == (10, 20)
+
+
+def test_the_commit_of_an_asynchronous_save_comes_between_later_iterations():
+    found = trace(
+        TRAIN[0],
+        say(10, "scheduled an async checkpoint save at iteration 10 to /ckpt"),
+        steps(range(11, 16), begin=20),
+        megatron_done(25, 10),
+        steps(range(16, 21), begin=26),
+    )
+    assert (found.last_durable, found.last_accepted) == (10, 10)
+
+
+def test_lost_iterations_are_an_interval_where_only_a_promise_is_known():
+    lines = [TRAIN[0], megatron_done(12, 10), TRAIN[1]]
+    lines += [say(31, "scheduled an async checkpoint save at iteration 20 to /ckpt"), TRAIN[2]]
+    lines += [f"[rank0]: {at(60)} ERROR RuntimeError: boom\n"]
+    found = diagnosis({"a.log": "".join(lines)}).checkpoint
+    assert found["lost_iterations"] == [10, 20]
+
+
+@pytest.mark.parametrize(
+    "ready",
+    [
+        "[DataStates.llm] Checkpoint global_step10 is ready now!",
+        "successfully saved local checkpoint from iteration 10",
+        "Save the checkpoint of step 10 into memory",
+        "Started an asynchronous checkpoint save for step 10",
+    ],
+)
+def test_ready_in_memory_is_a_promise(ready):
+    found = trace(TRAIN[0], say(10, ready), TRAIN[1])
+    assert (found.last_durable, found.last_accepted) == (None, 10)
+
+
+def test_an_asynchronous_saver_is_not_proven_by_the_training_going_on():
+    begin = say(10, "[Torch] Checkpoint global_step10 is about to be saved!")
+    ready = say(11, "[DataStates.llm] Checkpoint global_step10 is ready now!")
+    assert trace(TRAIN[0], begin, ready, TRAIN[1]).last_durable is None
+
+
+# ------------------------------------------------------------------ synchronous, without a commit line
+
+
+def test_a_later_iteration_proves_a_synchronous_save():
+    assert trace(TRAIN[0], hf(10, 10), TRAIN[1]).last_durable == 10
+
+
+def test_a_later_save_proves_an_earlier_one():
+    found = trace(TRAIN[0], hf(10, 10), hf(30, 20))
+    assert (found.last_durable, found.open_save) == (10, 20)
+
+
+def test_a_synchronous_save_that_was_begun_last_is_open():
+    found = trace(TRAIN[0], hf(10, 10))
+    assert (found.last_durable, found.last_accepted, found.open_save) == (None, 10, 10)
+
+
+def test_the_end_of_the_training_proves_the_last_save():
+    end = say(12, "{'train_runtime': 12.3, 'train_samples_per_second': 3.1, 'train_loss': 2.1, 'epoch': 1.0}")
+    assert trace(TRAIN[0], hf(10, 10), end).last_durable == 10
+
+
+def test_a_save_on_the_same_iteration_again_proves_nothing():
+    assert trace(TRAIN[0], hf(10, 10), hf(11, 10)).last_durable is None
+
+
+# ------------------------------------------------------------------ torn
+
+
+def ranks_begin(n: int) -> dict[str, str]:
+    return {
+        f"rank{r}.log": steps(range(1, 11)) + f"[rank{r}]: {at(10 + r / 10)} INFO Saving checkpoint at step 10 to /ckpt\n"
+        for r in range(n)
+    }
+
+
+def done(r: int) -> str:
+    return f"[rank{r}]: {at(12 + r / 10)} INFO Saved checkpoint at step 10 to /ckpt\n"
+
+
+def test_every_rank_that_began_must_have_ended():
+    files = ranks_begin(4)
+    whole = {name: content + done(r) for r, (name, content) in enumerate(files.items())}
+    assert story(whole).checkpoint.last_durable == 10
+
+
+@pytest.mark.parametrize(
+    "n_done",
+    [
+        pytest.param(1, marks=pytest.mark.xfail(strict=True, reason="one rank's word counts for all")),
+        2,
+        3,
+    ],
+)
+def test_a_rank_that_is_missing_makes_the_save_torn(n_done):
+    files = ranks_begin(4)
+    torn = {name: content + (done(r) if r < n_done else "") for r, (name, content) in enumerate(files.items())}
+    assert story(torn).checkpoint.last_durable is None
+
+
+def test_one_rank_may_speak_for_all_where_one_began_for_all():
+    files = {"rank0.log": steps(range(1, 11)) + megatron_begin(10, 10) + megatron_done(12, 10), "rank1.log": "hi\n"}
+    assert story(files).checkpoint.last_durable == 10
+
+
+def test_a_save_that_failed_is_not_durable():
+    found = diagnosis(
+        {
+            "a.log": TRAIN[0] + hf(10, 10) + TRAIN[1] + hf(31, 20)
+            + f"{at(32)} ERROR OSError: [Errno 28] No space left on device: '/out/checkpoint-20/model.pt'\n"
+        }
+    )  # fmt: skip
+    assert found.checkpoint["last_durable"] == 10
+    assert found.stage["name"] == "checkpoint"
+
+
+# ------------------------------------------------------------------ loads
+
+
+def test_what_was_loaded_is_durable():
+    loaded = say(0, " successfully loaded checkpoint from /ckpt [ t 1/2, p 1/1 ] at iteration 50")
+    found = trace(loaded, steps(range(51, 56), begin=1))
+    assert (found.last_durable, found.loaded, found.path) == (50, 50, "/ckpt")
+
+
+def test_a_load_that_did_not_end_proves_nothing():
+    found = trace(say(0, " loading distributed checkpoint from /ckpt at iteration 50"))
+    assert (found.last_durable, found.loaded, found.open_load) == (None, None, True)
+
+
+def test_the_line_that_began_a_load_names_it_where_the_last_one_does_not():
+    found = trace(
+        say(0, "[titan] Loading the checkpoint from /ckpt/step-40."),
+        say(3, "[titan] Finished loading the checkpoint in 3.0 seconds."),
+        steps(range(41, 46), begin=5),
+    )
+    assert (found.last_durable, found.open_load) == (40, False)
+
+
+def test_a_commit_without_a_number_belongs_to_the_iteration_before_it():
+    found = trace(
+        TRAIN[0],
+        say(10, "Saving the checkpoint (or staging if async is enabled)."),
+        say(12, "Finished saving the checkpoint in 2.0 seconds."),
+        TRAIN[1],
+    )
+    assert found.last_durable == 10
+
+
+def test_nothing_lost_where_nothing_failed():
+    assert diagnosis({"a.log": TRAIN[0] + hf(10, 10) + TRAIN[1]}).checkpoint["lost_iterations"] is None
+
+
+def test_an_old_checkpoint_that_is_deleted_is_no_new_one():
+    gone = say(35, "Deleting older checkpoint [/out/checkpoint-25] due to args.save_total_limit")
+    assert trace(TRAIN[0], hf(10, 10), TRAIN[1], gone).last_accepted == 10
+
+
+def test_no_checkpoint_to_load_is_none():
+    fresh = say(0, "could not find the metadata file /ckpt/latest_checkpointed_iteration.txt")
+    found = trace(fresh, say(0, "will not load any checkpoints and will start from random"), TRAIN[0])
+    assert (found.loaded, found.open_load, found.last_durable) == (None, False, None)

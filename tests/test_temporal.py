@@ -1,0 +1,282 @@
+"""When: the iteration counter and what it counts, attempts, stages, slowness."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jobs import at, cry, diagnosis, micros, steps, story, text
+from l4fast.temporal import Progress, Slowdown, slowdown
+
+
+def progress(files) -> Progress:
+    return story(files if isinstance(files, dict) else {"a.log": files}).progress
+
+
+def said(form: str, numbers, *, every: float = 1.0) -> str:
+    return text(f"{at(k * every)} INFO {form.format(n)}" for k, n in enumerate(numbers))
+
+
+def mllog(pairs, *, every_ms: int = 1000) -> str:
+    return text(
+        f':::MLLOG {{"namespace": "", "time_ms": {1_772_445_600_000 + k * every_ms}, "event_type": "POINT_IN_TIME", '
+        f'"key": "{key}", "value": {value}, "metadata": {{"file": "a.py", "lineno": 1{more}}}}}'
+        for k, (key, value, more) in enumerate(pairs)
+    )
+
+
+# ------------------------------------------------------------------ the counter
+
+
+def test_the_counter_of_a_known_line():
+    found = progress(steps(range(1, 11)))
+    assert (found.first, found.last_completed, found.total, found.median_s) == (1, 10, 100, 1.0)
+    assert (found.first_time, found.last_time) == (micros(0), micros(9))
+
+
+def test_nothing_counts():
+    found = progress("hello\nworld\n")
+    assert (found.series, found.last_completed, found.total, found.median_s) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "last"),
+    [
+        (range(1, 11), 10),
+        (range(0, 10), 10),
+        (range(10, 101, 10), 100),
+        (range(9, 100, 10), 100),
+        (range(0, 100, 10), 91),
+        (range(51, 61), 60),
+        (range(60, 101, 10), 100),
+        pytest.param(
+            range(59, 100, 10),
+            100,
+            marks=pytest.mark.xfail(strict=True, reason="a resumed 0-based counter with an interval"),
+        ),
+    ],
+    ids=["from-1", "from-0", "every-10", "every-10-from-0", "0-10-20", "resumed", "resumed-10", "resumed-10-from-0"],
+)  # fmt: skip
+def test_the_last_iteration_that_was_done(numbers, last):
+    assert progress(steps(numbers)).last_completed == last
+
+
+@pytest.mark.xfail(strict=True, reason="the loaded checkpoint is not asked where a resumed counter began")
+def test_a_counter_that_goes_on_with_the_number_of_the_checkpoint_begins_at_0():
+    loaded = f"{at(0)} INFO  successfully loaded checkpoint from /ckpt at iteration 50\n"
+    assert progress(loaded + steps(range(50, 60), begin=1)).last_completed == 60
+    assert progress(loaded + steps(range(51, 61), begin=1)).last_completed == 60
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "finished step {} in 3.1 s",
+        "completed step: {}, seconds: 5.669, TFLOP/s/device: 134.8, loss: 11.1",
+        "step: {}  loss:  8.1234  grad_norm:  1.0  memory: 30.1GiB(38.2%)",
+        "step={}, skipped=0, lr=[0.0003], mom=[(0.9, 0.95)]",
+        "Epoch: [0][ {}/5005]\tTime  0.412 ( 0.500)\tLoss 6.9e+00",
+        "iter {}: loss 4.1, time 12.30ms",
+        "num_updates={}, lr=1e-05",
+        pytest.param(
+            "Round {} complete",
+            marks=pytest.mark.xfail(strict=True, reason="only words that a signature knows can count"),
+        ),
+    ],
+)
+def test_a_counter_of_any_program(form):
+    assert progress(said(form, range(1, 12))).last_completed == 11
+
+
+def test_a_number_that_does_not_count_is_no_counter():
+    assert progress(said("listening on port {}", [29500] * 8)).series is None
+    assert progress(said("shard of {} rows", [7, 3, 9, 1, 12, 2])).series is None
+
+
+def test_the_trainings_counter_beats_an_evaluations_bar_and_a_loading_bar():
+    loading = text(f"Loading checkpoint shards: {i * 10}%|# | {i}/10 [00:01<00:02, 1.00s/it]" for i in range(11))
+    evaluation = text(f"{at(20 + i / 10)} INFO Evaluating:  {i}%|# | {i}/1000 [00:01<00:02, 10it/s]" for i in range(60))
+    found = progress(loading + steps(range(1, 11)) + evaluation)
+    assert (found.last_completed, found.total) == (10, 100)
+
+
+def test_a_bar_that_is_drawn_over_counts_every_segment():
+    bar = "\r".join(f" {i}%|# | {i}/100 [00:{i:02d}<01:00, 1.00s/it]" for i in range(21)) + "\n"
+    found = progress(bar)
+    assert (found.last_completed, found.total) == (20, 100)  # a bar shows 0 before anything is done
+
+
+def test_a_bar_to_which_a_log_line_is_glued_goes_on_counting():
+    bar = text(f" {i}%|# | {i}/100 [00:{i:02d}<01:00, 1.00s/it]{{'loss': 2.1, 'epoch': 0.1}}" for i in range(21))
+    assert progress(bar).last_completed == 20
+
+
+def test_the_highest_that_any_rank_reports():
+    found = progress({"a.log": steps(range(1, 11)), "b.log": steps(range(1, 13), begin=0.2)})
+    assert found.last_completed == 12
+
+
+def test_a_value_that_is_no_number_does_not_end_the_count():
+    found = progress(steps(range(1, 6)) + steps(range(6, 9), begin=5).replace("2.5", "nan"))
+    assert found.last_completed == 8
+
+
+@given(st.integers(0, 3), st.sampled_from([1, 2, 5, 10]), st.integers(4, 12))
+def test_the_unit_does_not_matter_for_a_counter_of_iterations(first, step, n):
+    numbers = [step * (k + 1 + first) for k in range(n)]
+    assert progress(steps(numbers, total=1000)).last_completed == numbers[-1]
+
+
+# ------------------------------------------------------------------ seconds and units
+
+
+def test_the_line_itself_tells_how_long_an_iteration_took():
+    lines = said("iteration {}/ 100 | elapsed time per iteration (ms): 2500.0 | loss: 2.5 |", range(1, 8))
+    assert progress(lines).median_s == 2.5
+
+
+def test_the_clock_tells_where_the_line_does_not():
+    assert progress(steps(range(10, 101, 10), every=20.0)).median_s == 2.0
+    assert progress(text(f"iteration {n}/ 100 | loss: 2.5 |" for n in range(1, 9))).median_s is None
+
+
+def test_samples_are_counted_in_batches():
+    losses = [("train_loss", "2.5", f', "samples_count": {16 * n}') for n in range(1, 9)]
+    found = progress(mllog([("global_batch_size", "16", ""), *losses]))
+    assert (found.last_completed, found.unit) == (8, 16)
+    assert progress(mllog(losses)).last_completed == 128  # no batch size: samples are all that is known
+
+
+def test_tokens_are_counted_in_batches_of_sequences():
+    losses = [("train_loss", "2.5", f', "samples_count": {16 * 64 * n}') for n in range(1, 9)]
+    head = [("global_batch_size", "16", ""), ("max_sequence_length", "64", "")]
+    assert progress(mllog([*head, *losses])).last_completed == 8
+
+
+# ------------------------------------------------------------------ attempts
+
+
+RESTART = f"{at(20)} INFO [default] Worker group FAILED. 2/3 attempts left; will restart worker group\n"
+RESTARTED = steps(range(1, 11)) + cry(12, 0, "RuntimeError: boom") + RESTART + steps(range(6, 9), begin=30)
+
+
+def test_a_restart_counts_what_the_last_attempt_has_done():
+    found = story({"a.log": RESTARTED})
+    assert found.progress.last_completed == 8
+    assert [(a["attempt"], a["last_iteration"]) for a in found.attempts] == [(0, 10), (1, 8)]
+    assert (found.outcome, found.verdict.events) == ("running", [])
+
+
+@pytest.mark.xfail(strict=True, reason="an iteration done twice keeps the time of the first attempt")
+def test_the_last_attempts_counter_begins_with_the_attempt():
+    assert progress(RESTARTED).first_time == micros(30)
+
+
+def test_an_announced_restart_that_nothing_follows_is_no_attempt():
+    found = story({"a.log": RESTARTED.partition(RESTART)[0] + RESTART})
+    assert len(found.attempts) == 1
+    assert found.outcome == "failed"
+
+
+TREE = {f"logs/r/attempt_{k}/0/stderr.log": steps(range(1 + 5 * k, 11 + 5 * k), begin=100 * k) for k in range(3)}
+
+
+def test_folders_tell_attempts():
+    found = story(TREE)
+    assert [a["attempt"] for a in found.attempts] == [0, 1, 2]
+    assert found.progress.last_completed == 20
+    assert found.progress.first == 11
+
+
+@pytest.mark.xfail(strict=True, reason="iterations that a later attempt did again are taken from the earlier one")
+def test_each_attempt_knows_its_own_last_iteration():
+    assert [a["last_iteration"] for a in story(TREE).attempts] == [10, 15, 20]
+
+
+@pytest.mark.xfail(strict=True, reason="only a marker line, not a folder, gives the last attempt a first time")
+def test_the_last_attempt_of_a_tree_has_a_first_time():
+    assert story(TREE).attempts[-1]["first_time"] == "2026-03-02T10:03:20.000000"
+
+
+def test_an_error_of_an_earlier_attempt_is_not_this_ones():
+    files = dict(TREE)
+    files["logs/r/attempt_0/0/stderr.log"] += cry(12, 0, "ValueError: of long ago")
+    files["logs/r/attempt_2/0/stderr.log"] += cry(215, 0, "RuntimeError: of now")
+    assert [e.template.text for e in story(files).verdict.events] == ["RuntimeError: of now"]
+
+
+# ------------------------------------------------------------------ stages
+
+
+def test_the_stages_of_a_run():
+    lines = text(
+        [
+            f"{at(0)} INFO MASTER_ADDR=node-0",
+            f"{at(5)} INFO > initializing torch distributed ...",
+            f"{at(10)} INFO > building train, validation, and test datasets for GPT ...",
+        ]
+    )
+    lines += steps(range(1, 6), begin=20)
+    lines += f"{at(25)} INFO saving checkpoint at iteration 5 to /ckpt\n"
+    lines += f"{at(27)} INFO successfully saved checkpoint from iteration 5 to /ckpt\n"
+    lines += steps(range(6, 11), begin=30)
+    lines += f"{at(40)} INFO [after training is done] datetime: 2026-03-02 10:00:40\n"
+    found = diagnosis({"a.log": lines})
+    assert [(s["stage"], s["first_iteration"], s["last_iteration"]) for s in found.stage["segments"]] == [
+        ("launch", None, None),
+        ("init", None, None),
+        ("load", None, None),
+        ("iterate", 1, 5),
+        ("checkpoint", None, None),
+        ("iterate", 6, 10),
+        ("shutdown", None, None),
+    ]
+    times = [(s["start"], s["end"]) for s in found.stage["segments"]]
+    assert all(a[1] == b[0] for a, b in zip(times, times[1:], strict=False))
+    assert (found.outcome, found.stage["name"]) == ("finished", "shutdown")
+
+
+def test_a_communicator_that_is_made_late_does_not_end_the_training():
+    late = f"{at(3)} INFO > initializing torch distributed ...\n"
+    found = diagnosis({"a.log": steps(range(1, 4)) + late + steps(range(4, 8), begin=4)})
+    assert [s["stage"] for s in found.stage["segments"]] == ["iterate"]
+
+
+# ------------------------------------------------------------------ slow and hung
+
+
+def slow(every: float) -> Slowdown | None:
+    found = story({"a.log": steps(range(1, 41)) + steps(range(41, 61), begin=40, every=every)})
+    return slowdown(found.job, found.progress)
+
+
+def test_a_job_that_becomes_five_times_slower():
+    assert slow(5.0) == Slowdown(42, pytest.approx(5.0))  # 41 came on time, 42 was the first late one
+
+
+@pytest.mark.parametrize("every", [0.5, 1.0, 1.2])
+def test_a_job_that_hardly_becomes_slower(every):
+    assert slow(every) is None
+
+
+def test_a_checkpoint_now_and_then_is_no_slowdown():
+    lines = "".join(steps(range(n, n + 10), begin=2 * n) for n in range(1, 60, 10))
+    found = story({"a.log": lines})
+    assert (found.outcome, slowdown(found.job, found.progress)) == ("running", None)
+
+
+@pytest.mark.parametrize(
+    ("every", "silence", "outcome"),
+    [
+        (1.0, 300.0, "hung"),
+        (1.0, 2.0, "running"),
+        (60.0, 100.0, "running"),
+        pytest.param(
+            60.0,
+            1500.0,
+            "hung",
+            marks=pytest.mark.xfail(strict=True, reason="a stall needs 30 medians, not 3"),
+        ),
+    ],
+)
+def test_no_progress_for_long(every, silence, outcome):
+    lines = steps(range(1, 41), every=every) + f"{at(39 * every + silence)} INFO still here\n"
+    assert story({"a.log": lines}).outcome == outcome

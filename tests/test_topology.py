@@ -1,0 +1,208 @@
+"""Who is who: rank and node of each speaker, from whatever the logs tell of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jobs import job, text
+from l4fast.paths import path_facts
+from l4fast.topology import Topology, clean_host, numbers, resolve, told
+
+
+def topology(files) -> Topology:
+    return resolve(job(files), path_facts(list(files)))
+
+
+def ranks_said(files) -> dict[str, int | None]:
+    """Label -> rank, for jobs whose lines have one label each."""
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    return {s.labels[0][1]: top.rank[i] for i, s in enumerate(read.speakers) if s.labels}
+
+
+def test_a_rank_in_the_prefix():
+    assert ranks_said({"out.log": "[rank0]: a\n[rank12]: a\n"}) == {"rank0": 0, "rank12": 12}
+
+
+def test_task_numbers_are_ranks_where_ranks_say_so_too():
+    top = topology({"slurm-1.out": text(f"{r}: [rank{r}]: hello" for r in range(4))})
+    assert (top.ranks, top.nodes) == ([0, 1, 2, 3], [])
+
+
+def test_task_numbers_are_nodes_where_ranks_say_otherwise():
+    lines = (f"{n}: [default{i}]: [rank{2 * n + i}]: hello" for n in range(3) for i in range(2))
+    top = topology({"slurm-1.out": text(lines)})
+    assert top.ranks == list(range(6))
+    assert top.node_of_rank == {r: f"task {r // 2}" for r in range(6)}
+
+
+def test_one_task_that_shows_several_local_ranks_is_a_node():
+    top = topology({"slurm-1.out": text(f"{n}: [default{i}]: hi" for n in range(3) for i in range(2))})
+    assert (top.ranks, top.nodes) == ([], ["task 0", "task 1", "task 2"])
+
+
+@pytest.mark.parametrize(("world", "is_rank"), [(3, True), (24, False)])
+def test_the_world_size_decides_what_task_numbers_are(world, is_rank):
+    top = topology({"slurm-1.out": text([f"0: using world size: {world}, x", *(f"{t}: hi" for t in range(3))])})
+    assert top.expected == world
+    assert (top.ranks == [0, 1, 2]) == is_rank
+    assert (top.nodes == []) == is_rank
+
+
+def test_a_host_in_the_prefix_is_the_node_of_its_rank():
+    lines = (
+        f"gpu-{r // 2}:47{r}:47{r} [{r % 2}] NCCL INFO comm 0x12 rank {r} nranks 6 cudaDev {r % 2} busId 1000 - Init COMPLETE"
+        for r in range(6)
+    )
+    top = topology({"out.log": text(lines)})
+    assert top.node_of_rank == {r: f"gpu-{r // 2}" for r in range(6)}
+    assert set(top.source.values()) == {"host in the prefix"}
+    assert (top.expected, top.ranks_per_node) == (6, 2)
+    assert [top.rank_of_pid(470 + r, f"gpu-{r // 2}") for r in range(6)] == list(range(6))
+
+
+def test_processes_that_say_who_they_are():
+    lines = (f"[rank{r}]: rank {r} of 8 ready on gpu-{r // 4}" for r in range(8))
+    top = topology({"out.log": text(lines)})
+    assert top.node_of_rank == {r: f"gpu-{r // 4}" for r in range(8)}
+    assert set(top.source.values()) == {"said by the process"}
+
+
+def test_the_regular_order_fills_a_gap_and_says_so():
+    lines = (f"[rank{r}]: rank {r} of 8 ready on gpu-{r // 4}" for r in range(8) if r != 5)
+    top = topology({"out.log": text(lines)})
+    assert top.node_of_rank[5] == "gpu-1"
+    assert top.source[5] == "regular order of ranks"
+
+
+def test_no_order_is_made_up_where_the_ranks_are_dealt_in_turn():
+    lines = (f"[rank{r}]: rank {r} of 8 ready on gpu-{r % 2}" for r in range(8) if r != 5)
+    assert 5 not in topology({"out.log": text(lines)}).node_of_rank
+
+
+def test_folders_and_files_name_nodes_and_ranks():
+    files = {f"gpu-{n:02d}/rank{2 * n + i}.log": "hello\n" for n in (4, 5, 7) for i in range(2)}
+    top = topology(files)
+    assert top.ranks == [8, 9, 10, 11, 14, 15]
+    assert top.node_of_rank == {r: f"gpu-{n:02d}" for n in (4, 5, 7) for r in (2 * n, 2 * n + 1)}
+
+
+@pytest.mark.xfail(strict=True, reason="the file `rank0.log` of node 0 is taken for the node's name")
+def test_a_file_of_a_rank_is_no_name_of_a_node():
+    top = topology({f"node-{n:02d}/rank{2 * n + i}.log": "hello\n" for n in range(3) for i in range(2)})
+    assert top.nodes == ["node-00", "node-01", "node-02"]
+    assert top.node_of_rank == {r: f"node-{r // 2:02d}" for r in range(6)}
+
+
+def test_pods_are_nodes():
+    assert topology({f"train-worker-{i}.log": "hello\n" for i in range(3)}).nodes == [
+        f"train-worker-{i}" for i in range(3)
+    ]
+
+
+TABLE = """Failures:
+[1]:
+  time      : 2026-03-02_10:00:02
+  host      : gpu-1.cluster
+  rank      : 5 (local_rank: 1)
+  exitcode  : 1 (pid: 4711)
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-03-02_10:00:01
+  host      : gpu-1.cluster
+  rank      : 4 (local_rank: 0)
+  exitcode  : -9 (pid: 4710)
+"""
+
+
+def test_a_failure_table_tells_host_rank_and_pid():
+    top = topology({"console.log": TABLE})
+    assert top.node_of_rank == {4: "gpu-1", 5: "gpu-1"}
+    assert top.source == {4: "failure table", 5: "failure table"}
+    assert top.exit_of_rank == {4: "-9", 5: "1"}
+    assert top.rank_of_pid(4711, "gpu-1") == 5
+    assert top.rank_of_pid(4711, None) == 5
+    assert top.rank_of_pid(4711, "gpu-2") is None
+
+
+def test_two_hosts_may_give_one_process_id():
+    other = TABLE.replace("gpu-1", "gpu-9").replace("rank      : 5", "rank      : 37").replace("4710", "4799")
+    top = topology({"a.log": TABLE, "b.log": other.replace("rank      : 4", "rank      : 36")})
+    assert top.rank_of_pid(4711, "gpu-1") == 5
+    assert top.rank_of_pid(4711, "gpu-9") == 37
+    assert top.rank_of_pid(4711, None) is None
+    assert top.node_of_pid(4711) is None
+    assert top.node_of_pid(4799) == "gpu-9"
+
+
+def test_a_sub_communicator_does_not_name_ranks_of_the_job():
+    lines = [f"[rank{r}]: rank {r} of 4 ready on gpu-{r // 2}" for r in range(4)]
+    lines += [f"[rank{r}]: rank {r // 2} of 2 ready on gpu-{r // 2}" for r in range(4)]
+    top = topology({"out.log": text(lines)})
+    assert top.expected == 4
+    assert top.ranks == [0, 1, 2, 3]
+    assert top.node_of_rank == {r: f"gpu-{r // 2}" for r in range(4)}
+
+
+def test_torchrun_folders_give_local_ranks_and_lines_the_global_ones():
+    files = {f"logs/none_abc/attempt_0/{i}/stderr.log": f"[rank{4 + i}]: x 1\nno prefix\n" for i in range(4)}
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    assert top.ranks == [4, 5, 6, 7]
+    # A line without a prefix is that process's too.
+    assert [(s.stream, top.rank[i]) for i, s in enumerate(read.speakers) if not s.labels] == [
+        (k, 4 + k) for k in range(4)
+    ]
+
+
+def test_what_the_prefix_alone_tells_waits_for_what_needs_the_whole_job():
+    files = {"slurm-1.out": text(f"{t}: hi" for t in range(3))}
+    read = job(files)
+    early = told(path_facts(list(files)), read.speakers)
+    assert early.rank == [None] * 3
+    assert resolve(read, path_facts(list(files))).rank == [0, 1, 2]
+
+
+@given(st.permutations(range(8)), st.randoms(use_true_random=False))
+def test_the_order_of_lines_does_not_matter(order, random):
+    lines = [f"[rank{r}]: rank {r} of 8 ready on gpu-{r // 4}" for r in range(8)]
+    top = topology({"out.log": text(lines[r] for r in order)})
+    assert top.node_of_rank == {r: f"gpu-{r // 4}" for r in range(8)}
+
+
+@pytest.mark.parametrize(
+    ("told_as", "expected"),
+    [
+        ("3", [3]),
+        ("0-3", [0, 1, 2, 3]),
+        ("0,2-4", [0, 2, 3, 4]),
+        ("1, 2", [1, 2]),
+        ("x", []),
+        ("", []),
+        (None, []),
+        ("7-", [7]),
+    ],
+)
+def test_lists_of_numbers(told_as, expected):
+    assert numbers(told_as) == expected
+
+
+def test_an_absurd_range_costs_no_memory():
+    assert len(numbers("0-99999999999")) == 65536
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("gpu-1.cluster.local", "gpu-1"),
+        ("'nid0007'", "nid0007"),
+        ("[gpu1]", "gpu1"),
+        ("localhost", None),
+        ("none", None),
+        ("4711", None),
+        ("", None),
+        (None, None),
+        ("two words", None),
+    ],
+)
+def test_the_name_of_a_host(name, host):
+    assert clean_host(name) == host
