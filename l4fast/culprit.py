@@ -249,6 +249,8 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             roots.append(event)
             ranks |= mine
             nodes |= hosts
+    # That a process died is less than why: an oom-killer's line, say.
+    roots.sort(key=lambda e: tells(e) == "death")
     verdict.roots = roots
     _name(verdict, about, roots, "told the earliest error that is no reaction to another")
 

@@ -294,7 +294,16 @@ class Session:
     2
     """
 
-    def __init__(self, baseline: Baseline | None = None, *, library: Library | None = None) -> None:
+    def __init__(
+        self,
+        baseline: Baseline | None = None,
+        *,
+        library: Library | None = None,
+        today: dt.date | None = None,
+    ) -> None:
+        # Dates without a year are not long after ``today``, where the first bytes fed name no date
+        # in full: no answer depends on the clock of the machine that asks.
+        self._today = None if today is None else (today - dt.date(1970, 1, 1)).days * 86400.0
         self._library = library or load()
         self._baseline = baseline
         self._part: Part | None = None
@@ -318,7 +327,7 @@ class Session:
         if index in self._ended:
             raise UsageError(f"stream {name!r} has ended: feed it under another name")
         if self._part is None:
-            day = reference_day([bytes(data[:_PEEK])], None)
+            day = reference_day([bytes(data[:_PEEK])], self._today)
             self._part = Part(self._library, reference_day=day)
         held = self._open.setdefault(index, bytearray())
         held += data

