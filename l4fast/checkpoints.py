@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from l4fast.job import Job
-from l4fast.temporal import Mark, Progress, iteration_before
+from l4fast.marks import Mark
+from l4fast.temporal import Progress, iteration_before
 
 _STEP_IN_PATH = re.compile(
     r"(?i)(?:checkpoint|ckpt|global[_-]?step|step|iter(?:ation)?|iter_|epoch)[-_=/]*0*(\d+)(?!.*\d)"

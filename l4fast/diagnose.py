@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from l4fast import checkpoints, culprit, events, temporal, topology
+from l4fast import marks as marking
 from l4fast.checkpoints import Checkpoints
 from l4fast.crossjob import Baseline
 from l4fast.culprit import Verdict
@@ -18,12 +19,13 @@ from l4fast.events import Event, Evidence
 from l4fast.fold import ROWS_OF_SUSPECT
 from l4fast.job import NONE, Job
 from l4fast.library import Library
+from l4fast.marks import Mark
 from l4fast.paths import PathFacts, path_facts
 from l4fast.source import Unreadable
 from l4fast.stages import stage_of_failure
 from l4fast.subjects import subject, tells
 from l4fast.templates import Template, derive
-from l4fast.temporal import Mark, Progress
+from l4fast.temporal import Progress
 from l4fast.topology import Topology
 
 # Signatures of what is there on one host and not on another.
@@ -59,7 +61,7 @@ def tell(job: Job, library: Library, baseline: Baseline | None) -> Story:
     facts = path_facts([s.name for s in job.streams])
     texts = [s.text for s in job.shapes]
     templates = dict(derive([*texts, *(baseline.shapes if baseline else ())]))
-    every_mark = temporal.marks(job)
+    every_mark = marking.marks(job)
     start, streams, in_attempt = _last_attempt(job, facts, every_mark)
     top = topology.resolve(job, facts, in_attempt)
     marks = [m for m in every_mark if in_attempt[m.row]]
@@ -254,7 +256,7 @@ def diagnosis(
     stage = stage_of_failure(
         story.job, story.verdict, story.progress, story.checkpoint, story.marks, story.outcome
     )
-    cut = temporal.segments(job, list(story.marks), progress)
+    cut = marking.segments(job, list(story.marks), progress)
     cause = _cause(story)
     action = _action(story, cause)
     failed = story.outcome not in ("finished", "running")

@@ -10,7 +10,8 @@ import numpy as np
 from l4fast.checkpoints import Checkpoints
 from l4fast.culprit import Verdict
 from l4fast.job import NONE, Job
-from l4fast.temporal import Mark, Progress
+from l4fast.marks import Mark
+from l4fast.temporal import Progress
 
 # Function names in the culprit's stack that tell what it was doing; innermost calls decide last.
 _FRAMES = (

@@ -1,8 +1,7 @@
-"""When: attempts, the iteration counter, stages.
+"""When: the iteration counter, how far it came, and since when it is slow.
 
 The iteration counter is the series of progress lines with the most distinct values; an
-evaluation's counter or a loading bar is shorter and says so. Stages follow from marker lines:
-a stage lasts until the next marker, a checkpoint until its commit.
+evaluation's counter or a loading bar is shorter and says so.
 
 References
 ----------
@@ -26,8 +25,6 @@ _NOT_TRAINING = re.compile(
     r"(?i)\b(?:eval\w*|valid\w*|test\w*|load\w*|download\w*|map|shard\w*|tokeniz\w*|generat\w*|predict\w*"
     r"|fetch\w*|filter\w*|extract\w*|compil\w*|convert\w*|warm\w*|captur\w*|sampl\w*|preprocess\w*)\b"
 )
-# A rehearsal of training or evaluation before the real one begins.
-_REHEARSAL = re.compile(r"(?i)\bwarm(?:ing)?[- ]?ups?\b")
 _BAR = re.compile(r"%\s?\|")
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
 MIN_GUESSED = 3  # values that a counter of an unknown framework must show
@@ -56,76 +53,6 @@ class Progress:
     unit: int = 1
     went_back: int = 0
     timed: bool = False
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stage from one time to another, with the iterations in it where it has any."""
-
-    stage: str
-    start: int
-    end: int
-    first_iteration: int | None = None
-    last_iteration: int | None = None
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A marker line: what it marks, when and where."""
-
-    kind: str
-    stage: str | None
-    time: int
-    stream: int
-    line: int
-    offset: int
-    row: int
-    signature: str
-    iteration: int | None = None
-    path: str | None = None
-    speaker: int = -1
-
-
-def marks(job: Job) -> list[Mark]:
-    """Return the lines that mark stages, checkpoints, attempts and ends, in order of time."""
-    found: list[Mark] = []
-    wanted = {
-        i: [s for s in note.markers if s.marker not in ("progress", "identity")]
-        for i, note in enumerate(job.notes)
-    }
-    wanted = {i: signatures for i, signatures in wanted.items() if signatures}
-    if not wanted:
-        return found
-    rows = job.rows
-    chosen = np.flatnonzero(np.isin(rows.raw, np.fromiter(wanted, np.int64, len(wanted))))
-    for row in chosen.tolist():
-        stream, line = int(rows.stream[row]), int(rows.line[row])
-        rehearsal = _REHEARSAL.search(job.raws[int(rows.raw[row])].content) is not None
-        for signature in wanted[int(rows.raw[row])]:
-            if rehearsal and signature.marker == "stage":
-                continue
-            iteration = path = None
-            if signature.regex.groupindex:
-                values = signature.read(job.content(row))
-                number = values.get("iteration", "").replace(",", "")
-                iteration = int(number) if number.isdigit() else None
-                path = values.get("path")
-            found.append(
-                Mark(
-                    kind=signature.marker or "",
-                    stage=signature.stage,
-                    time=int(rows.time[row]),
-                    stream=stream,
-                    line=line,
-                    offset=int(rows.offset[row]),
-                    row=row,
-                    signature=signature.id,
-                    iteration=iteration,
-                    path=path,
-                    speaker=int(rows.speaker[row]),
-                )
-            )
-    return sorted(found, key=lambda m: (m.time, m.stream, m.line))
 
 
 def follow(
@@ -333,99 +260,3 @@ def iteration_before(job: Job, progress: Progress, stream: int, line: int, time:
         if earlier.any():
             return int(it.iteration[earlier].max()) // progress.unit + progress.offset
     return None
-
-
-def segments(job: Job, found: list[Mark], progress: Progress) -> list[Segment]:
-    """Cut the job's time into stages."""
-    points: list[tuple[int, str]] = []
-    began = progress.first_time
-    reports = _report_times(job, progress)
-    for mark in found:
-        stage = _stage_of(mark, progress)
-        if mark.time == NONE or stage is None:
-            continue
-        training = began != NONE and mark.time >= began
-        if training and stage in ("launch", "init", "load"):
-            continue  # a communicator that is made late does not end the training
-        points.append((mark.time, stage))
-        if stage in ("evaluate", "checkpoint", "shutdown") and reports.size:
-            after = int(np.searchsorted(reports, mark.time, side="right"))
-            if after < reports.size:
-                points.append((int(reports[after]), "iterate"))
-    if began != NONE:
-        points.append((began, "iterate"))
-    points.sort(key=lambda p: p[0])
-    points = _forward(points)
-    cut: list[Segment] = []
-    begin = job.first_time
-    for time, stage in points:
-        if cut and cut[-1].stage == stage:
-            continue
-        if cut:
-            cut[-1] = Segment(cut[-1].stage, cut[-1].start, time)
-        elif begin != NONE and begin < time and stage not in ("launch", "init"):
-            cut.append(Segment("launch", begin, time))
-        cut.append(Segment(stage, time, time))
-    if cut:
-        cut[-1] = Segment(cut[-1].stage, cut[-1].start, max(job.last_time, cut[-1].start))
-    return [_with_iterations(job, s, progress) for s in cut]
-
-
-_BEFORE = ("launch", "init", "load")
-
-
-def _forward(points: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Before training, a job goes from launch to init to load and not back."""
-    kept: list[tuple[int, str]] = []
-    reached = 0
-    for time, stage in points:
-        if stage in _BEFORE:
-            if _BEFORE.index(stage) < reached:
-                continue
-            reached = _BEFORE.index(stage)
-        elif stage == "iterate":
-            reached = len(_BEFORE)
-        kept.append((time, stage))
-    return kept
-
-
-def _report_times(job: Job, progress: Progress) -> np.ndarray:
-    it = job.iterations
-    if progress.series is None:
-        return np.zeros(0, np.int64)
-    times = it.first_time[(it.series == progress.series) & (it.first_time != NONE)]
-    return np.sort(times)
-
-
-def _with_iterations(job: Job, segment: Segment, progress: Progress) -> Segment:
-    if progress.series is None or segment.stage != "iterate":
-        return segment
-    it = job.iterations
-    inside = (
-        (it.series == progress.series)
-        & (it.first_time >= segment.start)
-        & (it.first_time <= segment.end)
-        & (it.first_time != NONE)
-    )
-    if not inside.any():
-        return segment
-    numbers = it.iteration[inside] // progress.unit + progress.offset
-    return Segment(segment.stage, segment.start, segment.end, int(numbers.min()), int(numbers.max()))
-
-
-def _stage_of(mark: Mark, progress: Progress) -> str | None:
-    if mark.kind == "stage":
-        return mark.stage
-    if mark.kind in ("checkpoint.begin", "checkpoint.load"):
-        return "checkpoint"
-    if mark.kind in ("checkpoint.durable", "checkpoint.loaded", "checkpoint.accepted"):
-        began = progress.first_time != NONE and mark.time >= progress.first_time
-        return "iterate" if began else "init"
-    if mark.kind == "finish":
-        return "shutdown"
-    if mark.kind == "attempt":
-        return "launch"
-    return None
-
-
-__all__ = ["Mark", "Progress", "Segment", "follow", "is_bar", "iteration_before", "marks", "segments"]

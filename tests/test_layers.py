@@ -21,6 +21,7 @@ HOUSE = (
     "reader table",
     "job",
     "diagnosis temporal topology",
+    "marks",
     "answer checkpoints events spatial",
     "subjects",
     "culprit",
