@@ -45,6 +45,7 @@ class Verdict:
     kind: str = "none"
     root_time: int = NONE
     everybody: bool = False
+    about: Subjects | None = None
 
 
 def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hung: bool = False) -> Verdict:
@@ -58,7 +59,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         return verdict
     about = Subjects(job, top, evidence)
     _settle_deaths(events, about)
-    verdict = Verdict(events, [])
+    verdict = Verdict(events, [], about=about)
     clock = Clock(job, events, about, progress)
     nan = [e for e in events if e.category == "numeric" and e.role == "root"]
     reactions = ("hang", "stop", "timeout", "lost-peer")

@@ -23,7 +23,7 @@ from l4fast.marks import Mark
 from l4fast.paths import PathFacts, path_facts
 from l4fast.source import Unreadable
 from l4fast.stages import stage_of_failure
-from l4fast.subjects import subject, tells
+from l4fast.subjects import Subjects, tells
 from l4fast.templates import Template, derive
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
@@ -593,8 +593,9 @@ class _Quotes:
     def event(self, story: Story, event: Event) -> dict[str, Any]:
         ranks: set[int] = set()
         nodes: set[str] = set()
+        about = story.verdict.about or Subjects(self.job, self.top, story.evidence)
         for row in event.rows.tolist():
-            who = subject(self.job, self.top, story.evidence, event, row)
+            who = about.row(event, row)
             ranks.update(who.ranks)
             nodes.update(who.nodes)
         times = self.job.rows.time[event.rows]

@@ -86,9 +86,9 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
         if names == "other" and (tells(event) is not None or event.role != "root"):
             return Subject((), ())
     rank = top.rank[speaker]
-    alone = int((job.rows.speaker[event.rows] == speaker).sum()) == 1
-    if rank is None and node is None and alone and top.local_rank[speaker] is not None:
-        rank = _by_exit(top, int(top.local_rank[speaker] or 0))
+    if rank is None and node is None and top.local_rank[speaker] is not None:
+        alone = int((job.rows.speaker[event.rows] == speaker).sum()) == 1
+        rank = _by_exit(top, int(top.local_rank[speaker] or 0)) if alone else None
     if rank is not None:
         host = top.node_of_rank.get(rank) or node
         return Subject((rank,), (host,) if host else ())

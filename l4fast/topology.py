@@ -12,6 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -85,13 +86,25 @@ class Topology:
     expected: int | None = None
     ranks_per_node: int | None = None
 
-    @property
+    @cached_property
     def ranks(self) -> list[int]:
         return sorted({r for r in self.rank if r is not None} | set(self.node_of_rank))
 
-    @property
+    @cached_property
     def nodes(self) -> list[str]:
         return sorted({n for n in self.node if n is not None} | set(self.node_of_rank.values()))
+
+    @cached_property
+    def _ranks_of_node(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for rank, node in sorted(self.node_of_rank.items()):
+            found[node].append(rank)
+        return found
+
+    def forget(self) -> None:
+        """Drop what was derived: ranks or nodes have changed."""
+        for name in ("ranks", "nodes", "_ranks_of_node"):
+            self.__dict__.pop(name, None)
 
     def rank_of_pid(self, pid: int, node: str | None) -> int | None:
         """The rank with this process id on ``node``; without a node, the only one with it."""
@@ -113,7 +126,7 @@ class Topology:
             self.nodes_by_pid[pid].append(node)
 
     def ranks_of(self, node: str) -> list[int]:
-        return sorted(r for r, n in self.node_of_rank.items() if n == node)
+        return self._ranks_of_node.get(node, [])
 
 
 def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None) -> Topology:
@@ -135,6 +148,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     _learn_hosts(job, top, said, rows_in)
     _use_hosts_of_tables(top, said)
     _complete(job, top)
+    top.forget()
     return top
 
 

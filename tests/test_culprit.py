@@ -322,8 +322,9 @@ def test_who_is_blamed_is_told_why_and_by_which_line():
     (node,) = found.nodes
     assert node["ranks"] == [4, 5]
     assert node["reasons"]
+    offset = len(nodes()["gpu-2.log"])
     assert node["evidence"] == [
-        {"file": "gpu-2.log", "line": 3, "offset": 102, "text": f"[rank5]: {at(15)} ERROR {ILLEGAL}"}
+        {"file": "gpu-2.log", "line": 3, "offset": offset, "text": f"[rank5]: {at(15)} ERROR {ILLEGAL}"}
     ]
 
 

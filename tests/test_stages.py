@@ -1,0 +1,144 @@
+"""In which stage a failure began."""
+
+import pytest
+from jobs import at, cry, diagnosis, steps, text
+
+INIT = f"{at(0)} INFO > initializing torch distributed ...\n"
+LOAD = f"{at(2)} INFO > building train, validation, and test datasets for GPT ...\n"
+TRAIN = steps(range(1, 11), begin=5)
+BOOM = cry(20, 0, "RuntimeError: boom")
+
+
+def stage(*lines: str, **more: str) -> str:
+    name: str = diagnosis({"a.log": "".join(lines)} | {f"{k}.log": v for k, v in more.items()}).stage["name"]
+    return name
+
+
+def traceback(*frames: str, error: str = "RuntimeError: boom") -> str:
+    """A traceback of rank 0 through (file, function) frames, outermost first."""
+    lines = ["Traceback (most recent call last):"]
+    for frame in frames:
+        file, _, function = frame.rpartition(":")
+        lines += [f'  File "{file}", line 7, in {function}', f"    {function}()"]
+    return text(f"[rank0]: {line}" for line in [*lines, error])
+
+
+# ------------------------------------------------------------------ before the first iteration
+
+
+def test_the_last_marker_before_the_error():
+    assert stage(INIT, BOOM) == "init"
+    assert stage(INIT, LOAD, BOOM) == "load"
+
+
+def test_without_a_word_of_anything():
+    assert stage(BOOM) == "init"
+
+
+def test_a_marker_after_the_error_does_not_count():
+    assert stage(INIT, cry(1, 0, "RuntimeError: boom"), LOAD) == "init"
+
+
+def test_what_the_launcher_says_belongs_to_the_launch():
+    assert stage("srun: error: Task launch for StepId=77.0 failed on node nid0003: Unspecified error\n") == "launch"
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        ("/opt/torch/distributed/run.py:main", "launch"),
+        ("/opt/train.py:init_process_group", "init"),
+        ("/opt/megatron/training.py:initialize_megatron", "init"),
+        ("/opt/torch/utils/data/dataloader.py:_next_data", "load"),
+        ("/opt/data/set.py:__getitem__", "load"),
+        ("/opt/megatron/checkpointing.py:load_checkpoint", "checkpoint"),
+    ],
+)
+def test_the_stack_tells_what_was_being_done(frame, expected):
+    assert stage(INIT, traceback("/opt/train.py:main", frame)) == expected
+
+
+def test_a_load_that_did_not_end_is_a_checkpoint():
+    loading = f"{at(3)} INFO  loading distributed checkpoint from /ckpt at iteration 50\n"
+    assert stage(INIT, loading, BOOM) == "checkpoint"
+    loaded = f"{at(4)} INFO  successfully loaded checkpoint from /ckpt at iteration 50\n"
+    assert stage(INIT, loading, loaded, LOAD, BOOM) == "load"
+
+
+# ------------------------------------------------------------------ in training
+
+
+def test_an_error_between_iterations():
+    assert stage(INIT, LOAD, TRAIN, BOOM) == "iterate"
+
+
+def test_a_data_error_in_training_belongs_to_training():
+    assert stage(TRAIN, traceback("/opt/train.py:main", "/opt/torch/utils/data/dataloader.py:_next_data")) == "iterate"
+
+
+def test_the_stack_of_a_save():
+    frames = ("/opt/train.py:main", "/opt/megatron/checkpointing.py:save_checkpoint")
+    assert stage(TRAIN, traceback(*frames, error="OSError: [Errno 28] No space left on device")) == "checkpoint"
+
+
+def test_the_innermost_call_decides():
+    frames = ("/opt/train.py:evaluate", "/opt/megatron/checkpointing.py:save_checkpoint")
+    assert stage(TRAIN, traceback(*frames)) == "checkpoint"
+    assert stage(TRAIN, traceback(*reversed(frames))) == "evaluate"
+
+
+SAVING = f"{at(15)} INFO saving checkpoint at iteration 10 to /ckpt\n"
+SAVED = f"{at(17)} INFO successfully saved checkpoint from iteration 10 to /ckpt\n"
+
+
+def test_a_save_that_did_not_end():
+    assert stage(TRAIN, SAVING, BOOM) == "checkpoint"
+    assert stage(TRAIN, SAVING, SAVED, BOOM) == "iterate"
+    assert stage(TRAIN, SAVING, SAVED, steps(range(11, 13), begin=18), BOOM) == "iterate"
+
+
+def test_an_evaluation_that_did_not_end():
+    evaluation = f"{at(15)} INFO ***** Running Evaluation *****\n"
+    assert stage(TRAIN, evaluation, BOOM) == "evaluate"
+    assert stage(TRAIN, evaluation, steps(range(11, 13), begin=16), BOOM) == "iterate"
+
+
+def test_the_stack_of_another_rank_does_not_tell():
+    # Rank 1 was saving long before, without an error; rank 0 fails.
+    other = text(["[rank1]: Traceback (most recent call last):", '[rank1]:   File "/opt/a.py", line 7, in save_checkpoint'])
+    assert stage(TRAIN, other, BOOM) == "iterate"
+
+
+def test_a_loss_that_is_no_number():
+    assert stage(INIT, TRAIN, steps(range(11, 14), begin=15).replace("2.5", "nan")) == "iterate"
+
+
+def test_a_job_that_stands_still():
+    assert stage(INIT, TRAIN, f"{at(500)} INFO still here\n") == "iterate"
+
+
+# ------------------------------------------------------------------ healthy
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([INIT], "init"),
+        ([INIT, LOAD], "load"),
+        ([INIT, LOAD, TRAIN], "iterate"),
+        ([INIT, TRAIN, f"{at(20)} INFO ***** Running Evaluation *****\n"], "evaluate"),
+        ([INIT, TRAIN, f"{at(20)} INFO Training completed\n"], "shutdown"),
+    ],
+    ids=["init", "load", "iterate", "evaluate", "shutdown"],
+)
+def test_the_last_stage_of_a_healthy_job(lines, expected):
+    assert stage(*lines) == expected
+
+
+def test_iterations_after_an_evaluation_are_iterations():
+    evaluation = f"{at(15)} INFO ***** Running Evaluation *****\n"
+    assert stage(INIT, TRAIN, evaluation, steps(range(11, 15), begin=16)) == "iterate"
+
+
+def test_a_job_that_is_saving():
+    assert stage(INIT, TRAIN, SAVING) == "checkpoint"
