@@ -1,7 +1,7 @@
 """Score l4fast on simulated failures: every fault in every style, several seeds.
 
-usage: python bench/faults.py [--styles a,b] [--faults x,y] [--seeds N] [--nodes N] [--baseline]
-                              [--half even|odd|all] [--per-run]
+usage: python bench/faults.py [--styles a,b] [--faults x,y] [--seeds N] [--first-seed N] [--nodes N]
+                              [--baseline] [--half even|odd|all] [--per-run]
 
 The grid is cut in two halves by a hash of (fault, style, seed): tune on one, report the other.
 """
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--styles", default=",".join(STYLES))
     parser.add_argument("--faults", default=",".join(("healthy", *FAULTS)))
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--nodes", type=int, default=4)
     parser.add_argument("--baseline", action="store_true", help="learn a healthy job of the style first")
     parser.add_argument("--half", choices=("even", "odd", "all"), default="all")
@@ -88,7 +89,7 @@ def main() -> None:
                 simulate(folder / f"{style}-base", style=style, nodes=options.nodes, iterations=120, seed=999)
                 known = learn([str(folder / f"{style}-base" / "logs")], library)
             for name in options.faults.split(","):
-                for seed in range(options.seeds):
+                for seed in range(options.first_seed, options.first_seed + options.seeds):
                     fault = None if name == "healthy" else name
                     if options.half != "all" and half(fault, style, seed) != options.half:
                         continue

@@ -38,7 +38,8 @@ def mask(line: bytes) -> tuple[str, list[tuple[int, int]]]:
     ), words
 
 
-_ANSI = re.compile(r"\x1b\[[\x30-\x3f\ue000]*[\x20-\x2f]*[\x40-\x7e]?")
+# The letter that ends a colour code is a part of its last masked word.
+_ANSI = re.compile(r"\x1b\[(?:(?:[:-?]*\ue000)+(?:;+[@-~])?|[0-?]*[ -/]*[@-~]?)")
 _M = MASK
 # Bar glyphs are bytes >= 0x80 (UTF-8 block elements) or runs of the ASCII fillers that
 # progress bars draw with: their length tells the time, not the event.

@@ -127,12 +127,15 @@ class Baseline:
             )
         if blake2b(body, digest_size=16).hexdigest() != head.get("checksum"):
             raise BaselineError(f"{name} is damaged: its checksum does not fit, learn it again", name)
-        content = orjson.loads(body)
-        return Baseline(
-            int(head["jobs"]),
-            {text: Known(*sums) for text, sums in content["shapes"].items()},
-            {text: frozenset(found) for text, found in content["values"].items()},
-        )
+        try:
+            content = orjson.loads(body)
+            return Baseline(
+                int(head["jobs"]),
+                {text: Known(*map(int, sums)) for text, sums in content["shapes"].items()},
+                {text: frozenset(found) for text, found in content["values"].items()},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BaselineError(f"{name} does not hold what a baseline does: learn it again", name) from error
 
 
 def is_baseline_file(path: str | os.PathLike[str]) -> bool:

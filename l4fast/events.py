@@ -19,7 +19,8 @@ import numpy as np
 from l4fast.canonical import shape_id
 from l4fast.crossjob import Baseline
 from l4fast.job import NONE, Job
-from l4fast.library import DECIDING, Library, Signature
+from l4fast.library import Library
+from l4fast.signature import DECIDING, Signature
 from l4fast.templates import Template
 from l4fast.temporal import Progress
 
@@ -34,10 +35,17 @@ _STRONG = re.compile(
     r"|uncorrectable|core dumped|mismatch)\b"
 )
 _HARMLESS = re.compile(
-    r"(?i)\b(?:0 (?:errors?|failures?|failed)|no (?:errors?|failures?)|without (?:errors?|failures?)"
-    r"|errors?[=: ]+0\b|retry(?:ing)?|will retry|succeeded|recovered|ignor(?:e|ed|ing)|warn(?:ing)?s?"
-    r"|deprecat\w*|falling back|fallback|error[_ -](?:handling|feedback|rate|correction|file|code: 0)"
-    r"|exit(?:ed)? 0)\b"
+    r"(?i)\b(?:no (?:errors?|failures?)|without (?:errors?|failures?)|retry(?:ing)?|will retry|succeeded"
+    r"|recovered|ignor(?:e|ed|ing)|warn(?:ing)?s?|deprecat\w*|falling back|fallback"
+    r"|error[_ -](?:handling|feedback|rate|correction|file))\b"
+)
+# A count or a code in a line decides for that line alone, not for all lines of its shape.
+_NUMBERED = re.compile(
+    r"(?i)(?<![\w.])(?:(?P<n>\d+(?:\.\d+)?)"
+    r" (?:errors?|failures?|failed|exceptions|warnings?|timeouts|retries)"
+    r"|(?:errors?|failures?|failed|exceptions|timeouts|num_errors|error_count|nan_count|num_nans?)"
+    r"(?:_count|_total)?['\"]?[:= ]+['\"]?(?P<m>\d+(?:\.\d+)?)"
+    r"|(?:error code:|exit(?:ed)?|exit code|status) (?P<code>\d+))\b"
 )
 # Frames of a stack, source lines under them and other continuation lines are indented.
 _INDENTED = 2
@@ -163,7 +171,11 @@ def find(
             continue
         if ignored and signature is not None and signature.file == "python_exceptions.toml":
             mine = mine[[not _is_ignored(job, row, ignored) for row in mine.tolist()]]
+        weak = signature is None or signature.weight <= -1
+        numbered = weak and _NUMBERED.search(raw.text) is not None
         for row in mine.tolist():
+            if numbered and _counts_none(job.content(row)):
+                continue
             values: tuple[tuple[str, str], ...] = ()
             role = "consequence"
             if signature is not None:
@@ -284,6 +296,12 @@ def _speaks_of_failure(job: Job, raw_idx: int, has_baseline: bool) -> bool:
     if level in ("debug", "info"):
         return False
     return _STRONG.search(text) is not None and (has_baseline or level is None or level == "warning")
+
+
+def _counts_none(text: str) -> bool:
+    """Whether all that a line counts is nothing: `0 errors`, `exit code 0`."""
+    found = [float(number) for match in _NUMBERED.finditer(text) for number in match.groups() if number]
+    return bool(found) and not any(found)
 
 
 def _is_ignored(job: Job, row: int, heads: set[int]) -> bool:

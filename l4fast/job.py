@@ -14,7 +14,8 @@ import numpy as np
 
 from l4fast.canonical import MASK, mask, plain
 from l4fast.fold import ROWS_OF_SUSPECT, STREAM_SHIFT, StreamSums
-from l4fast.parse import LEVELS, RawShape, Shape, Speaker
+from l4fast.parse import Shape, Speaker
+from l4fast.rawshapes import LEVELS, RawShape
 from l4fast.reader import Part, RawNote
 from l4fast_kernels.fields import NO_TIME
 
@@ -293,7 +294,8 @@ def _join_iterations(parts: Sequence[Part], maps: Sequence[_Maps]) -> Iterations
             found[:, column] = (stream << STREAM_SHIFT) | (found[:, column] & ((1 << STREAM_SHIFT) - 1))
         ints.append(found)
     series, iteration, values = _stack(left), _stack(right), _stack(ints, 7)
-    order = np.lexsort((values[:, 3], values[:, 1], iteration, series))
+    untimed = values[:, 1] == NONE  # the least integer: a known time comes first all the same
+    order = np.lexsort((values[:, 3], values[:, 1], untimed, iteration, series))
     series, iteration, values = series[order], iteration[order], values[order]
     if len(series) == 0:
         return Iterations(series, iteration, *(values[:, 0] for _ in range(9)))

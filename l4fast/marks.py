@@ -74,6 +74,8 @@ def marks(job: Job) -> list[Mark]:
                 number = values.get("iteration", "").replace(",", "")
                 iteration = int(number) if number.isdigit() else None
                 path = values.get("path")
+                if values.get("exit_code", "0") != "0":
+                    continue
             found.append(
                 Mark(
                     kind=signature.marker or "",

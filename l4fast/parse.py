@@ -1,91 +1,27 @@
 """Chunks of bytes -> columns: line bounds, header fields, speaker and shape of each line.
 
 The kernels answer per line; everything that needs thought is decided once per *raw shape*
-(the exact masked text) on its first line: which prefixes to peel, where the fields stand,
-what the canonical shape is. See DESIGN sections 1 and 3.
+(the exact masked text) on its first line. See DESIGN sections 1 and 3.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
-from l4fast.canonical import MASK, MASKED_WORD, canonical, mask, shape_id
+from l4fast.canonical import canonical, mask, shape_id
 from l4fast.columns import Columns
-from l4fast.layouts import Field, Header, peel
+from l4fast.layouts import peel
+from l4fast.rawshapes import RawShape, Spot, byte_of, label_spots, peel_bar, plan_of, read_labels
 from l4fast_kernels import fields as kf
 from l4fast_kernels import shapes as ks
 
-LEVELS = (None, "debug", "info", "warning", "error", "critical")
 # A longer line is looked at only so far when its shape is worded; its hash covers all of it.
 EXEMPLAR_BYTES = 1 << 18
 MASKED_CHARS = 4096
-_TIME_FORMS = {
-    "time.iso": kf.ISO,
-    "time.us": kf.US,
-    "time.glog": kf.GLOG,
-    "time.syslog": kf.SYSLOG,
-    "time.ctime": kf.CTIME,
-    "time.epoch": kf.EPOCH,
-}
-# What a speaker is told by. A thread id changes too often to be one.
-_LABELS = (
-    "label",
-    "bracket",
-    "mpi_rank",
-    "host",
-    "pid",
-    "device",
-    "ip",
-    "pod",
-    "container",
-    "task",
-    "rank",
-    "local_rank",
-    "node",
-    "replica",
-)
-
-
-@dataclass(frozen=True)
-class RawShape:
-    """One exact masked text: its first line, its header and its canonical shape.
-
-    Attributes
-    ----------
-    content : str
-        The content of the first line that had it, as Latin-1: one character a byte.
-    begin : int
-        Where the content begins in that line, in bytes.
-    lead : str
-        A progress bar that the content was glued to, with what stands between; or empty.
-    words : tuple of (int, int)
-        Byte bounds of the masked words of that line.
-    shape : int
-        Index into `Parser.shapes`.
-    """
-
-    masked: str
-    header: Header
-    content: str
-    begin: int
-    lead: str
-    words: tuple[tuple[int, int], ...]
-    shape: int
-
-    @property
-    def indent(self) -> int:
-        return len(self.content) - len(self.content.lstrip(" \t"))
-
-    @property
-    def text(self) -> str:
-        """The content as UTF-8; broken bytes become U+FFFD."""
-        return self.content.encode("latin-1").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -115,7 +51,7 @@ class Parser:
         self.shapes: list[Shape] = []
         self.speakers: list[Speaker] = []
         self._shape_of: dict[str, int] = {}
-        self._spots: list[tuple[_Spot, ...]] = []
+        self._spots: list[tuple[Spot, ...]] = []
         self._on_raw = on_raw
         # The hashes never leave the process, so a hostile log cannot aim at them.
         self._key = np.uint64(secrets.randbits(64))
@@ -228,25 +164,25 @@ class Parser:
     def _add_raw(self, code: int, line: bytes) -> None:
         masked, words = mask(line)
         masked = masked[:MASKED_CHARS]
-        header, lead = _peel_bar(masked, peel(masked))
-        begin = _byte_of(header.start, masked, words)
-        end = _byte_of(header.end, masked, words)
+        header, lead = peel_bar(masked, peel(masked))
+        begin = byte_of(header.start, masked, words)
+        end = byte_of(header.end, masked, words)
         body = masked[header.start : header.end]
         raw = RawShape(
             masked=masked,
             header=header,
             content=line[begin:end].decode("latin-1"),
             begin=begin,
-            lead=line[_byte_of(lead, masked, words) : begin].decode("latin-1"),
+            lead=line[byte_of(lead, masked, words) : begin].decode("latin-1"),
             words=tuple(words),
             shape=self._add_shape(canonical(body)),
         )
         if code >= len(self._plans):
             self._plans = np.concatenate([self._plans, np.zeros_like(self._plans)])
             self._raw_shape = np.concatenate([self._raw_shape, np.zeros_like(self._raw_shape)])
-        self._plans[code] = _plan(masked, header)
+        self._plans[code] = plan_of(masked, header)
         self._raw_shape[code] = raw.shape
-        self._spots.append(_label_spots(masked, header))
+        self._spots.append(label_spots(masked, header))
         self.raws.append(raw)
         if self._on_raw is not None:
             self._on_raw(code, raw)
@@ -283,125 +219,5 @@ class Parser:
             while first > 0 and line[first - 1] == line[at]:
                 first -= 1
             text = buf[start[first] : min(stop[first], start[first] + EXEMPLAR_BYTES)].tobytes()
-            self.speakers.append(Speaker(stream, _read_labels(text, self._spots[raw[first]])))
+            self.speakers.append(Speaker(stream, read_labels(text, self._spots[raw[first]])))
         return out
-
-
-# A progress bar has no line end of its own, so the next line is glued onto it by a tee.
-_BAR = re.compile(rf"\s*(?:[^|{MASK}]{{0,40}}: *)?{MASK}%\|[^|]*\| *{MASK}/{MASK} \[[^\]\n]*\](?=\S)")
-
-
-def _peel_bar(masked: str, header: Header) -> tuple[Header, int]:
-    """Peel a bar that a message is glued to, and the prefixes behind it.
-
-    Returns the header and where the bar begins (the content's begin if there is none).
-    """
-    bar = _BAR.match(masked, header.start, header.end)
-    if bar is None:
-        return header, header.start
-    inner = peel(masked[bar.end() : header.end])
-    shifted = tuple(
-        Field(field.kind, field.start + bar.end(), field.end + bar.end()) for field in inner.fields
-    )
-    glued = Header(
-        fields=header.fields + shifted,
-        level=inner.level or header.level,
-        layouts=header.layouts + inner.layouts,
-        start=inner.start + bar.end(),
-        end=inner.end + bar.end(),
-    )
-    return glued, header.start
-
-
-# A label: its kind, and where it begins and ends in the masked text, each with the number of
-# masked words before.
-_Spot = tuple[str, int, int, int, int]
-
-
-def _label_spots(masked: str, header: Header) -> tuple[_Spot, ...]:
-    """Return where the labels stand in every line whose masked text is ``masked``."""
-    return tuple(
-        (f.kind, f.start, masked.count(MASK, 0, f.start), f.end, masked.count(MASK, 0, f.end))
-        for f in _label_fields(header)
-    )
-
-
-def _read_labels(line: bytes, spots: tuple[_Spot, ...]) -> tuple[tuple[str, str], ...]:
-    """Return the labels of one line as (kind, text); it is looked at as far as they reach."""
-    n_words = max((words for *_, words in spots), default=0)
-    longer = [0]  # the bytes that masking saves, up to each masked word
-    for word in islice(MASKED_WORD.finditer(line), n_words):
-        longer.append(longer[-1] + word.end() - word.start() - 1)
-    return tuple(
-        (kind, line[begin + longer[a] : end + longer[b]].decode("utf-8", "replace").strip())
-        for kind, begin, a, end, b in spots
-    )
-
-
-def _label_fields(header: Header) -> list:  # type: ignore[type-arg]
-    return [field for field in header.fields if field.kind in _LABELS][: kf.MAX_LABELS]
-
-
-def _byte_of(position: int, masked: str, words: list[tuple[int, int]]) -> int:
-    """Return where a position of the masked text stands in the line, in bytes."""
-    n = masked.count(MASK, 0, position)
-    return position + sum(end - begin - 1 for begin, end in words[:n])
-
-
-def _edge(position: int, masked: str, *, is_end: bool) -> tuple[int, int, int]:
-    """Return a position of the masked text as (word, edge, delta)."""
-    n = masked.count(MASK, 0, position)
-    if not is_end and position < len(masked) and masked[position] == MASK:
-        return n, 0, 0
-    if n == 0:
-        return -1, 0, position
-    return n - 1, 1, position - (masked.rfind(MASK, 0, position) + 1)
-
-
-def _plan(masked: str, header: Header) -> np.ndarray:
-    plan = np.zeros(kf.PLAN_WIDTH, np.int16)
-    plan[kf.P_LEVEL] = LEVELS.index(header.level) if header.level in LEVELS else 0
-    needed = 0
-    for field in header.fields:
-        form = _TIME_FORMS.get(field.kind)
-        if form is None:
-            continue
-        word, edge, delta = _edge(field.start, masked, is_end=False)
-        if word < kf.MAX_WORDS - 8:
-            plan[kf.P_TIME : kf.P_TIME + 4] = (form, word, edge, delta)
-            needed = max(needed, word + 1)
-            if form == kf.GLOG and header.level is None:
-                plan[kf.P_LEVEL] = -1
-            break
-    k = 0
-    for field in _label_fields(header):
-        begin = _edge(field.start, masked, is_end=False)
-        end = _edge(field.end, masked, is_end=True)
-        if max(begin[0], end[0]) >= kf.MAX_WORDS:
-            continue
-        at = kf.P_FIRST + kf.LABEL_WIDTH * k
-        plan[at : at + 3] = begin
-        plan[at + 3 : at + 6] = end
-        needed = max(needed, begin[0] + 1, end[0] + 1)
-        k += 1
-    plan[kf.P_LABELS] = k
-    plan[kf.P_WORDS] = needed
-    return plan
-
-
-def content_place(raw: RawShape) -> tuple[int, int, int]:
-    """Return where the content of a raw shape's lines begins, as (word, edge, delta)."""
-    position = raw.header.start
-    return _edge(position, raw.masked, is_end=False)
-
-
-def number_place(raw: RawShape, begin: int) -> tuple[int, int, int] | None:
-    """Return the (word, edge, delta) of the number at ``begin`` of lead and content, if a word holds it."""
-    at = raw.begin - len(raw.lead) + begin
-    first_char = (raw.lead + raw.content)[begin : begin + 1]
-    signed = first_char in ("+", "-")
-    target = at + 1 if signed else at
-    for k, (first, stop) in enumerate(raw.words):
-        if first <= target < stop:
-            return (k, 0, at - first) if k < kf.MAX_WORDS else None
-    return None

@@ -15,8 +15,10 @@ import numpy as np
 from l4fast.canonical import canonical, mask, plain, plain_offsets
 from l4fast.columns import Columns
 from l4fast.fold import Counter, Fold
-from l4fast.library import Library, Signature, told
-from l4fast.parse import Parser, RawShape, content_place, number_place
+from l4fast.library import Library, told
+from l4fast.parse import Parser
+from l4fast.rawshapes import RawShape, content_place, number_place
+from l4fast.signature import Signature
 
 # Words that failures are told with in any framework. A line that holds one is kept with
 # its text; whether it indicates a failure is decided later, against healthy jobs.

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from l4fast.checkpoints import Checkpoints
-from l4fast.culprit import Verdict
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
 from l4fast.temporal import Progress
+from l4fast.verdict import Verdict
 
 # Function names in the culprit's stack that tell what it was doing; innermost calls decide last.
 _FRAMES = (

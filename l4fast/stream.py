@@ -19,15 +19,18 @@ from pathlib import Path
 
 import numpy as np
 
+from l4fast.chunks import chunks
 from l4fast.crossjob import Baseline, is_baseline_file
-from l4fast.diagnose import diagnosis, tell
+from l4fast.diagnose import tell
 from l4fast.diagnosis import Diagnosis
+from l4fast.discovery import Found, discover
 from l4fast.errors import UsageError
 from l4fast.events import deciding_values
 from l4fast.job import Job, join
 from l4fast.library import Library, load
 from l4fast.reader import Part
-from l4fast.source import Found, Stream, Unreadable, chunks, discover, printable, spool
+from l4fast.source import Stream, Unreadable, printable, spool
+from l4fast.wording import diagnosis
 
 PADDING = 192
 CHUNK_BYTES = 4 << 20  # stays in the last-level cache between reading and parsing

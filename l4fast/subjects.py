@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from l4fast.events import Event, Evidence
+from l4fast.identities import clean_host, numbers
 from l4fast.job import NONE, Job
 from l4fast.temporal import Progress
-from l4fast.topology import Topology, clean_host, numbers
+from l4fast.topology import Topology
 
 LATE = 1 << 62  # nothing is known of the time: later than all that is known
 _TIME_INSIDE = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\b")
@@ -81,8 +82,7 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
             return Subject((), (host,) if host else ())
         if names == "other" and tells(event) is None and "peer" in groups:
             target = node_at(top, groups["peer"])
-            if target is not None:
-                return Subject((), (target,))
+            return Subject((), (target,) if target is not None else ())
         if names == "other" and (tells(event) is not None or event.role != "root"):
             return Subject((), ())
     rank = top.rank[speaker]

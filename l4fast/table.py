@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from l4fast.canonical import CANONICAL_VERSION
 from l4fast.columns import Columns
-from l4fast.parse import LEVELS
+from l4fast.rawshapes import LEVELS
 from l4fast_kernels.fields import NO_TIME, word_bounds
 
 CODE = pa.dictionary(pa.int32(), pa.string())

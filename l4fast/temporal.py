@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l4fast.job import NONE, Job
-from l4fast.library import Signature
+from l4fast.signature import Signature
 from l4fast_kernels.segments import find_change_points
 
 _NOT_TRAINING = re.compile(
@@ -30,6 +30,7 @@ STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses t
 MIN_GUESSED = 3  # values that a counter of an unknown framework must show
 SLOW_FACTOR = 1.5  # a lasting change of the median by so much is a failure of its own
 MIN_STRETCH = 8  # iterations; shorter is an evaluation or a checkpoint
+LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
 MIN_STALL_US = 20_000_000  # shorter silence is normal at the end of a log
 
 
@@ -96,6 +97,16 @@ def follow(
 
 
 _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
+
+
+def iteration_in(job: Job, row: int, progress: Progress) -> int | None:
+    """Return the iteration that a line itself names, as a number completed."""
+    for signature in job.notes[int(job.rows.raw[row])].markers:
+        if signature.marker == "progress" and "iteration" in signature.regex.groupindex:
+            number = signature.read(job.content(row)).get("iteration", "").replace(",", "")
+            if number.isdigit():
+                return int(number) // progress.unit + progress.offset
+    return None
 
 
 def _is_guess(job: Job, library: Mapping[str, Signature], series: int) -> bool:

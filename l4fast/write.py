@@ -23,15 +23,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from l4fast.batches import Paths, columns, kept, places_of, ranks_of, templates_of
+from l4fast.discovery import Found, discover
 from l4fast.errors import DataError, UsageError
 from l4fast.job import Job
 from l4fast.library import load
 from l4fast.parse import Parser
 from l4fast.paths import path_facts
-from l4fast.source import STDIN, Found, Unreadable, discover
+from l4fast.source import STDIN, Unreadable
+from l4fast.speakers import resolve
 from l4fast.stream import CHUNK_BYTES, day_of, read
 from l4fast.table import CODE, Codes, batch, schema
-from l4fast.topology import resolve
 
 SUFFIXES = (".parquet", ".arrow")
 # Rows wait for their row group in memory: enough to pack well, and little to write when all is read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -81,7 +82,7 @@ def feed(part: Part, index: int, name: str, content: str | bytes, cuts: Sequence
     whole = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
     bounds = sorted({0, len(whole), *(cut for cut in cuts if 0 < cut < len(whole))})
     offset = 0
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in itertools.pairwise(bounds):
         chunk = b"".join(whole[low:high])
         buf = np.zeros(len(chunk) + PADDING, np.uint8)
         buf[: len(chunk)] = np.frombuffer(chunk, np.uint8)

@@ -1,8 +1,9 @@
 """Which checkpoint can be resumed from: begun, accepted, durable, loaded."""
 
 import pytest
-from jobs import at, diagnosis, steps, story
 from l4fast.checkpoints import Checkpoints
+
+from jobs import at, diagnosis, steps, story
 
 
 def say(seconds: float, words: str) -> str:
@@ -52,7 +53,9 @@ def test_the_first_save_that_never_ended():
     assert (found.last_durable, found.open_save) == (None, 10)
 
 
-@pytest.mark.xfail(strict=True, reason="any saver without a commit line so far is taken for a synchronous one")
+@pytest.mark.xfail(
+    strict=True, reason="any saver without a commit line so far is taken for a synchronous one"
+)
 def test_the_first_save_of_a_framework_that_says_its_commits_is_no_synchronous_one():
     # The begin line tells the framework: its saves end with a line of their own.
     assert trace(TRAIN[0], megatron_begin(10, 10), TRAIN[1]).last_durable is None
@@ -153,7 +156,8 @@ def test_a_save_on_the_same_iteration_again_proves_nothing():
 
 def ranks_begin(n: int) -> dict[str, str]:
     return {
-        f"rank{r}.log": steps(range(1, 11)) + f"[rank{r}]: {at(10 + r / 10)} INFO Saving checkpoint at step 10 to /ckpt\n"
+        f"rank{r}.log": steps(range(1, 11))
+        + f"[rank{r}]: {at(10 + r / 10)} INFO Saving checkpoint at step 10 to /ckpt\n"
         for r in range(n)
     }
 
@@ -178,12 +182,17 @@ def test_every_rank_that_began_must_have_ended():
 )
 def test_a_rank_that_is_missing_makes_the_save_torn(n_done):
     files = ranks_begin(4)
-    torn = {name: content + (done(r) if r < n_done else "") for r, (name, content) in enumerate(files.items())}
+    torn = {
+        name: content + (done(r) if r < n_done else "") for r, (name, content) in enumerate(files.items())
+    }
     assert story(torn).checkpoint.last_durable is None
 
 
 def test_one_rank_may_speak_for_all_where_one_began_for_all():
-    files = {"rank0.log": steps(range(1, 11)) + megatron_begin(10, 10) + megatron_done(12, 10), "rank1.log": "hi\n"}
+    files = {
+        "rank0.log": steps(range(1, 11)) + megatron_begin(10, 10) + megatron_done(12, 10),
+        "rank1.log": "hi\n",
+    }
     assert story(files).checkpoint.last_durable == 10
 
 

@@ -1,16 +1,27 @@
 """Who began it: each rule with a job of a few lines, in eight ranks on four nodes."""
 
 import pytest
+
 from jobs import at, cry, diagnosis, steps
 
 WATCHDOG = (
-    "Watchdog caught collective operation timeout: WorkNCCL(SeqNum=71, OpType=ALLREDUCE, NumelIn=1, NumelOut=1, "
-    "Timeout(ms)=600000) ran for 600001 milliseconds before timing out."
+    "Watchdog caught collective operation timeout: WorkNCCL(SeqNum=71, OpType=ALLREDUCE, NumelIn=1, "
+    "NumelOut=1, Timeout(ms)=600000) ran for 600001 milliseconds before timing out."
 )
-GONE = "RuntimeError: NCCL error in: ProcessGroupNCCL.cpp:47, remote process exited or there was a network error, NCCL version 2.14.3"
-STUCK = "ProcessGroupNCCL's watchdog got stuck for 480 seconds without making progress in monitoring enqueued collectives."
+GONE = (
+    "RuntimeError: NCCL error in: ProcessGroupNCCL.cpp:47, "
+    "remote process exited or there was a network error, NCCL version 2.14.3"
+)
+STUCK = (
+    "ProcessGroupNCCL's watchdog got stuck for 480 seconds "
+    "without making progress in monitoring enqueued collectives."
+)
 ILLEGAL = "RuntimeError: CUDA error: an illegal memory access was encountered"
-XID = "Mar  2 10:00:15 gpu-2 kernel: NVRM: Xid (PCI:0000:9b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.\n"
+XID = (
+    "Mar  2 10:00:15 gpu-2 kernel: NVRM: Xid (PCI:0000:9b:00): 79, "
+    "pid='<unknown>', name=<unknown>, GPU has fallen off the bus.\n"
+)
+SRUN_FIRST = "srun: error: gpu-1: task 2: Exited with exit code 1\n"
 ALL = range(8)
 
 
@@ -50,7 +61,9 @@ def roles(found) -> list[tuple[str, int]]:
 
 
 def slurm(seconds: float, why: str = "") -> str:
-    return f"slurmstepd: error: *** JOB 77 ON gpu-0 CANCELLED AT {at(seconds)[:19].replace(' ', 'T')}{why} ***\n"
+    return (
+        f"slurmstepd: error: *** JOB 77 ON gpu-0 CANCELLED AT {at(seconds)[:19].replace(' ', 'T')}{why} ***\n"
+    )
 
 
 # ------------------------------------------------------------------ 1. a line that names the culprit
@@ -81,32 +94,31 @@ def test_the_host_is_to_blame_and_not_those_who_waited_for_it():
     assert roles(found) == [("root", 1), ("consequence", 7)]
 
 
-@pytest.mark.xfail(strict=True, reason="of a blamed node the rank that timed out is named, not the silent one")
 def test_of_the_blamed_node_the_silent_rank_is_named():
     found = judge(*[(620 + r / 10, r, WATCHDOG) for r in ALL if r != 5], gpu_2_kern=XID)
     assert blamed(found)[1] == [5]
 
 
 def test_the_first_abnormal_task_names_host_and_rank():
-    lost = "srun: error: gpu-1: task 2: Exited with exit code 1\nsrun: error: gpu-3: tasks 6-7: Terminated\n"
+    lost = SRUN_FIRST + "srun: error: gpu-3: tasks 6-7: Terminated\n"
     assert blamed(judge(slurm_1_out=lost)) == (["gpu-1"], [2])
 
 
-@pytest.mark.xfail(strict=True, reason="a kill from outside (137) is a root, exit code 1 a consequence")
 def test_a_task_that_was_killed_afterwards_is_not_the_first():
-    lost = "srun: error: gpu-1: task 2: Exited with exit code 1\nsrun: error: gpu-2: task 5: Exited with exit code 137\n"
+    lost = SRUN_FIRST + "srun: error: gpu-2: task 5: Exited with exit code 137\n"
     assert blamed(judge(slurm_1_out=lost)) == (["gpu-1"], [2])
 
 
-@pytest.mark.xfail(strict=True, reason="all events of the first one's signature are roots, whatever their exit code")
 def test_a_task_that_was_asked_to_end_is_not_to_blame():
-    lost = "srun: error: gpu-1: task 2: Exited with exit code 1\nsrun: error: gpu-3: tasks 6-7: Exited with exit code 143\n"
+    lost = SRUN_FIRST + "srun: error: gpu-3: tasks 6-7: Exited with exit code 143\n"
     assert blamed(judge(slurm_1_out=lost)) == (["gpu-1"], [2])
 
 
-@pytest.mark.xfail(strict=True, reason="the informer, whose line it is, is blamed for the lost peer")
 def test_who_reports_a_lost_heartbeat_is_not_the_lost_one():
-    words = "[HeartbeatAbnormal]local rank [10.0.0.1/0]: crimer rank [10.0.0.3/5] status[LOST] by informer rank [10.0.0.1/0]"
+    words = (
+        "[HeartbeatAbnormal]local rank [10.0.0.1/0]: crimer rank [10.0.0.3/5] "
+        "status[LOST] by informer rank [10.0.0.1/0]"
+    )
     assert "gpu-0" not in blamed(judge((30, 0, words)))[0]
 
 
@@ -205,7 +217,8 @@ def test_both_errors_of_one_rank_are_one_story():
 
 
 def test_a_death_that_was_asked_for_is_no_root():
-    agent = "Sending process 4711 closing signal SIGTERM\nfailed (exitcode: -9) local_rank: 0 (pid: 4711) of binary: /usr/bin/python3\n"
+    agent = "Sending process 4711 closing signal SIGTERM\n"
+    agent += "failed (exitcode: -9) local_rank: 0 (pid: 4711) of binary: /usr/bin/python3\n"
     found = judge((15, 5, "ValueError: a"), agent_log=agent)
     assert blamed(found) == (["gpu-2"], [5])
     assert {e["role"] for e in found.events if "exitcode" in e["template"]} == {"consequence"}
@@ -291,7 +304,9 @@ def losses(bad: dict[int, int], *, n: int = 8) -> dict[str, str]:
     for i in range(1, n + 1):
         for r in ALL:
             value = "nan" if i >= bad.get(r, 99) else 2.5
-            files[f"gpu-{r // 2}.log"] += f"[rank{r}]: {at(20 + i + r / 100)} INFO iteration {i}/ 100 | loss: {value} |\n"
+            files[f"gpu-{r // 2}.log"] += (
+                f"[rank{r}]: {at(20 + i + r / 100)} INFO iteration {i}/ 100 | loss: {value} |\n"
+            )
     return files
 
 
@@ -302,14 +317,16 @@ def test_a_loss_that_all_report_alike_names_nobody():
     assert (found.iterations["first_abnormal"], found.action["verdict"]) == (5, "resume_older_checkpoint")
 
 
-@pytest.mark.xfail(strict=True, reason="the window for the first values reaches into the next iteration")
 def test_the_rank_that_was_bad_an_iteration_before_the_others():
     found = diagnosis(losses({5: 5} | {r: 6 for r in ALL if r != 5}))
     assert blamed(found) == (["gpu-2"], [5])
 
 
 def test_a_rank_that_raises_its_own_is_named():
-    words = "AssertionError: Rank 5: found NaN in local grad norm in backward pass before data-parallel communication collective"
+    words = (
+        "AssertionError: Rank 5: found NaN in local grad norm in backward pass "
+        "before data-parallel communication collective"
+    )
     found = judge((15, 5, words), *[(18 + r / 10, r, GONE) for r in ALL if r != 5])
     assert blamed(found) == (["gpu-2"], [5])
 

@@ -190,13 +190,16 @@ def test_thousands_commas_and_lists():
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 9), st.booleans()), max_size=120),
     st.booleans(),
+    st.permutations(range(120)),
 )
-def test_pair_sums_are_those_of_a_dictionary(rows, by_time):
+def test_pair_sums_are_those_of_a_dictionary(rows, by_time, order):
+    order = order if by_time else sorted(order)  # of one stream, lines come as they are
     n = len(rows)
     left = np.array([r[0] for r in rows], np.int32)
     right = np.array([r[1] for r in rows], np.int32)
     time = np.array([r[2] for r in rows], np.int64)
-    line = np.arange(n, dtype=np.int64)
+    time[time == 9] = fields.NO_TIME
+    line = np.array(order[:n], np.int64)
     skip = np.array([r[3] for r in rows], np.uint8)
     keys, slots = np.zeros(256, np.uint64), np.zeros(256, np.int32)
     state, ints = np.zeros(1, np.int64), np.zeros((64, 7), np.int64)
@@ -206,15 +209,18 @@ def test_pair_sums_are_those_of_a_dictionary(rows, by_time):
     )
     assert done == n
     want: dict[tuple[int, int], list[int]] = {}
-    for i, (a, b, t, skipped) in enumerate(rows):
-        if skipped:
-            continue
-        held = want.setdefault((a, b), [0, t, t, i, i * 10, i, i * 10])
-        held[0] += 1
-        if by_time and t < held[1]:
-            held[1], held[3], held[4] = t, i, i * 10
-        if not by_time or t >= held[2]:
-            held[2], held[5], held[6] = t, i, i * 10
+    told: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for (a, b, _, skipped), t, at in zip(rows, time.tolist(), line.tolist(), strict=True):
+        if not skipped:
+            told.setdefault((a, b), []).append((t, at))
+    for pair, said in told.items():
+        if by_time:  # a known time before none; of equal times, the order of the lines
+            t, at = min(said, key=lambda s: (s[0] == fields.NO_TIME, s))
+            end, last = max(said)
+        else:
+            t = next((s[0] for s in said if s[0] != fields.NO_TIME), fields.NO_TIME)
+            at, (end, last) = said[0][1], said[-1]
+        want[pair] = [len(said), t, end, at, at * 10, last, last * 10]
     got = {(int(lefts[k]), int(rights[k])): ints[k].tolist() for k in range(int(state[0]))}
     assert got == want
 

@@ -1,16 +1,19 @@
 """Chunks -> columns: lines, times, levels, speakers, and shapes; however the bytes are cut."""
 
 import datetime as dt
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import DAY, PADDING, at, micros
 from l4fast.canonical import MASK, canonical, mask
 from l4fast.job import NONE
 from l4fast.layouts import peel
-from l4fast.parse import LEVELS, Parser, content_place, number_place
+from l4fast.parse import Parser
+from l4fast.rawshapes import LEVELS, content_place, number_place
+
+from jobs import DAY, PADDING, at, micros
 
 
 def parse(data: bytes, cuts: tuple[int, ...] = (), *, day: int = DAY) -> list[dict[str, object]]:
@@ -21,7 +24,7 @@ def parse(data: bytes, cuts: tuple[int, ...] = (), *, day: int = DAY) -> list[di
     bounds = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
     rows: list[dict[str, object]] = []
     offset, first = 0, 1
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in itertools.pairwise(bounds):
         chunk = b"".join(whole[low:high])
         buf = np.zeros(len(chunk) + PADDING, np.uint8)
         buf[: len(chunk)] = np.frombuffer(chunk, np.uint8)
@@ -86,7 +89,9 @@ def test_a_missing_year_is_not_long_after_the_reference_day():
     assert row["time"] == (dt.datetime(2025, 12, 31, 23, 59) - dt.datetime(1970, 1, 1)).total_seconds() * 1e6
 
 
-@pytest.mark.parametrize(("letter", "level"), [("I", "info"), ("W", "warning"), ("E", "error"), ("F", "critical")])
+@pytest.mark.parametrize(
+    ("letter", "level"), [("I", "info"), ("W", "warning"), ("E", "error"), ("F", "critical")]
+)
 def test_the_level_that_a_masked_word_holds_is_read_on_each_line(letter, level):
     rows = parse(f"I0302 10:00:00.000000 1 a.cc:1] x\n{letter}0302 10:00:01.000000 1 a.cc:1] x\n".encode())
     assert [r["level"] for r in rows] == ["info", level]
@@ -103,8 +108,10 @@ def test_segments_of_a_line_share_its_number_and_the_last_stands_for_it():
     rows = parse(b" 1%| | 1/100 [00:01]\r 2%| | 2/100 [00:02]\r 3%| | 3/100 [00:03]\nnext\n")
     assert [(r["line"], r["skip"]) for r in rows] == [(1, True), (1, True), (1, False), (2, False)]
     assert len({r["shape"] for r in rows[:3]}) == 1
-    assert rows[3]["offset"] == rows[2]["offset"] + rows[3]["offset"] == len(
-        b" 1%| | 1/100 [00:01]\r 2%| | 2/100 [00:02]\r 3%| | 3/100 [00:03]\n"
+    assert (
+        rows[3]["offset"]
+        == rows[2]["offset"] + rows[3]["offset"]
+        == len(b" 1%| | 1/100 [00:01]\r 2%| | 2/100 [00:02]\r 3%| | 3/100 [00:03]\n")
     )
 
 
@@ -114,14 +121,20 @@ def test_however_a_line_ends_it_is_one_line(end):
     assert [(r["line"], r["text"]) for r in rows if not r["skip"]] == [(1, b"step 1"), (2, b"step 2")]
 
 
+@pytest.mark.xfail(strict=True, reason="a level that is glued to its colour code is not read")
+def test_a_coloured_level_is_a_level():
+    assert one("2026-03-02 10:00:00,000 \x1b[31mERROR\x1b[0m boom of 3")["level"] == "error"
+    assert one("2026-03-02 10:00:00,000 \x1b[32mINFO\x1b[0m boom of 3")["level"] == "info"
+
+
 def test_a_message_that_is_glued_to_a_bar_is_a_message():
     (row,) = parse(b" 12%|#         | 12/100 [00:01<00:09,  9.5it/s]RuntimeError: boom 5\n")
     assert row["shape"] == "RuntimeError: boom <*>"
 
 
 pieces = st.sampled_from(
-    [b"", b"[rank3]: ", b"12: ", b"2026-03-02 10:00:00,123 ", b"ERROR ", b"step 5", b" loss: 1.5", b"x", b"\t", b"\xc3\xa9",
-     b"\xff", b"\x00", b" 5%|##  | 5/100 [00:01]", b"\x1b[31m", b"|", b"a" * 70, b"\r"]
+    [b"", b"[rank3]: ", b"12: ", b"2026-03-02 10:00:00,123 ", b"ERROR ", b"step 5", b" loss: 1.5", b"x",
+     b"\t", b"\xc3\xa9", b"\xff", b"\x00", b" 5%|##  | 5/100 [00:01]", b"\x1b[31m", b"|", b"a" * 70, b"\r"]
 )  # fmt: skip
 logs = st.lists(st.lists(pieces, max_size=5).map(b"".join), max_size=12).map(b"\n".join)
 

@@ -18,9 +18,12 @@ import pytest
 import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from l4fast import chunks as cutting
 from l4fast import codecs, source
+from l4fast.chunks import chunks
+from l4fast.discovery import discover
 from l4fast.errors import NothingToRead
-from l4fast.source import Stream, Unreadable, chunks, discover, spool
+from l4fast.source import Stream, Unreadable, spool
 
 
 def zst(data: bytes) -> bytes:
@@ -101,7 +104,7 @@ def test_a_long_line_is_cut_and_nothing_else(tmp_path_factory, data, limit, chun
     path.write_bytes(PACK[codec](data))
     problems: list[Unreadable] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "MAX_LINE_BYTES", limit)
+        patch.setattr(cutting, "MAX_LINE_BYTES", limit)
         found = [
             (chunk.offset, chunk.data[: chunk.size].tobytes(), chunk.last)
             for chunk in chunks(stream_of(path), chunk_bytes=chunk_bytes, problems=problems)
@@ -138,7 +141,8 @@ def test_a_line_of_a_gigabyte_needs_little_memory(tmp_path):
         file.seek(1 << 30)
         file.write(b"\nlast\n")
     code = (
-        "import resource, sys; from l4fast.source import *; found = discover([sys.argv[1]])\n"
+        "import resource, sys; from l4fast.chunks import chunks; from l4fast.discovery import discover\n"
+        "found = discover([sys.argv[1]])\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak(); told = []\n"
         "sizes = [chunk.size for chunk in chunks(found.streams[0], problems=told)]\n"
@@ -163,7 +167,7 @@ def test_a_chunk_that_is_not_reused_stays(tmp_path):
 
 @pytest.mark.parametrize("codec", ["gz", "zst", "xz", "bz2"])
 def test_a_thread_that_unpacks_ahead_changes_nothing_and_ends(tmp_path, monkeypatch, codec):
-    monkeypatch.setattr(source, "_AHEAD_BYTES", 1)
+    monkeypatch.setattr(cutting, "_AHEAD_BYTES", 1)
     path = tmp_path / "x"
     path.write_bytes(PACK[codec](TEXT))
 
@@ -179,7 +183,7 @@ def test_a_thread_that_unpacks_ahead_changes_nothing_and_ends(tmp_path, monkeypa
 
 
 def test_the_buffer_ring_never_overwrites_a_chunk_in_use(tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "_AHEAD_BYTES", 1)
+    monkeypatch.setattr(cutting, "_AHEAD_BYTES", 1)
     rng = random.Random(5)
     data = b"".join(bytes([97 + i % 26]) * rng.choice([1, 5, 400, 3000]) + b"\n" for i in range(3000))
     path = tmp_path / "x"

@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import at, job, micros, text
 from l4fast.paths import path_facts
 from l4fast.spatial import Outlier, counts_by_rank, odd_one_out, silent_first
-from l4fast.topology import resolve
+from l4fast.speakers import resolve
+
+from jobs import at, job, micros, text
 
 
 def ranks(say, n: int = 8, *, per_node: int = 2):
@@ -14,7 +15,7 @@ def ranks(say, n: int = 8, *, per_node: int = 2):
     files = {f"gpu-{k}.log": "" for k in range(1, 1 + n // per_node)}
     for r in range(n):
         host = f"gpu-{1 + r // per_node}"
-        files[f"{host}.log"] += text([f"[rank{r}]: rank {r} of {n} ready on {host}", *say(r)])
+        files[f"{host}.log"] += text([f"[rank{r}]: {at(0)} INFO rank {r} of {n} ready on {host}", *say(r)])
     read = job(files)
     return read, resolve(read, path_facts(list(files)))
 
@@ -74,7 +75,9 @@ def test_points_at_the_line_that_is_odd():
 
 
 def test_two_that_are_odd_are_none():
-    assert odd_one_out(*ranks(lambda r: talks(r, 100) + talks(r, 40 if r in (2, 5) else 1, "retry {}"))) is None
+    assert (
+        odd_one_out(*ranks(lambda r: talks(r, 100) + talks(r, 40 if r in (2, 5) else 1, "retry {}"))) is None
+    )
 
 
 def test_equal_ranks_are_not_odd():

@@ -86,13 +86,26 @@ def count_pairs(
             state[0] += 1
         slot = np.int64(slots[probe])
         ints[slot, 0] += 1
-        if by_time and time[i] != NO_TIME and time[i] < ints[slot, 1]:
+        if by_time:
+            # A known time beats none, and of equal times the lower line is first, the higher
+            # last: so the order of reading does not matter.
+            first = ints[slot, 1]
+            if time[i] == first:
+                sooner = line[i] < ints[slot, 3]
+            else:
+                sooner = first == NO_TIME or (time[i] != NO_TIME and time[i] < first)
+            if sooner:
+                ints[slot, 1] = time[i]
+                ints[slot, 3] = line[i]
+                ints[slot, 4] = offset[i]
+        elif ints[slot, 1] == NO_TIME:
             ints[slot, 1] = time[i]
-            ints[slot, 3] = line[i]
-            ints[slot, 4] = offset[i]
-        if ints[slot, 1] == NO_TIME:
-            ints[slot, 1] = time[i]
-        if not by_time or time[i] >= ints[slot, 2] or ints[slot, 0] == 1:
+        if (
+            not by_time
+            or ints[slot, 0] == 1
+            or time[i] > ints[slot, 2]
+            or (time[i] == ints[slot, 2] and line[i] >= ints[slot, 5])
+        ):
             ints[slot, 2] = time[i]
             ints[slot, 5] = line[i]
             ints[slot, 6] = offset[i]

@@ -1,0 +1,147 @@
+"""What the cause is called, and what to do about it: restart, without whom, from where, or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from l4fast import temporal
+from l4fast.diagnose import Story
+from l4fast.diagnosis import MOST_NAMES
+from l4fast.subjects import tells
+
+# Signatures of what is there on one host and not on another.
+_MISSING = ("py-import", "py-module-not-found", "py-shared-object", "py-file-not-found", "os-errno")
+
+
+def cause_of(story: Story) -> dict[str, Any]:
+    """Return the cause as the answer has it: category, signature, title, advice, confidence (0 to 1)."""
+    if story.outcome in ("finished", "running"):
+        return {
+            "category": "unknown",
+            "signature": None,
+            "title": "No failure",
+            "advice": "",
+            "confidence": 1.0,
+        }
+    verdict = story.verdict
+    if story.outcome == "slow":
+        slow = temporal.slowdown(story.job, story.progress)
+        title = (
+            f"Iterations take {slow.factor:.1f} times as long since iteration {slow.iteration}"
+            if slow
+            else "Slow"
+        )
+        advice = "Compare the ranks' step times; look for a throttled device, a slow link or file system."
+        return {"category": "unknown", "signature": None, "title": title, "advice": advice, "confidence": 0.6}
+    if not verdict.roots:
+        title = "The job stopped making progress without a word" if story.outcome == "hung" else "Unknown"
+        return {"category": "unknown", "signature": None, "title": title, "advice": "", "confidence": 0.2}
+    top = verdict.roots[0]
+    category = top.category or "unknown"
+    title, advice = top.title, top.advice
+    if verdict.kind == "stall":
+        category, title = "unknown", "The job stood still before it was told to stop"
+        advice = "Nothing in the logs tells why: look at the processes' stacks next time before ending it."
+    elif verdict.kind == "hang":
+        category, title = "hardware.host", "A process hung and the others waited for it"
+        advice = advice or "Look at the silent process and its host: a stuck device, driver or file system."
+    elif verdict.kind == "peer" and _all_silent(story):
+        category, title = "hardware.host", "A node went silent; the others lost their connection to it"
+        advice = "Look at the host itself: power, kernel, network card."
+    elif verdict.kind == "stop" and category not in ("preemption", "platform"):
+        category = "preemption"
+    elif verdict.kind == "victims" and category in ("unknown", "platform"):
+        category = "network" if tells(top) in ("timeout", "lost-peer") else category
+    elif verdict.kind == "error" and category in ("user.config", "user.code") and _is_environment(story):
+        category = "platform"
+    confidence = {"error": 0.85, "numeric": 0.85, "hang": 0.7, "stop": 0.75, "victims": 0.4, "peer": 0.7}.get(
+        verdict.kind, 0.3
+    )
+    if top.weight <= -10:
+        confidence -= 0.2
+    return {
+        "category": category,
+        "signature": top.signature.id if top.signature else None,
+        "title": title,
+        "advice": advice,
+        "confidence": round(confidence, 2),
+    }
+
+
+def _is_environment(story: Story) -> bool:
+    """Whether what the program could not do before training fails on few nodes alone.
+
+    The same code runs everywhere, so what fails on one node only is that node's environment;
+    one rank alone may do what the others do not, unless a file or module is missing there.
+    """
+    verdict = story.verdict
+    if story.progress.last_completed is not None or verdict.everybody or not verdict.nodes:
+        return False
+    if len(story.top.nodes) < 2 or len(verdict.nodes) * 3 > len(story.top.nodes) + 1:
+        return False
+    missing = any(e.signature is not None and e.signature.id in _MISSING for e in verdict.roots)
+    return missing or len(verdict.ranks) > 1
+
+
+def _all_silent(story: Story) -> bool:
+    """Whether no rank of the blamed node said anything of the failure."""
+    if not story.verdict.nodes:
+        return False
+    mine = set(story.top.ranks_of(story.verdict.nodes[0][0]))
+    rows = story.job.rows
+    for event in story.verdict.events:
+        for row in event.rows.tolist():
+            if story.top.rank[int(rows.speaker[row])] in mine:
+                return False
+    return bool(mine)
+
+
+def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
+    """Decide what to do about a cause: the verdict, whom to exclude, where to resume, and why."""
+    resume = story.checkpoint.last_durable
+    if story.outcome in ("finished", "running"):
+        reason = "the job finished" if story.outcome == "finished" else "no failure in the logs"
+        return {"verdict": "none", "exclude_nodes": [], "resume_from": None, "reason": reason}
+    category = cause["category"]
+    verdict = story.verdict
+    nodes = [n for n, _, _, _ in verdict.nodes]
+    explicit = verdict.roots[0].action if verdict.roots else None
+    few = 0 < len(nodes) <= max(1, len(story.top.nodes) // 3)
+    if category == "preemption":
+        decided = "restart"
+    elif explicit == "stop" or (category in ("user.code", "user.config") and explicit is None):
+        decided = "stop"
+    elif explicit == "resume_older_checkpoint" or category == "numeric":
+        decided = "resume_older_checkpoint"
+    elif category == "data" or (verdict.everybody and _is_certain(story, category)):
+        decided = "stop"
+    elif (
+        few and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")
+    ) or (few and category in ("storage", "network", "platform") and _is_local(story)):
+        decided = "restart_excluding"
+    elif not verdict.roots and (story.outcome != "hung" or not nodes):
+        decided = "restart" if story.outcome == "hung" else "unknown"
+    else:
+        decided = "restart"
+    exclude = nodes[:MOST_NAMES] if decided == "restart_excluding" else []
+    return {
+        "verdict": decided,
+        "exclude_nodes": exclude,
+        "resume_from": resume
+        if decided in ("restart", "restart_excluding", "resume_older_checkpoint")
+        else None,
+        "reason": cause["title"] + (f" on {', '.join(exclude[:4])}" if exclude else ""),
+    }
+
+
+def _is_certain(story: Story, category: str) -> bool:
+    """Whether a fault that is everybody's, before the first iteration, will come again."""
+    again = ("user.code", "user.config", "resource", "platform", "framework", "data")
+    return story.progress.last_completed is None and category in again
+
+
+def _is_local(story: Story) -> bool:
+    """Whether the root is told on one node only, by lines that a bad node would write."""
+    if story.cause_is_storage and [rank for rank, _, _, _ in story.verdict.ranks] == [0]:
+        return False  # rank 0 saves for all: what it cannot write may be everybody's file system
+    return len(story.verdict.nodes) == 1 and story.verdict.kind in ("error", "peer")

@@ -1,0 +1,151 @@
+"""What a line's prefix and its file's name tell of who wrote it.
+
+A number in front of a line may be a rank or a node: the lines in which processes say their rank
+decide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from l4fast.identities import Said, clean_host, small
+from l4fast.job import Job
+from l4fast.parse import Speaker
+from l4fast.topology import Topology
+
+_NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
+_RANK_FILE = re.compile(r"(?i)(?:^|[^a-z])rank[-_.]?\d+")
+_RANK_IN = re.compile(r"(?i)\brank[ =:_]?(\d+)")
+_HOST_COLON_LOCAL = re.compile(r"^(?P<host>[A-Za-z][\w.\-]*[A-Za-z0-9]):(?P<local>\d+)$")
+
+
+def read_labels(speakers: Sequence[Speaker], top: Topology) -> list[int | None]:
+    """Fill what a prefix tells outright; return the ambiguous task numbers."""
+    task: list[int | None] = [None] * len(speakers)
+    for i, speaker in enumerate(speakers):
+        for kind, text in speaker.labels:
+            number = _NUMBER_AT_END.match(text)
+            if kind in ("mpi_rank", "rank"):
+                top.rank[i] = small(number["number"]) if number else top.rank[i]
+            elif kind == "local_rank" or kind == "device":
+                top.local_rank[i] = small(number["number"]) if number else None
+            elif kind == "task":
+                task[i] = small(number["number"]) if number else None
+            elif kind == "pid":
+                top.pid[i] = small(text)
+            elif kind in ("host", "node", "pod"):
+                top.node[i] = clean_host(text) or top.node[i]
+            elif kind == "ip":
+                top.node[i] = top.node[i] or text
+            elif kind == "label":
+                if text.isdigit():
+                    task[i] = small(text)
+                elif number is not None and "rank" in number["name"].lower():
+                    top.rank[i] = small(number["number"])
+                else:
+                    top.node[i] = clean_host(text) or top.node[i]
+            elif kind == "bracket":
+                _read_bracket(text, number, i, top)
+    return task
+
+
+def _read_bracket(text: str, number: re.Match[str] | None, i: int, top: Topology) -> None:
+    in_rank = _RANK_IN.search(text)
+    if in_rank:
+        top.rank[i] = small(in_rank[1])
+    elif number is not None and number["name"]:
+        top.local_rank[i] = small(number["number"])
+    else:
+        both = _HOST_COLON_LOCAL.match(text)
+        if both:
+            top.node[i] = clean_host(both["host"])
+            top.local_rank[i] = small(both["local"])
+
+
+def task_is_rank(job: Job, top: Topology, task: Sequence[int | None], said: Iterable[Said]) -> None:
+    """Decide whether the numbers of `  12: ` are ranks or nodes, and apply it."""
+    tasks = {t for t in task if t is not None}
+    if not tasks:
+        return
+    votes: dict[int, Counter[int]] = defaultdict(Counter)
+    for i, t in enumerate(task):
+        rank = top.rank[i]
+        if t is not None and rank is not None:
+            votes[t][rank] += 1
+    for s in said:
+        t = task[s.speaker]
+        if t is not None and s.rank is not None and not s.is_failure:
+            votes[t][s.rank] += 1
+    agree = sum(v[t] * 2 > v.total() for t, v in votes.items())
+    if votes:
+        is_rank = agree * 2 >= len(votes)
+    elif top.expected:
+        is_rank = max(tasks) + 1 == top.expected
+    else:
+        locals_of: dict[int, set[int]] = defaultdict(set)
+        for i, t in enumerate(task):
+            local = top.local_rank[i]
+            if t is not None and local is not None:
+                locals_of[t].add(local)
+        # One task a node shows the local ranks of several processes.
+        is_rank = not any(len(found) > 1 for found in locals_of.values())
+    for i, t in enumerate(task):
+        if t is None:
+            continue
+        if is_rank:
+            top.rank[i] = t if top.rank[i] is None else top.rank[i]
+        elif top.node[i] is None:
+            top.node[i] = f"task {t}"
+
+
+def from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
+    """Give each speaker what its stream's name tells, and what its stream agrees on."""
+    # stdout and stderr of a process lie side by side in its own folder.
+    folder = [
+        name.rpartition("/")[0] if facts.local_rank is not None else name
+        for name, facts in zip(top.names, top.facts, strict=False)
+    ] or [str(i) for i in range(len(top.facts))]
+    ranks_in: dict[str, set[int]] = defaultdict(set)
+    for i, speaker in enumerate(speakers):
+        rank = top.rank[i]
+        if rank is not None:
+            ranks_in[folder[speaker.stream]].add(rank)
+    for i, speaker in enumerate(speakers):
+        facts = top.facts[speaker.stream]
+        if top.rank[i] is None:
+            if facts.rank is not None and speaker.stream not in top.shared:
+                top.rank[i] = facts.rank
+            elif facts.local_rank is not None and len(ranks_in[folder[speaker.stream]]) == 1:
+                top.rank[i] = next(iter(ranks_in[folder[speaker.stream]]))
+        if top.local_rank[i] is None and facts.local_rank is not None:
+            top.local_rank[i] = facts.local_rank
+        if top.node[i] is None:
+            if facts.host is not None:
+                top.node[i] = clean_host(facts.host) or facts.host
+            elif facts.pod is not None:
+                top.node[i] = facts.pod
+            elif (index := _node_index(top, speaker.stream)) is not None:
+                top.node[i] = _label_of_node(folder[speaker.stream], index)
+                top.node_of_stream.setdefault(speaker.stream, str(top.node[i]))
+        if facts.host is not None:
+            top.node_of_stream.setdefault(speaker.stream, top.node[i] or facts.host)
+
+
+def _node_index(top: Topology, stream: int) -> int | None:
+    facts = top.facts[stream]
+    if facts.node_index is not None:
+        return facts.node_index
+    return facts.rank if stream in top.shared else None
+
+
+def _label_of_node(name: str, index: int) -> str:
+    """The folder or file name that stands for a node whose host is not told."""
+    for part in reversed(name.split("/")):
+        if _RANK_FILE.search(part):
+            continue
+        match = re.search(rf"[A-Za-z]+[-_.]?0*{index}(?!\d)", part)
+        if match:
+            return match[0]
+    return f"node {index}"

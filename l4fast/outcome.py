@@ -1,0 +1,93 @@
+"""What became of a job: finished, failed, hung, slow, running or unknown.
+
+An error does not make a failure of a job that finished: it may lie before the end of the work, or
+belong to processes that end after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from l4fast import events, temporal
+from l4fast.events import Event, Evidence
+from l4fast.job import NONE, Job
+from l4fast.marks import Mark
+from l4fast.subjects import tells
+from l4fast.temporal import Progress
+from l4fast.topology import Topology
+
+
+def outcome_of(
+    job: Job, top: Topology, marks: Sequence[Mark], progress: Progress, evidence: Evidence
+) -> tuple[str, Evidence]:
+    """Tell what became of the job; in a job that finished nothing is failure-indicating."""
+    nothing = Evidence([], evidence.groups, evidence.survived, evidence.known)
+    fatal = [e for e in evidence.events if e.grave]
+    # One process ended well is no end of the job where the same line tells of one that did not.
+    failed = {int(raw) for e in fatal for raw in job.rows.raw[e.rows]}
+    finishes = [m for m in marks if m.kind == "finish" and int(job.rows.raw[m.row]) not in failed]
+    complete = (
+        progress.total is not None
+        and (progress.last_completed or 0) >= progress.total
+        and progress.went_back == 0
+    )
+    if finishes and (not fatal or all(_before(job, e, finishes[-1]) for e in fatal)):
+        return "finished", nothing
+    if (finishes or complete) and all(_is_farewell(job, e) for e in fatal):
+        began = finishes[0] if finishes else None
+        if complete or (began is not None and all(_after(job, e, began) for e in fatal)):
+            return "finished", nothing
+    if fatal:
+        return "failed", evidence
+    if _stalled(job, progress):
+        return "hung", evidence
+    if temporal.slowdown(job, progress) is not None:
+        return "slow", nothing
+    if progress.series is None and not marks and not evidence.events:
+        return "unknown", nothing
+    return "running", nothing
+
+
+def _is_farewell(job: Job, event: Event) -> bool:
+    """Whether an event may belong to processes that end after their work is done."""
+    if events.is_exception(job, event) and tells(event) not in ("lost-peer", "timeout", "abort"):
+        return False
+    if tells(event) == "death":
+        return dict(event.values).get("exit_code") not in ("1", "2")
+    return tells(event) not in ("hang", "stop") and event.category != "numeric"
+
+
+def _after(job: Job, event: Event, mark: Mark) -> bool:
+    """Whether all lines of an event came after a mark: by line in its file, else by time."""
+    rows = job.rows
+    mine = event.rows
+    same = rows.stream[mine] == mark.stream
+    if (rows.line[mine][same] < mark.line).any():
+        return False
+    other = rows.time[mine][~same]
+    return mark.time != NONE and not ((other != NONE) & (other < mark.time)).any()
+
+
+def _before(job: Job, event: Event, mark: Mark) -> bool:
+    """Whether all lines of an event came before a mark: by line in its file, else by time."""
+    rows = job.rows
+    mine = event.rows
+    same = rows.stream[mine] == mark.stream
+    if (rows.line[mine][same] > mark.line).any():
+        return False
+    other = rows.time[mine][~same]
+    if mark.time == NONE:
+        return bool(same.all())
+    return not ((other == NONE) | (other >= mark.time)).any()
+
+
+def _stalled(job: Job, progress: Progress) -> bool:
+    if not progress.timed or progress.median_s is None or progress.last_time == NONE or job.last_time == NONE:
+        return False
+    silence = job.last_time - progress.last_time
+    median = progress.median_s * 1e6
+    # An evaluation or a save takes some medians, though seldom more than minutes.
+    limit = max(
+        temporal.STALL_FACTOR * median, min(10 * temporal.STALL_FACTOR * median, temporal.LONG_STALL_US)
+    )
+    return silence > max(limit, temporal.MIN_STALL_US)

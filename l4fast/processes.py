@@ -1,0 +1,152 @@
+"""Which process runs as which rank on which host, by lines that tell it together.
+
+A launcher's failure table tells host, rank and exit code on lines of their own; an agent tells
+the process ids of its own workers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from l4fast.identities import Said
+from l4fast.job import Job
+from l4fast.topology import Topology, set_node
+
+_AGENT_NAME = re.compile(r"[`'\"](?P<host>[A-Za-z0-9][\w.\-]*?)_(?P<pid>\d+)_\d+[`'\"]")
+
+
+def learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
+    """Join lines about one process: launcher tables (host, rank, exit code are lines apart)."""
+    table: dict[int, list[Said]] = defaultdict(list)
+    for s in said:
+        table[s.stream].append(s)
+    for entries in table.values():
+        entries.sort(key=lambda s: s.line)
+        host: Said | None = None
+        rank: Said | None = None
+        for s in entries:
+            # A failure table prints host, rank, exit code, each on a line of its own.
+            if s.host and s.rank is None and s.pid is None:
+                host = s
+            elif s.rank is not None and s.host is None and s.pid is None and s.local_rank is not None:
+                rank = s
+                if host is not None and 0 < s.line - host.line <= 3:
+                    set_node(top, s.rank, host.host, "failure table")
+            elif s.pid is not None and s.rank is None and s.host is None:
+                _join_process(top, s, host, rank)
+    for s in said:
+        if s.pid is not None and (s.rank is not None or s.host is not None):
+            top.know_pid(s.pid, s.host or top.node[s.speaker], s.rank)
+    for i, pid in enumerate(top.pid):
+        if pid is not None and top.rank[i] is not None:
+            top.know_pid(pid, top.node[i], top.rank[i])
+    for text, _ in job.texts.values():
+        if b"_" in text and b"endezvous" in text:
+            match = _AGENT_NAME.search(text.decode("utf-8", "replace"))
+            if match:
+                top.know_pid(int(match["pid"]), match["host"], None)
+    _announced(table, top)
+    _spread_over_agents(top, said)
+
+
+def _announced(table: dict[int, list[Said]], top: Topology) -> None:
+    """An agent's `failed (exitcode ..) local_rank: .. (pid: ..)` is told again in the next table."""
+    for entries in table.values():
+        later: dict[int, tuple[int | None, str | None]] = {}
+        for s in reversed(entries):
+            if s.pid is None:
+                continue
+            if s.row in top.subject_of_row:
+                later[s.pid] = top.subject_of_row[s.row]
+            elif s.is_failure and s.local_rank is not None and s.pid in later:
+                top.subject_of_row[s.row] = later[s.pid]
+
+
+def _join_process(top: Topology, process: Said, host: Said | None, rank: Said | None) -> None:
+    """Join the line with the pid to the lines just above it that name rank and host."""
+    if process.pid is None or rank is None or rank.rank is None or not 0 < process.line - rank.line <= 3:
+        return
+    home = host.host if host is not None and 0 < process.line - host.line <= 5 else None
+    top.know_pid(process.pid, home, rank.rank)
+    top.subject_of_row[process.row] = (rank.rank, home)
+    if process.exit_code is not None:
+        top.exit_of_rank.setdefault(rank.rank, process.exit_code)
+
+
+def _spread_over_agents(top: Topology, said: Sequence[Said]) -> None:
+    """An agent names its own workers by pid: one known host is the host of all of them."""
+    workers: dict[int, set[int]] = defaultdict(set)
+    for s in said:
+        agent = top.pid[s.speaker]
+        if agent is not None and s.pid is not None and s.is_failure:
+            workers[agent].add(s.pid)
+    for agent, pids in workers.items():
+        hosts = Counter(host for p in (agent, *pids) if (host := top.node_of_pid(p)) is not None)
+        if len(hosts) == 1:
+            (host,) = hosts
+            for p in (agent, *pids):
+                top.know_pid(p, host, None)
+
+
+def use_hosts_of_tables(top: Topology, said: Sequence[Said]) -> None:
+    """Where all failure tables of a node's file name one host, that is its name, not the label."""
+    hosts: dict[int, set[str]] = defaultdict(set)
+    for s in said:
+        if s.row in top.subject_of_row and top.subject_of_row[s.row][1] is not None:
+            hosts[s.stream].add(str(top.subject_of_row[s.row][1]))
+    alias = {
+        top.node_of_stream[stream]: next(iter(found))
+        for stream, found in hosts.items()
+        if len(found) == 1 and stream in top.node_of_stream
+    }
+    alias = {label: host for label, host in alias.items() if label != host}
+    if not alias or len(set(alias.values())) < len(alias):
+        return
+    top.node = [alias.get(node, node) if node is not None else None for node in top.node]
+    top.node_of_rank = {rank: alias.get(node, node) for rank, node in top.node_of_rank.items()}
+    top.node_of_stream = {i: alias.get(node, node) for i, node in top.node_of_stream.items()}
+
+
+def learn_hosts(job: Job, top: Topology, said: Sequence[Said], rows_in: np.ndarray | None) -> None:
+    active = np.zeros(len(job.speakers), bool)
+    active[job.rows.speaker if rows_in is None else job.rows.speaker[rows_in]] = True
+    for i in np.flatnonzero(active).tolist():
+        pid, rank = top.pid[i], top.rank[i]
+        if top.node[i] is not None and rank is not None and _has_host(job, i):
+            set_node(top, rank, top.node[i], "host in the prefix")
+        if rank is None and pid is not None:
+            top.rank[i] = top.rank_of_pid(pid, top.node[i])
+    for s in said:
+        if s.rank is not None and s.host is not None:
+            set_node(top, s.rank, s.host, "scheduler or launcher" if s.is_failure else "said by the process")
+        elif s.host is not None and s.rank is None and not s.is_failure:
+            set_node(top, top.rank[s.speaker], s.host, "said by the process")
+    homes: dict[str, Counter[str]] = defaultdict(Counter)
+    for s in said:
+        home = top.node[s.speaker]
+        if s.address is not None and home is not None:
+            homes[s.address][home] += 1
+    top.node_of_address.update({address: found.most_common(1)[0][0] for address, found in homes.items()})
+    # A rank that speaks in a file of a node is on that node.
+    for i, speaker in enumerate(job.speakers):
+        if top.node[i] is not None:
+            set_node(top, top.rank[i], top.node[i], "file name")
+        if top.node[i] is None and speaker.labels == () and speaker.stream in top.node_of_stream:
+            top.node[i] = top.node_of_stream[speaker.stream]
+    # A console whose failure tables all name one host is that host's.
+    hosts_in: dict[int, set[str]] = defaultdict(set)
+    for s in said:
+        if s.host is not None and s.is_failure is False and top.facts[s.stream].rank is None:
+            hosts_in[s.stream].add(s.host)
+    if len(job.streams) > 1:
+        for stream, hosts in hosts_in.items():
+            if len(hosts) == 1:
+                top.node_of_stream.setdefault(stream, next(iter(hosts)))
+
+
+def _has_host(job: Job, i: int) -> bool:
+    return any(kind in ("host", "node", "pod", "ip") for kind, _ in job.speakers[i].labels)

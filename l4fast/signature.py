@@ -1,0 +1,128 @@
+"""One known line: its pattern, and the words in which it says what the line means.
+
+Weights, by convention: 0 for a message that one program prints, 10 where it has to win
+over such a one (a benign line with an error in it), -10 for what any program may
+print, -20 for a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+MAX_CHARS = 2000  # of a text; the rest of a longer one is not looked at
+ROLES = ("root", "consequence", "teardown", "benign", "context", "marker")
+STAGES = ("launch", "init", "load", "iterate", "checkpoint", "evaluate", "shutdown")
+CATEGORIES = (
+    "hardware.gpu",
+    "hardware.memory",
+    "hardware.host",
+    "network",
+    "storage",
+    "data",
+    "resource",
+    "platform",
+    "framework",
+    "user.config",
+    "user.code",
+    "numeric",
+    "preemption",
+    "unknown",
+)
+ACTIONS = ("restart", "restart_excluding", "resume_older_checkpoint", "stop")
+NAMES = ("none", "self", "victim", "other")
+# What kind of word a line is in the cascade of a failure: it decides who may be the culprit.
+TELLS = ("hang", "stop", "timeout", "lost-peer", "death", "asked-to-end", "abort", "ending", "heard")
+MARKERS = (
+    "progress",
+    "stage",
+    "checkpoint.begin",
+    "checkpoint.accepted",
+    "checkpoint.durable",
+    "checkpoint.load",
+    "checkpoint.loaded",
+    "checkpoint.none",
+    "finish",
+    "attempt",
+    "identity",
+)
+# The groups whose value may change what a line means.
+DECIDING = ("exit_code", "signal", "errno", "xid", "sxid", "status", "code")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a signature means when its deciding groups have certain values.
+
+    ``values`` holds (group, values) pairs; all groups must have one of their values.
+    A value may hold ``*``: ``-*`` is any negative exit code.
+    """
+
+    values: tuple[tuple[str, tuple[str, ...]], ...]
+    role: str | None = None
+    category: str | None = None
+    title: str | None = None
+    advice: str | None = None
+    action: str | None = None
+
+    def fits(self, values: Mapping[str, str | None]) -> bool:
+        """Tell whether ``values`` (group -> text) are the ones of this case."""
+        return all(
+            any(fnmatchcase(values.get(group) or "", wanted) for wanted in choices)
+            for group, choices in self.values
+        )
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A known line: its pattern and what it tells; see DESIGN, "the failure library"."""
+
+    id: str
+    title: str
+    role: str
+    pattern: str
+    category: str | None
+    stage: str | None
+    marker: str | None
+    names: str
+    tells: str | None
+    weight: int
+    advice: str
+    action: str | None
+    source: str
+    when: tuple[Case, ...]
+    matches: tuple[str, ...]
+    spares: tuple[str, ...]
+    file: str
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """The compiled pattern; compiled when first asked for, which for most is never."""
+        return re.compile(self.pattern, re.ASCII)
+
+    def read(self, text: str) -> dict[str, str]:
+        """Return what the groups hold in ``text``, without those that hold nothing.
+
+        Python allows a group name once, alternatives need it twice: the digits at the
+        end of a name do not count, so ``rank2`` is read as ``rank``.
+        """
+        found = self.regex.search(text[:MAX_CHARS])
+        values: dict[str, str] = {}
+        for name, value in (found.groupdict() if found else {}).items():
+            if value:
+                values.setdefault(name.rstrip("0123456789"), value)
+        return values
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a signature means for one line, its deciding values looked at."""
+
+    role: str
+    category: str | None
+    title: str
+    advice: str
+    action: str | None

@@ -1,0 +1,168 @@
+"""A file of ``signatures/*.toml`` -> its signatures, all rules and samples checked."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from l4fast.errors import SignatureError
+from l4fast.signature import (
+    ACTIONS,
+    CATEGORIES,
+    DECIDING,
+    MARKERS,
+    MAX_CHARS,
+    NAMES,
+    ROLES,
+    STAGES,
+    TELLS,
+    Case,
+    Signature,
+)
+
+_ONE_OF = {
+    "role": ROLES,
+    "stage": STAGES,
+    "category": CATEGORIES,
+    "action": ACTIONS,
+    "names": NAMES,
+    "tells": TELLS,
+    "marker": MARKERS,
+}
+_TEXTS = ("title", "pattern", "advice", "source", *_ONE_OF)
+_KEYS = {*_TEXTS, "weight", "when", "matches", "spares"}
+_CASE_KEYS = {"values", "role", "category", "title", "advice", "action"}
+_UNSUPPORTED = re.compile(r"(?<!\\)\((?:\?(?:[=!]|<[=!]|P=|\()|\*)|(?<!\\)(?:\\\\)*\\[1-9]")
+
+
+def parse(content: bytes, path: Path) -> list[Signature]:
+    """Return the signatures of a file's ``content``, all rules and samples checked."""
+    try:
+        tables = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SignatureError(f"{path}: not a TOML file: {error}", str(path)) from error
+    signatures = [_signature(name, table, path) for name, table in tables.items()]
+    for signature in signatures:
+        _check_samples(signature, path)
+    return signatures
+
+
+def fault(path: Path, name: str, key: str, reason: str) -> SignatureError:
+    """Return the error that names file, signature, key and reason."""
+    return SignatureError(f"{path}: {name}: {key}: {reason}", str(path))
+
+
+def _signature(name: str, table: object, path: Path) -> Signature:
+    if not isinstance(table, dict):
+        raise fault(path, name, name, "is no table; a signature is written [name], then its keys")
+    for key in table:
+        if key not in _KEYS:
+            raise fault(path, name, key, f"unknown key (known: {', '.join(sorted(_KEYS))})")
+    for key in _TEXTS:
+        _check_text(name, table, key, path, _ONE_OF.get(key))
+    for key in ("title", "role", "pattern", "source"):
+        if not table.get(key):
+            raise fault(path, name, key, "is missing")
+    for key in ("matches", "spares"):
+        _check_samples_given(name, table.get(key), key, path)
+    if type(table.get("weight", 0)) is not int:
+        raise fault(path, name, "weight", f"{table['weight']!r} is no integer")
+    role = table["role"]
+    if role in ("root", "consequence", "teardown") and "category" not in table:
+        raise fault(path, name, "category", f"is missing (role {role!r} needs one)")
+    if (role == "marker") != ("marker" in table):
+        raise fault(path, name, "marker", 'a signature has one if, and only if, its role is "marker"')
+    if table.get("marker") == "stage" and "stage" not in table:
+        raise fault(path, name, "stage", "is missing: which stage does it mark?")
+    groups = _check_pattern(name, table["pattern"], path)
+    return Signature(
+        id=name,
+        title=table["title"],
+        role=role,
+        pattern=table["pattern"],
+        category=table.get("category"),
+        stage=table.get("stage"),
+        marker=table.get("marker"),
+        action=table.get("action"),
+        source=table["source"],
+        names=table.get("names", "none"),
+        tells=table.get("tells"),
+        weight=table.get("weight", 0),
+        advice=table.get("advice", ""),
+        when=_cases(name, table.get("when", []), groups, path),
+        matches=tuple(table["matches"]),
+        spares=tuple(table["spares"]),
+        file=path.name,
+    )
+
+
+def _check_text(
+    name: str, table: Mapping[str, Any], key: str, path: Path, known: tuple[str, ...] | None
+) -> None:
+    value = table.get(key)
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise fault(path, name, key, f"{value!r} is no text")
+    if known and value not in known:
+        raise fault(path, name, key, f"{value!r} is unknown (known: {', '.join(known)})")
+
+
+def _check_samples_given(name: str, samples: object, key: str, path: Path) -> None:
+    if not isinstance(samples, list) or not samples:
+        raise fault(path, name, key, "is missing or empty: a signature carries lines of both kinds")
+    for sample in samples:
+        if not isinstance(sample, str) or "\n" in sample or len(sample) > MAX_CHARS:
+            raise fault(path, name, key, f"{sample!r} is not one line of at most {MAX_CHARS} characters")
+
+
+def _check_pattern(name: str, pattern: str, path: Path) -> Mapping[str, int]:
+    """Refuse what `re` cannot compile and what Hyperscan cannot or should not; return the groups."""
+    try:
+        regex = re.compile(pattern, re.ASCII)
+    except re.error as error:
+        raise fault(path, name, "pattern", f"no regular expression: {error}") from error
+    if _UNSUPPORTED.search(pattern):
+        raise fault(path, name, "pattern", "Hyperscan knows no lookaround, condition or back-reference")
+    if pattern.endswith((".*", ".*?", ".+")):
+        raise fault(path, name, "pattern", "ends in a repeated dot, which costs a match for every byte")
+    if regex.search(""):
+        raise fault(path, name, "pattern", "matches the empty line, and so every line")
+    return regex.groupindex
+
+
+def _cases(name: str, cases: object, groups: Mapping[str, int], path: Path) -> tuple[Case, ...]:
+    if not isinstance(cases, list):
+        raise fault(path, name, "when", "is no array of tables")
+    return tuple(_case(name, case, groups, path) for case in cases)
+
+
+def _case(name: str, case: object, groups: Mapping[str, int], path: Path) -> Case:
+    if not isinstance(case, dict) or not isinstance(case.get("values"), dict) or not case["values"]:
+        raise fault(path, name, "when", "each case is a table that holds a table `values`")
+    for key in case:
+        if key not in _CASE_KEYS:
+            raise fault(path, name, f"when.{key}", f"unknown key (known: {', '.join(sorted(_CASE_KEYS))})")
+        if key != "values":
+            _check_text(name, case, key, path, _ONE_OF.get(key))
+    for group, wanted in case["values"].items():
+        if group not in groups or group not in DECIDING:
+            raise fault(
+                path, name, f"when.values.{group}", f"no group of the pattern among {', '.join(DECIDING)}"
+            )
+        if not isinstance(wanted, list) or not wanted or not all(isinstance(value, str) for value in wanted):
+            raise fault(path, name, f"when.values.{group}", "is no list of texts")
+    values = tuple((group, tuple(wanted)) for group, wanted in case["values"].items())
+    return Case(values, **{key: value for key, value in case.items() if key != "values"})
+
+
+def _check_samples(signature: Signature, path: Path) -> None:
+    for sample in signature.matches:
+        if not signature.regex.search(sample):
+            raise fault(path, signature.id, "matches", f"the pattern does not match {sample!r}")
+    for sample in signature.spares:
+        if signature.regex.search(sample):
+            raise fault(path, signature.id, "spares", f"the pattern matches {sample!r}")

@@ -1,0 +1,86 @@
+"""Who is who: rank and node of each speaker.
+
+Sources, strongest first (``layouts``): a host in the line's prefix, NCCL's own lines, a
+launcher's failure table, the scheduler's `host: task N`, lines in which a process says who it
+is, folder and file names, and the regular order of ranks over nodes where nothing speaks
+against it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from l4fast.identities import Said, identities
+from l4fast.job import Job
+from l4fast.labels import from_paths, read_labels, task_is_rank
+from l4fast.parse import Speaker
+from l4fast.paths import PathFacts
+from l4fast.processes import learn_hosts, learn_pids, use_hosts_of_tables
+from l4fast.topology import Topology, complete
+
+
+def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None) -> Topology:
+    """Work out rank and node of each speaker of ``job``.
+
+    ``facts`` is what `path_facts` tells of the job's streams; ``rows_in`` (bool per row) leaves out
+    what earlier attempts said, whose ranks may have run elsewhere.
+    """
+    n = len(job.speakers)
+    top = Topology([None] * n, [None] * n, [None] * n, [None] * n, facts)
+    top.names = [s.name for s in job.streams]
+    task = read_labels(job.speakers, top)
+    said, top.expected = identities(job, rows_in)
+    task_is_rank(job, top, task, said)
+    _ranks_said(job, top, said)
+    top.shared = _shared_streams(job, top, said)
+    from_paths(job.speakers, top)
+    learn_pids(job, top, said)
+    learn_hosts(job, top, said, rows_in)
+    use_hosts_of_tables(top, said)
+    complete(job, top)
+    top.forget()
+    return top
+
+
+def told(facts: list[PathFacts], speakers: Sequence[Speaker]) -> Topology:
+    """Return what prefix and path alone tell of each of ``speakers``, before the job is whole.
+
+    ``facts`` are those of all streams. What needs other lines (is `12:` a rank or a node?) is None.
+    """
+    n = len(speakers)
+    top = Topology([None] * n, [None] * n, [None] * n, [None] * n, facts)
+    read_labels(speakers, top)
+    from_paths(speakers, top)
+    return top
+
+
+def _ranks_said(job: Job, top: Topology, said: Iterable[Said]) -> None:
+    """A process that says its rank is that rank in all of its lines."""
+    votes: dict[int, Counter[int]] = defaultdict(Counter)
+    for s in said:
+        # Without a label, only a file of one process is one speaker.
+        single = top.facts[s.stream].local_rank is not None
+        if s.rank is not None and not s.is_failure and (single or job.speakers[s.speaker].labels):
+            votes[s.speaker][s.rank] += 1
+    for speaker, found in votes.items():
+        rank, n = found.most_common(1)[0]
+        if top.rank[speaker] is None and 2 * n > found.total():
+            top.rank[speaker] = rank
+
+
+def _shared_streams(job: Job, top: Topology, said: Sequence[Said]) -> frozenset[int]:
+    """Return the streams that several processes or an agent write, whatever their names say."""
+    ranks: dict[int, set[int]] = defaultdict(set)
+    for i, speaker in enumerate(job.speakers):
+        rank = top.rank[i]
+        if rank is not None:
+            ranks[speaker.stream].add(rank)
+    for s in said:
+        if s.is_failure and s.pid is not None and top.facts[s.stream].local_rank is None:
+            ranks[s.stream].update((-1, -2))  # a launcher's words about its workers
+        elif s.rank is not None:
+            ranks[s.stream].add(s.rank)
+    return frozenset(stream for stream, found in ranks.items() if len(found) > 1)

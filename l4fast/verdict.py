@@ -1,0 +1,90 @@
+"""Whom the events blame: the record, and how a name gets into it.
+
+A fault that is the same on nearly all ranks has no culprit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from l4fast.events import Event
+from l4fast.job import NONE
+from l4fast.subjects import Subjects, tells
+
+MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
+FEW = 0.34  # at most this share of the ranks may be the silent or hung ones
+
+
+@dataclass
+class Verdict:
+    """The events in order of telling, and whom they blame.
+
+    ``ranks`` and ``nodes`` hold (name, score, reasons, rows of evidence), most suspect first.
+    """
+
+    events: list[Event]
+    roots: list[Event]
+    ranks: list[tuple[int, float, list[str], list[int]]] = field(default_factory=list)
+    nodes: list[tuple[str, float, list[str], list[int]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    kind: str = "none"
+    root_time: int = NONE
+    everybody: bool = False
+    about: Subjects | None = None
+
+
+def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -> None:
+    """Blame whom ``events`` speak of, unless that is nearly everybody."""
+    ranks, nodes = about.ranks(events), about.nodes(events)
+    n_nodes = len(about.top.nodes)
+    seen = max(about.all_ranks, default=-1) + 1
+    speaking = max(
+        about.n_ranks, seen if seen <= 2 * about.n_ranks else 0, n_nodes * (about.top.ranks_per_node or 0)
+    )
+    if not n_nodes or not about.top.ranks_per_node:
+        speaking = max(speaking, about.top.expected or 0)
+    told = max((len(e.rows) for e in events), default=0)
+    if speaking > 1 and (len(ranks) >= MOST * speaking or (not ranks and told >= MOST * speaking)):
+        verdict.everybody = True
+        verdict.notes.append("the same fault on nearly all ranks: no node to blame")
+        return
+    if not ranks and n_nodes > 1 and len(nodes) >= MOST * n_nodes:
+        verdict.everybody = True
+        verdict.notes.append("the same fault on nearly all nodes: no node to blame")
+        return
+    rows_of: dict[int | str, list[int]] = defaultdict(list)
+    first_of: dict[int | str, int] = {}
+    for event in events:
+        for row in event.rows.tolist():
+            who = about.row(event, row)
+            names: list[int | str] = [*who.ranks, *who.nodes]
+            for name in names:
+                rows_of[name].append(row)
+                first_of[name] = min(first_of.get(name, row), row)
+    for rank, count in sorted(ranks.items(), key=lambda rc: (first_of[rc[0]], rc[0])):
+        verdict.ranks.append((rank, 1.0 if count else 0.0, [reason], rows_of[rank][:8]))
+    for node, count in sorted(nodes.items(), key=lambda nc: (-nc[1], first_of[nc[0]], nc[0])):
+        verdict.nodes.append((node, 1.0 if count else 0.0, [reason], rows_of[node][:8]))
+    if not ranks and len(nodes) == 1:
+        ranks_on(verdict, about, next(iter(nodes)), reason)
+    if not nodes:
+        verdict.notes.append("cannot tell which node: no line names one, and no rank can be mapped to one")
+
+
+def ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:
+    """Of a node that is to blame, name the ranks that cried out; all of them if none did.
+
+    Where most ranks of the job wait for others, the ones that do not are the ones waited for.
+    """
+    mine = about.top.ranks_of(node)
+    cried = about.ranks(e for e in verdict.events if tells(e) in (None, "abort"))
+    waiting = about.ranks(e for e in verdict.events if tells(e) in ("timeout", "lost-peer"))
+    chosen = [rank for rank in mine if rank in cried]
+    if not chosen and 2 * len(waiting) > about.n_ranks:
+        chosen = [rank for rank in mine if rank not in waiting]
+    if not chosen:
+        chosen = [rank for rank in mine if rank in waiting] or mine
+    rows = verdict.nodes[0][3] if verdict.nodes else []
+    for rank in chosen:
+        verdict.ranks.append((rank, 0.6, [f"on {node}, which {reason}"], rows))

@@ -1,0 +1,179 @@
+"""Whom the waiting ones mean: the peer they lost, the rank behind them, the ones that kept silent.
+
+Divergence is not guilt: a victim that timed out diverges too, and names nobody outright.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from l4fast import spatial
+from l4fast.events import Event, split
+from l4fast.job import Job
+from l4fast.subjects import Clock, Subjects, node_at, tells
+from l4fast.topology import Topology
+from l4fast.verdict import FEW, Verdict, blame, ranks_on
+
+AFTERWARDS = ("137", "-9", "143", "-15")  # killed, asked to end: mostly by what ends the rest
+
+
+def accused(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
+    """Many that lost their connection to one address: the node at that address."""
+    accusers: dict[str, set[int | str]] = defaultdict(set)
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    accusing: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        if tells(event) not in ("lost-peer", "timeout"):
+            continue
+        for row in event.rows.tolist():
+            peer = about.evidence.groups.get(row, {}).get("peer")
+            target = node_at(about.top, peer)
+            if target is None:
+                continue
+            speaker = int(about.job.rows.speaker[row])
+            rank, home = about.top.rank[speaker], about.top.node[speaker]
+            if home == target:
+                continue
+            accusers[target].add(rank if rank is not None else home or speaker)
+            rows_of[target].append(row)
+            if event not in accusing[target]:
+                accusing[target].append(event)
+    if not accusers:
+        return False
+    ranked = sorted(accusers, key=lambda n: (-len(accusers[n]), n))
+    first = ranked[0]
+    if len(ranked) > 1 and len(accusers[ranked[1]]) * 2 > len(accusers[first]):
+        return False
+    if about.top.nodes and len(about.top.nodes) < 3 and len(ranked) > 1:
+        return False  # of two nodes, each accuses the other
+    verdict.roots = accusing[first]
+    reason = f"{len(accusers[first])} others lost their connection to it"
+    verdict.nodes.append((first, 1.0, [reason], rows_of[first][:8]))
+    ranks_on(verdict, about, first, "lost its connections")
+    return True
+
+
+_GROUP = re.compile(r"\bPG (?:ID )?(\d+)\b")
+_ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(-?\d+)")
+
+
+def laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
+    """The rank whose last enqueued collective is behind all others (equal numbers prove nothing)."""
+    groups: dict[str, dict[int, tuple[int, int, Event]]] = defaultdict(dict)
+    for event in events:
+        if event.signature is None or tells(event) not in ("timeout", "heard"):
+            continue
+        for row in event.rows.tolist():
+            rank = about.top.rank[int(job.rows.speaker[row])]
+            match = _ENQUEUED.search(job.content(row))
+            if rank is None or match is None:
+                continue
+            # Each process group counts its own collectives.
+            group = _GROUP.search(job.line_text(int(job.rows.stream[row]), int(job.rows.line[row])) or "")
+            behind = groups[group[1] if group else ""]
+            number = int(match[1])
+            # -1 and numbers of 17 digits are memory that was never set.
+            if 0 <= number < 10**15 and (rank not in behind or number > behind[rank][0]):
+                behind[rank] = (number, row, event)
+    behind = max(groups.values(), key=len, default={})
+    if len(behind) < 3:
+        return False
+    least = min(number for number, _, _ in behind.values())
+    low = sorted(rank for rank, (number, _, _) in behind.items() if number == least)
+    if len(low) > FEW * len(behind):
+        return False
+    usual = min(number for number, _, _ in behind.values() if number > least)
+    reason = f"its last collective is behind that of the others ({usual})"
+    rows = {rank: behind[rank][1] for rank in low}
+    for rank in low:
+        verdict.ranks.append((rank, 1.0, [reason], [rows[rank]]))
+    nodes = Counter(about.top.node_of_rank[r] for r in low if r in about.top.node_of_rank)
+    for node, _ in sorted(nodes.items(), key=lambda nc: (-nc[1], nc[0])):
+        mine = [rows[r] for r in low if about.top.node_of_rank.get(r) == node]
+        verdict.nodes.append((node, 1.0, [reason], mine[:8]))
+    told = {id(behind[rank][2]): behind[rank][2] for rank in low}
+    for event in told.values():
+        mine = [rows[r] for r in low if behind[r][2] is event]
+        verdict.roots.append(_part(event, np.array(sorted(mine), np.int64), verdict))
+    return True
+
+
+def _part(event: Event, rows: np.ndarray, verdict: Verdict) -> Event:
+    """Split some rows off an event: they are its root, the rest is a consequence."""
+    if len(rows) < len(event.rows):
+        verdict.events.append(split(event, np.setdiff1d(event.rows, rows), ""))
+    return event
+
+
+def silent_ones(
+    top: Topology,
+    about: Subjects,
+    timeouts: list[Event],
+    events: list[Event],
+    verdict: Verdict,
+) -> bool:
+    """Some ranks timed out and some did not: blame the silent ones, if they are few."""
+    waiting = set(about.ranks(timeouts))
+    known = set(about.all_ranks)
+    if top.expected is not None:
+        known |= set(range(min(top.expected, 100_000)))
+    elif known and max(known) + 1 - len(known) <= FEW * len(known):
+        known |= set(range(max(known) + 1))  # a rank that never said a word leaves a gap
+    own_words = [e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort")]
+    silent = known - set(about.ranks(own_words))
+    if not waiting or not silent or len(silent) > FEW * len(known):
+        return False
+    if len(waiting) < 0.5 * (len(known) - len(silent)):
+        return False
+    first = int(min(int(e.rows[0]) for e in timeouts))
+    reason = "all others timed out waiting, it never said a word"
+    for rank in sorted(silent):
+        verdict.ranks.append((rank, 1.0, [reason], [first]))
+    nodes = Counter(top.node_of_rank[r] for r in silent if r in top.node_of_rank)
+    for node, _ in sorted(nodes.items(), key=lambda nc: (-nc[1], nc[0])):
+        verdict.nodes.append((node, 1.0, [reason], [first]))
+    if not nodes:
+        verdict.notes.append("cannot tell which node: the silent ranks cannot be mapped to nodes")
+    return True
+
+
+def blame_victims(
+    events: list[Event], timeouts: list[Event], verdict: Verdict, about: Subjects, clock: Clock
+) -> None:
+    """Only victims speak: the timeouts (or else the earliest cry) are all that is known."""
+    verdict.kind = "victims"
+    speaking = [e for e in events if e.role == "consequence"]
+    after = ("death", "asked-to-end", "abort", "ending", "heard")
+    pool = timeouts or [e for e in speaking if tells(e) not in after] or speaking or events
+    first = min(pool, key=lambda e: (clock.of(e), -e.weight, int(e.rows[0])))
+    ended = [e for e in pool if dict(e.values).get("exit_code") in AFTERWARDS]
+    same = [
+        e
+        for e in pool
+        if e is first or (e.signature is not None and e.signature == first.signature and e not in ended)
+    ]
+    verdict.roots = timeouts or same
+    named = [e for e in verdict.roots if e.signature is not None and e.signature.names in ("self", "other")]
+    if named and not timeouts:
+        blame(verdict, about, named, "told the earliest error")
+    if not verdict.nodes and not verdict.everybody:
+        blame_outlier(about.job, about.top, verdict)
+    if not verdict.nodes and not verdict.everybody:
+        verdict.notes.append("cannot tell which node: every line is the word of a victim or a launcher")
+
+
+def blame_outlier(job: Job, top: Topology, verdict: Verdict) -> None:
+    """Where no line tells, the rank that fell silent first, or alone behaved unlike its peers."""
+    outlier = spatial.silent_first(job, top)
+    if outlier is None:
+        return
+    rows = job.rows
+    near = np.flatnonzero((rows.stream == outlier.stream) & (rows.line <= outlier.line))
+    evidence = [int(near[-1])] if near.size else []
+    for rank in outlier.ranks:
+        verdict.ranks.append((rank, 0.5, [outlier.reason], evidence))
+    for node in sorted({top.node_of_rank[r] for r in outlier.ranks if r in top.node_of_rank}):
+        verdict.nodes.append((node, 0.5, [outlier.reason], evidence))
