@@ -92,7 +92,10 @@ def attempts_of(
             )
             begin = border
     number = (numbers[-1] if numbers else 0) if len(numbers) > 1 or not borders else len(borders)
-    begin = start if start != NONE else (job.first_time if not found else NONE)
+    begin = start
+    if begin == NONE:
+        last = [s for s, f in zip(job.streams, top.facts, strict=False) if f.attempt == number or not found]
+        begin = min((s.first_time for s in last if s.first_time != NONE), default=NONE)
     found.append(_attempt(number, outcome, begin, job.last_time, title, progress.last_completed, zoned))
     return found
 

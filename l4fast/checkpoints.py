@@ -64,7 +64,10 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
         path = mark.path or path
     begun, accepted, durable = (by_kind[f"checkpoint.{k}"] for k in ("begin", "accepted", "durable"))
     loaded = by_kind["checkpoint.loaded"]
-    committed = {i for i, said in durable.items() if _complete(said, begun.get(i, []))}
+    usual = max((len({m.speaker for m in said}) for said in durable.values()), default=0)
+    if usual == 1 and len(durable) == 1 and progress.last_completed in durable:
+        usual = 2  # nothing yet shows that one rank speaks for all
+    committed = {i for i, said in durable.items() if _complete(said, begun.get(i, []), usual)}
     committed |= set(loaded)
     has_commit_line = bool(durable) or bool(accepted)
     for iteration, said in begun.items():
@@ -116,9 +119,12 @@ def _iteration(job: Job, mark: Mark, progress: Progress) -> int | None:
     return iteration_before(job, progress, mark.stream, mark.line, mark.time)
 
 
-def _complete(durable: list[Mark], begun: list[Mark]) -> bool:
-    """Each rank that began a save must have ended it, where each of them says so."""
-    if len(durable) <= 1 or len(begun) <= 1:
+def _complete(durable: list[Mark], begun: list[Mark], usual: int) -> bool:
+    """Each rank that began a save must have ended it, where each of them says so.
+
+    Where one rank speaks for all, ``usual`` (most ranks that ended a save) is 1.
+    """
+    if usual <= 1 or len({m.speaker for m in begun}) <= 1:
         return True
     return len({m.speaker for m in durable}) >= len({m.speaker for m in begun})
 

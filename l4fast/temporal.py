@@ -71,7 +71,9 @@ def follow(
     if since != NONE:
         mine &= (it.last_time == NONE) | (it.last_time >= since)
     if streams is not None:
-        mine &= np.isin(it.last_stream, np.fromiter(streams, np.int64, len(streams)))
+        # What a later attempt did again was done in this one too.
+        its = np.fromiter(streams, np.int64, len(streams))
+        mine &= np.isin(it.first_stream, its) | np.isin(it.last_stream, its)
     best: tuple[float, int, int, int] | None = None
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)

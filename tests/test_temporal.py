@@ -198,16 +198,10 @@ def test_folders_tell_attempts():
     assert found.progress.first == 11
 
 
-@pytest.mark.xfail(
-    strict=True, reason="iterations that a later attempt did again are taken from the earlier one"
-)
 def test_each_attempt_knows_its_own_last_iteration():
     assert [a["last_iteration"] for a in story(TREE).attempts] == [10, 15, 20]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only a marker line, not a folder, gives the last attempt a first time"
-)
 def test_the_last_attempt_of_a_tree_has_a_first_time():
     assert story(TREE).attempts[-1]["first_time"] == "2026-03-02T10:03:20.000000"
 
