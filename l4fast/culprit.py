@@ -117,9 +117,7 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
         near,
         key=lambda e: (
             not (about.ranks([e]) or about.nodes([e])),
-            e.weight <= -10,
-            tells(e) == "death",
-            not (e.category or "").startswith("hardware"),
+            *_grade(e),
             clock.of(e),
             int(e.rows[0]),
             -e.weight,
@@ -143,7 +141,33 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
     # That a process died is less than why: an oom-killer's line, say.
     roots.sort(key=lambda e: tells(e) == "death")
     verdict.roots = roots
+    if _has_rival(first, near, about, clock):
+        verdict.notes.append(
+            f"errors on several nodes within {SKEW_S:g} s, as far as clocks may differ: no order can be told"
+        )
+        return
     blame(verdict, about, roots, "told the earliest error that is no reaction to another")
+
+
+def _has_rival(first: Event, near: list[Event], about: Subjects, clock: Clock) -> bool:
+    """Whether another node told another error, as grave, so soon that clocks cannot tell who began.
+
+    The same error on several nodes is one story: it names them all.
+    """
+    mine = set(about.nodes([first]))
+    for event in near:
+        same = event.signature is not None and event.signature == first.signature
+        if same or clock.of(event) == LATE or _grade(event) != _grade(first):
+            continue
+        hosts = set(about.nodes([event]))
+        if mine and hosts and not hosts & mine:
+            return True
+    return False
+
+
+def _grade(event: Event) -> tuple[bool, bool, bool]:
+    """How much an error says: one that a signature knows, no mere death, of a device."""
+    return (event.weight <= -10, tells(event) == "death", not (event.category or "").startswith("hardware"))
 
 
 def _supplement(events: list[Event], verdict: Verdict, about: Subjects) -> None:

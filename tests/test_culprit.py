@@ -204,7 +204,6 @@ def test_an_error_long_after_the_first_is_a_consequence():
     assert roles(found) == [("root", 1), ("consequence", 1)]
 
 
-@pytest.mark.xfail(strict=True, reason="within the skew of clocks the first one is blamed all the same")
 def test_two_errors_closer_than_the_skew_of_clocks_tell_no_order():
     found = judge((15.0, 5, "ValueError: a"), (15.5, 2, "KeyError: 'b'"))
     assert blamed(found)[0] == []
