@@ -61,13 +61,11 @@ def stage_of_failure(
         last = _last_mark(marks, NONE)
         if last == "evaluate" and not _open_evaluation(job, marks, progress, NONE):
             last = "iterate"
-        return (
-            last
-            if last and not (begun and last in ("launch", "init", "load"))
-            else "iterate"
-            if begun
-            else "launch"
-        )
+        if checkpoint.open_save is not None and last != "evaluate":
+            return "checkpoint"
+        if last is None or (begun and last in ("launch", "init", "load")):
+            return "iterate" if begun else "launch"
+        return last
     stack = _stack_stage(job, verdict)
     hint = verdict.roots[0].signature.stage if verdict.roots and verdict.roots[0].signature else None
     if verdict.kind == "numeric":

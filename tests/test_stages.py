@@ -154,6 +154,5 @@ def test_iterations_after_an_evaluation_are_iterations():
     assert stage(INIT, TRAIN, evaluation, steps(range(11, 15), begin=16)) == "iterate"
 
 
-@pytest.mark.xfail(strict=True, reason="a running job is asked for its stage markers only, not for a save")
 def test_a_job_that_is_saving():
     assert stage(INIT, TRAIN, SAVING) == "checkpoint"
