@@ -150,7 +150,9 @@ def _coverage(
         if n >= ROWS_OF_SUSPECT
     ]
     if full:
-        told.append(f"{len(full)} shapes have more than {ROWS_OF_SUSPECT} lines; later ones are left out")
+        told.append(
+            f"shapes with more than {ROWS_OF_SUSPECT} lines: {len(full)}; their later lines are left out"
+        )
     if job.streams and not any(s.timed for s in job.streams):
         told.append("no line has a time: order is known within each file only")
     sources = sorted(set(top.source.values()))
