@@ -173,9 +173,9 @@ def accelerate_gpu_oom(base: Path) -> Expected:
     out = "trn-b.log"
     for line in (
         "Traceback (most recent call last):",
-        '  File "/work/run_clm.py", line 712, in <module>',
+        '  File "/workspace/run_clm.py", line 712, in <module>',
         "    main()",
-        '  File "/work/run_clm.py", line 640, in main',
+        '  File "/workspace/run_clm.py", line 640, in main',
         "    accelerator.backward(loss)",
         '  File "/opt/conda/lib/python3.10/site-packages/accelerate/accelerator.py", line 2196, in backward',
         "    loss.backward(**kwargs)",

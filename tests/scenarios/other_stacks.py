@@ -216,7 +216,7 @@ def hccl_heartbeat(base: Path) -> Expected:
             f"[Timeout][Host]Task run failed, base information is streamID:[12], taskID[4], tag[AllReduce_hccl_world_group]"
         )
         log.say("Traceback (most recent call last):")
-        log.say('  File "/work/run_mindformer.py", line 264, in <module>', "    main(config_)")
+        log.say('  File "/workspace/run_mindformer.py", line 264, in <module>', "    main(config_)")
         log.cry("RuntimeError: The pointer [result] is null. Run task for graph failed.")
         log.mutter("", "-" * 52, "- Ascend Error Message:", "-" * 52)
         log.cry(
