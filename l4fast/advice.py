@@ -34,7 +34,11 @@ def cause_of(story: Story) -> dict[str, Any]:
         advice = "Compare the ranks' step times; look for a throttled device, a slow link or file system."
         return {"category": "unknown", "signature": None, "title": title, "advice": advice, "confidence": 0.6}
     if not verdict.roots:
-        title = "The job stopped making progress without a word" if story.outcome == "hung" else "Unknown"
+        title = (
+            "The job stopped making progress without a word"
+            if story.outcome == "hung"
+            else "The logs that could be read tell of no failure and of no end"
+        )
         return {"category": "unknown", "signature": None, "title": title, "advice": "", "confidence": 0.2}
     top = verdict.roots[0]
     category = top.category or "unknown"

@@ -242,7 +242,8 @@ def _skip_line(reader: _Reader, data: NDArray[np.uint8]) -> tuple[int, int, byte
 
 def _cut_line(stream: Stream, line_bytes: int, offset: int) -> Unreadable:
     limit = f"{MAX_LINE_BYTES >> 20} MiB" if MAX_LINE_BYTES >> 20 else f"{MAX_LINE_BYTES} bytes"
-    return Unreadable(stream.name, f"a line of {line_bytes} bytes at byte {offset} was cut to {limit}")
+    reason = f"a line of {line_bytes} bytes at byte {offset} was cut to {limit}"
+    return Unreadable(stream.name, reason, goes_on=True)
 
 
 def _in_thread(made: Generator[Chunk]) -> Iterator[Chunk]:

@@ -43,8 +43,11 @@ class Story:
         return bool(self.verdict.roots) and self.verdict.roots[0].category == "storage"
 
 
-def tell(job: Job, library: Library, baseline: Baseline | None) -> Story:
-    """Ask each step its one question."""
+def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missing: bool = False) -> Story:
+    """Ask each step its one question.
+
+    A job of which no failure is seen runs well only if its logs were read to their end.
+    """
     facts = path_facts([s.name for s in job.streams])
     texts = [s.text for s in job.shapes]
     templates = dict(derive([*texts, *(baseline.shapes if baseline else ())]))
@@ -59,6 +62,8 @@ def tell(job: Job, library: Library, baseline: Baseline | None) -> Story:
     verdict = culprit.judge(job, top, evidence, progress, hung=outcome == "hung")
     if verdict.kind == "stall":
         outcome = "hung"
+    if end_is_missing and outcome == "running":
+        outcome = "unknown"
     attempts = attempts_of(job, library, top, every_mark, start, outcome, progress, verdict)
     return Story(
         job, top, templates, progress, marks, checkpoint, evidence, verdict, outcome, start, attempts

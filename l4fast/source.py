@@ -39,10 +39,14 @@ class Stream:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Something that could not be read, or not all of it; ``reason`` is a sentence."""
+    """Something that could not be read, or not all of it; ``reason`` is a sentence.
+
+    ``goes_on`` says that what comes after it was read: only a part within is missing.
+    """
 
     file: str
     reason: str
+    goes_on: bool = False
 
 
 def printable(path: str) -> str:

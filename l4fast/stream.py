@@ -245,6 +245,7 @@ def diagnose(
         known,
         paths=[printable(p) for p in paths],
         unreadable=(*got.found.unreadable, *got.problems),
+        end_is_missing=any(not p.goes_on for p in got.problems),
         skipped=got.found.skipped,
         begun=begun,
         read_s=got.seconds,
@@ -261,11 +262,15 @@ def answer(
     skipped: dict[str, int],
     begun: float,
     read_s: float,
+    end_is_missing: bool = False,
     notes: Sequence[str] = (),
 ) -> Diagnosis:
-    """Analyse a job that was read, and write the answer."""
+    """Analyse a job that was read, and write the answer.
+
+    ``end_is_missing``: the end of a log could not be read, and no failure before it proves nothing.
+    """
     analysed = time.perf_counter()
-    story = tell(job, library, baseline)
+    story = tell(job, library, baseline, end_is_missing=end_is_missing)
     now = time.perf_counter()
     n_bytes, n_lines = sum(s.bytes for s in job.streams), sum(s.lines for s in job.streams)
     timing = {

@@ -1,5 +1,7 @@
 """Session and batch are one: pieces, chunks, workers and order do not change the answer."""
 
+import gzip
+
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -260,3 +262,14 @@ def test_pieces_make_no_difference_to_the_year(tmp_path):
     session = fed(("a.log", data[k : k + 50]) for k in range(0, len(data), 50))
     session.end()
     assert answer_of(session) == of_files(tmp_path)
+
+
+def test_a_log_whose_end_is_missing_is_not_called_healthy(tmp_path):
+    packed = gzip.compress(steps(range(1, 400), total=9000).encode())
+    whole, torn = tmp_path / "whole.log.gz", tmp_path / "torn.log.gz"
+    whole.write_bytes(packed)
+    torn.write_bytes(packed[: len(packed) * 3 // 4])
+    assert (diagnose([str(whole)]).outcome, diagnose([str(whole)]).exit_code) == ("running", 0)
+    found = diagnose([str(torn)])
+    assert (found.outcome, found.action["verdict"], found.exit_code) == ("unknown", "unknown", 30)
+    assert "cut off" in found.coverage["unreadable"][0]["reason"]
