@@ -16,8 +16,8 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 HOUSE = (
     "errors canonical codecs columns paths terminal",
     "crossjob envelopes fold signature source templates",
-    "chunks database discovery layouts signature_file",
-    "signature_cache",
+    "chunks database discovery prefixes signature_file",
+    "layouts signature_cache",
     "library",
     "rawshapes",
     "parse table",
