@@ -13,11 +13,22 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 
-CANONICAL_VERSION = 1
+from l4fast.typed import MASK, typed
 
-# One character of the Unicode private-use area stands for one masked word: lines are
-# decoded as Latin-1 here, so no byte of a log can produce it.
-MASK = "\ue000"
+__all__ = [
+    "CANONICAL_VERSION",
+    "MASK",
+    "MASKED_WORD",
+    "VARIABLE",
+    "canonical",
+    "mask",
+    "plain",
+    "plain_offsets",
+    "shape_id",
+]
+
+CANONICAL_VERSION = 2
+
 VARIABLE = "<*>"
 
 # The look back and the possessive `*+` keep it linear: else a long word without a digit is tried
@@ -44,10 +55,9 @@ _M = MASK
 # Bar glyphs are bytes >= 0x80 (UTF-8 block elements) or runs of the ASCII fillers that
 # progress bars draw with: their length tells the time, not the event.
 _BAR = re.compile(rf"\|[ #=>.\-\x80-\xff{_M}]*\|(?= *{_M}/)")
-_RULE = re.compile(r"([-=*#_~^+.])\1{3,}")
-_NUMBER = re.compile(rf"(?<![\w\x80-\xff)\]])[+-]?{_M}(?:[.:+-]+{_M})*")
-_LIST = re.compile(rf"{_M}(?:(?:, ?|; ?| ){_M})+")
-_HEX_WORD = re.compile(r"(?<![A-Za-z0-9_])(?=[a-f]*[a-f])[a-f]{8,}(?![A-Za-z0-9_])")
+# A rule or a bar is as long as its table or its progress; dots also fill up to a column.
+_RULE = re.compile(r"([-=*#_~^+])\1{3,}|(\.)\2{39,}")
+_LIST = re.compile(rf"{_M}(?:(?:, ?|; ?| ){_M}){{9,}}")
 _BLANKS = re.compile(r"[ \t\x00]+")
 
 
@@ -84,11 +94,9 @@ def canonical(masked: str) -> str:
     """
     text = _ANSI.sub("", masked)
     text = _BAR.sub(f"|{_M}|", text)
-    text = _RULE.sub(r"\1\1\1", text)
-    text = _HEX_WORD.sub(_M, text)
+    text = _RULE.sub(r"\1\1\1\2\2\2", text)
     text = _BLANKS.sub(" ", text).strip(" ")
-    text = _NUMBER.sub(_M, text)
-    text = _LIST.sub(_M, text)
+    text = _LIST.sub(_M, typed(text))
     return _utf8(text.replace(_M, VARIABLE))
 
 

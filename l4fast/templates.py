@@ -1,22 +1,49 @@
 """Set of shapes -> templates; a pure function.
 
-Shapes are compared within one number of words. A column of words is a variable where at least
-``min_values`` shapes agree in all other words and differ in that one; `(retry <*>` and `node-a`
-against `node-b` are then one template. The answer depends on the set of shapes alone, never
-on the order of lines, on how they were split, or on who read them: batch, stream, and merge
-give the same ids. See DESIGN section 4.
+A shape has its digits masked and its typed values too (`l4fast.typed`). Three steps make templates:
+
+1. each shape gets a *key*, in which what differs without meaning is equal: how many values a list
+   has, a unit beside a number, an empty pair of brackets where others hold a value;
+2. words that vary from key to key become variables (`l4fast.variables`);
+3. shapes with equal keys are one template; its text is what all of them have in common.
+
+The answer depends on the set of shapes alone, never on the order of lines, on how they were split,
+or on who read them: batch, stream, and merge give the same ids. See DESIGN section 4.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from l4fast.align import common
 from l4fast.canonical import VARIABLE, shape_id
+from l4fast.typed import MASK, WORD_ENDS, joined
+from l4fast.variables import free, words_of
 
 MIN_VALUES = 4  # fewer than four different words may well be four different events
-ROUNDS = 3  # a template with more than three free words loses its meaning
+
+_M = MASK
+_UNIT = (
+    r"(?:[KMGTPE]i?B|[kKMGT]?[Bb]|bytes?|[kKMGT]?bps|[KMGT]?[Bb]/s|[KMGT]?Hz|ns|us|ms|s|secs?|seconds?"
+    r"|mins?|minutes?|h|hrs?|hours?|days?|%)"
+)
+_WITH_UNIT = re.compile(rf"{_M} ?{_UNIT}(?!\w)")
+_NUMBERED = r"[A-Za-z_]*\d\w*"
+_NUMBERED_LIST = re.compile(rf"(?<![\w.-]){_NUMBERED}(?:[ ,]+{_NUMBERED})+(?![\w.-])")
+_PARTS = re.compile(rf"(?<![\w.]){_M}(?:[-+.@/#$%&~]+(?:{_M}|[a-fA-F]{{1,4}}(?!\w)))+")
+_SIGNED = re.compile(rf"(?<![\w.])-{_M}|#{_M}#?|{_M}#")
+_EMPTY = re.compile(r"(?<!\w)\(\)|(?<!\w)\[ ?\]|=(?=[\s,;]|$)")
+_FILLED = {"(": f"({_M})", "[": f"[{_M}]", "=": f"={_M}"}
+_ANGLED = re.compile(rf"<{_M}>?|{_M}>")
+_LIST = re.compile(rf"{_M}(?:[ ,:;/|]+{_M}(?!=))+")
+_IN_OTHER_WORDS = re.compile(rf"{_M} [(\[]{_M}[)\]]")
+_CALL = re.compile(rf"(?<![\w.])[A-Za-z_]\w*\({_M}\)")
+
+_TRUTH = {"true", "false", "null"}
+_ACCOUNTS = {"root", "admin"}
 
 
 @dataclass(frozen=True)
@@ -34,49 +61,58 @@ def derive(shapes: Iterable[str], *, min_values: int = MIN_VALUES) -> Mapping[st
     >>> {t.text for t in found.values()}
     {'user <*> logged in'}
     """
-    words_of = {text: tuple(text.split(" ")) for text in sorted(set(shapes))}
-    for _ in range(ROUNDS):
-        change = _generalise(set(words_of.values()), min_values)
-        if not change:
-            break
-        words_of = {text: change.get(words, words) for text, words in words_of.items()}
-    made: dict[tuple[str, ...], Template] = {}
-    for words in set(words_of.values()):
-        text = _tidy(" ".join(words))
-        made[words] = Template(shape_id(text), text)
-    return {text: made[words] for text, words in words_of.items()}
+    texts = sorted(set(shapes))
+    key_of = {text: _key(text.replace(VARIABLE, _M)) for text in texts}
+    called = _calls(set(key_of.values()))
+    freed = free(set(called.values()), min_values)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for text in texts:
+        alike[_key(freed[called[key_of[text]]])].append(text)
+    found: dict[str, Template] = {}
+    for members in alike.values():
+        text = _finished(common([words_of(member.replace(VARIABLE, _M)) for member in members]))
+        template = Template(shape_id(text), text)
+        found.update(dict.fromkeys(members, template))
+    return found
 
 
-def _generalise(lines: set[tuple[str, ...]], min_values: int) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Free one column of each line where enough lines differ in it alone."""
-    groups: dict[tuple[int, tuple[str, ...]], set[tuple[str, ...]]] = defaultdict(set)
-    for words in lines:
-        fixed = sum(VARIABLE not in word for word in words)
-        for column, word in enumerate(words):
-            # What is left must still say something: two constant words, and half of the line.
-            left = fixed - (VARIABLE not in word)
-            if word != VARIABLE and left >= 2 and _may_vary(word):
-                groups[(column, (*words[:column], VARIABLE, *words[column + 1 :]))].add(words)
-    best: dict[tuple[str, ...], tuple[int, int, tuple[str, ...]]] = {}
-    for (column, merged), members in groups.items():
-        if len(members) + (merged in lines) < min_values:
-            continue
-        for words in members:
-            rank = (-len(members), column, merged)
-            if words not in best or rank < best[words]:
-                best[words] = rank
-    return {words: merged for words, (_, _, merged) in best.items()}
+def _key(text: str) -> str:
+    """Return what shapes of one template have in common; MASK stands for a variable."""
+    text = _NUMBERED_LIST.sub(_M, text)
+    text = _WITH_UNIT.sub(_M, text)
+    text = _PARTS.sub(_M, text)
+    text = _SIGNED.sub(_M, text)
+    text = _EMPTY.sub(lambda found: _FILLED[found[0][0]], text)
+    while True:
+        shorter = _IN_OTHER_WORDS.sub(_M, _LIST.sub(_M, _ANGLED.sub(_M, text)))
+        if shorter == text:
+            return text
+        text = shorter
 
 
-def _may_vary(word: str) -> bool:
-    """A name may vary; a bracketed tag or bare punctuation is part of the event."""
-    return any(c.isalnum() for c in word) or VARIABLE in word
+def _calls(keys: set[str]) -> dict[str, str]:
+    """Return each key, or the one that differs only by a value where it has `name(value)`."""
+    same: dict[str, str] = {}
+    for key in keys:
+        plain = (key[: found.start()] + _M + key[found.end() :] for found in _CALL.finditer(key))
+        same[key] = next((text for text in plain if text in keys), key)
+    return same
 
 
-def _tidy(text: str) -> str:
-    while f"{VARIABLE} {VARIABLE}" in text:
-        text = text.replace(f"{VARIABLE} {VARIABLE}", VARIABLE)
-    return text
+def _finished(text: str) -> str:
+    """Return the text of a template: names of truth values and of accounts are values too."""
+    parts = WORD_ENDS.split(text)
+    for i in range(0, len(parts), 2):
+        word = parts[i].lower()
+        if word in _TRUTH or (word in _ACCOUNTS and _names_an_account(parts, i)):
+            parts[i] = _M
+    return joined("".join(parts)).replace(_M, VARIABLE)
+
+
+def _names_an_account(parts: list[str], i: int) -> bool:
+    """`user root` and `(root)` name one; `root cause` does not."""
+    before = parts[i - 1] if i else ""
+    return before in tuple("=:'\"([") or (before == " " and parts[i - 2] in ("user", "for", "by"))
 
 
 def count(shapes: Mapping[str, int]) -> list[tuple[Template, int, int]]:

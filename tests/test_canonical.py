@@ -21,7 +21,8 @@ def shape(line: str | bytes) -> str:
         ("", ""),
         ("   \t ", ""),
         ("grad -0.5 and +1.25e+03", "grad <*> and <*>"),
-        ("ranks 0, 1, 2, 3 failed", "ranks <*> failed"),
+        ("ranks 0, 1, 2, 3 failed", "ranks <*>, <*>, <*>, <*> failed"),
+        ("ranks " + ", ".join(map(str, range(12))) + " failed", "ranks <*> failed"),
         ("ranks 7 failed", "ranks <*> failed"),
         ("id deadbeefcafe gone", "id <*> gone"),
         ("id 3fa85f64 gone", "id <*> gone"),
@@ -42,7 +43,7 @@ def test_the_shape_of_a_line(line, expected):
         ("loss -1", "loss 1"),
         (" 3%|▎         | 3/100 [00:01]", " 97%|█████████▋| 97/100 [01:10]"),
         ("a    b 1", "a b 1"),
-        ("groups [0, 1]", "groups [0, 1, 2, 3, 4]"),
+        ("saved to /data/run-a/x.pt", "saved to /mnt/b"),
         ("#" * 80, "#" * 10),
     ],
 )

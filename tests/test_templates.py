@@ -38,9 +38,14 @@ def test_a_template_keeps_something_to_say():
     assert texts(derive(lines)) == set(lines)
 
 
-def test_neighbouring_variables_are_one():
+def test_neighbouring_variables_stay_two():
     found = derive(f"host {name} <*> is ready now" for name in NAMES)
-    assert texts(found) == {"host <*> is ready now"}
+    assert texts(found) == {"host <*> <*> is ready now"}
+
+
+def test_how_many_values_a_list_has_does_not_matter():
+    lines = ["groups [<*>, <*>] are ready", "groups [<*>, <*>, <*>] are ready", "groups [<*>] are ready"]
+    assert texts(derive(lines)) == {"groups [<*>] are ready"}
 
 
 def test_a_bracketed_tag_of_punctuation_is_part_of_the_event():

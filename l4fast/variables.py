@@ -1,0 +1,189 @@
+"""Which words of a set of messages are variables: what differs where all else is equal.
+
+Messages are rows of words; blanks and punctuation are words of their own. Where messages agree in
+all columns but one (or two, or all values of a ``key=value`` list, or all places of one repeated
+word), those columns hold a variable if enough different words stand there. How many are enough:
+
+- 2, if a value that shows by its form stands there too (`user <*>` beside `user ann`), or if all
+  of them hold such a value (`QQ.<*>`, `Mail.<*>`);
+- 3, if they are one name with different numbers (`eth0`, `eth1`, `eth2`);
+- ``min_values``, if they are words: fewer may well be as many events;
+- twice as many, if most begin with a capital: those name states and classes;
+- `FIRST_VALUES` for the first word of a message, which mostly names the event.
+
+All is decided on the set of messages, so order and repetition cannot matter. The idea of columns
+is Drain's and IPLoM's; that typed values vouch for their neighbours, and tied columns, are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from l4fast.typed import MASK, PATH_ENDS
+
+Words = tuple[str, ...]
+Columns = tuple[int, ...]
+
+FIRST_VALUES = 10
+ONLY_WORD_VALUES = 8  # for a column without which one word is left to say what happened
+ROUNDS = 4
+# Pairs of columns cost the square of a message's length.
+MOST_PAIRED = 24
+MOST_IN_PAIRS = 4096
+
+# What a number must not be: these tell of a failure, so they stay.
+_NO_NUMBERS = frozenset({"nan", "inf", "infinity"})
+_DIGITS = re.compile(r"\d+")
+
+
+def words_of(text: str) -> Words:
+    """Split a message at blanks and punctuation; both stay, as words.
+
+    >>> words_of("rank=3 lost")
+    ('rank', '=', '3', ' ', 'lost')
+    """
+    return tuple(part for part in PATH_ENDS.split(text) if part)
+
+
+def free(messages: Collection[str], min_values: int) -> dict[str, str]:
+    """Return each message with MASK for the words that vary."""
+    rows = {message: words_of(message) for message in messages}
+    for _ in range(ROUNDS):
+        change = _freed(set(rows.values()), min_values)
+        if not change:
+            break
+        rows = {message: change.get(row, row) for message, row in rows.items()}
+    return {message: "".join(row) for message, row in rows.items()}
+
+
+def _freed(rows: set[Words], min_values: int) -> Mapping[Words, Words]:
+    """Free the columns of each row that most rows share: one step."""
+    best: dict[Words, tuple[bool, int, Columns, Words]] = {}
+    for columns, merged, members in _groups(rows):
+        constant = sum(MASK not in word and _has_letter(word) for word in merged)
+        if constant == 0 or (constant == 1 and len(members) < ONLY_WORD_VALUES):
+            continue
+        varying = _varying(columns, merged, members, merged in rows, min_values)
+        if not varying:
+            continue
+        for row in members:
+            freed = _masked(row, varying)
+            rank = (len(columns) == 2, -len(members), columns, freed)
+            if freed != row and (row not in best or rank < best[row]):
+                best[row] = rank
+    return {row: freed for row, (_, _, _, freed) in best.items()}
+
+
+def _groups(rows: set[Words]) -> Iterator[tuple[Columns, Words, list[Words]]]:
+    """Yield (columns, their rows with these columns masked, those rows) where rows differ there only."""
+    n_of_length: dict[int, int] = defaultdict(int)
+    for row in rows:
+        n_of_length[len(row)] += 1
+    # A row's sum of one number per (column, word): masking a column is one subtraction.
+    groups: dict[tuple[Columns, int], list[Words]] = defaultdict(list)
+    sums: set[int] = set()
+    for row in rows:
+        part = [hash((column, word)) for column, word in enumerate(row)]
+        change = [hash((column, MASK)) - own for column, own in enumerate(part)]
+        total = sum(part) + (len(row) << 80)
+        sums.add(total)
+        for columns in _candidates(row, paired=n_of_length[len(row)] <= MOST_IN_PAIRS):
+            groups[(columns, total + sum(change[c] for c in columns))].append(row)
+    for (columns, total), members in groups.items():
+        if len(members) > 1 or total in sums:
+            yield columns, _masked(members[0], columns), members
+
+
+def _candidates(row: Words, *, paired: bool) -> Iterator[Columns]:
+    """Yield the sets of columns of a row that may hold variables together."""
+    open_ = [c for c, word in enumerate(row) if _may_vary(word)]
+    for column in open_:
+        yield (column,)
+    if paired and len(open_) <= MOST_PAIRED:
+        for i, first in enumerate(open_):
+            if not _is_first(row, first):
+                for second in open_[i + 1 :]:
+                    yield (first, second)
+    values = tuple(c for c in range(1, len(row)) if _is_value(row, c) and row[c].lower() not in _NO_NUMBERS)
+    if len(values) > 1:
+        yield values
+    places: dict[str, list[int]] = defaultdict(list)
+    for column in open_:
+        if len(row[column]) > 2:
+            places[row[column]].append(column)
+    for same in places.values():
+        if len(same) > 2 or (len(same) == 2 and not paired):
+            yield tuple(same)
+
+
+def _varying(
+    columns: Columns, merged: Words, members: Sequence[Words], typed: bool, min_values: int
+) -> Columns:
+    """Return those of ``columns`` that hold a variable; none if one of a pair does not."""
+    found: list[int] = []
+    for column in columns:
+        words = {row[column] for row in members}
+        vouched = typed or MASK in words
+        words.discard(MASK)
+        if len(words) + vouched < 2:
+            continue
+        value = _is_value(merged, column)
+        # Many different records of one list of keys: what varies in them is a value.
+        record = value and len(columns) > 2 and len(members) >= 2 * min_values
+        if record or vouched or len(words) >= _enough(words, value, _is_first(merged, column), min_values):
+            found.append(column)
+        elif len(columns) == 2:
+            return ()
+    return tuple(found)
+
+
+def _enough(words: set[str], value: bool, first: bool, min_values: int) -> int:
+    """Return how many different words make a variable; see the top of this file."""
+    capital = sum(word[:1].isupper() for word in words) * 2 > len(words)
+    if first and not all("." in word.strip(".") for word in words):
+        return FIRST_VALUES * (2 if capital else 1)
+    if not first and all(MASK in word for word in words):
+        return 2
+    numbered = all(any(c.isdigit() for c in word) for word in words)
+    if numbered and len({_DIGITS.sub("", word) for word in words}) < len(words):
+        return 3
+    return min_values * (2 if capital and not value else 1)
+
+
+def _is_value(row: Words, column: int) -> bool:
+    """Whether a word stands where a value does: after `=` or `key:`, in quotes or alone in brackets."""
+    word = row[column]
+    if not (_is_word(word) or word == MASK):
+        return False
+    before = row[column - 1] if column else ""
+    after = row[column + 1] if column + 1 < len(row) else ""
+    if before == "=":
+        return column > 1
+    if before == ":":
+        return column > 1 and _is_word(row[column - 2])
+    return (before, after) in (("[", "]"), ('"', '"'))
+
+
+def _is_first(row: Words, column: int) -> bool:
+    return not any(MASK in word or _is_word(word) for word in row[:column])
+
+
+def _masked(row: Words, columns: Columns) -> Words:
+    changed = list(row)
+    for column in columns:
+        changed[column] = MASK
+    return tuple(changed)
+
+
+def _may_vary(word: str) -> bool:
+    return word != MASK and _is_word(word) and word.lower().lstrip("+-") not in _NO_NUMBERS
+
+
+def _is_word(word: str) -> bool:
+    return any(c.isalnum() for c in word)
+
+
+def _has_letter(word: str) -> bool:
+    return any(c.isalpha() for c in word)
