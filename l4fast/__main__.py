@@ -2,6 +2,6 @@
 
 import sys
 
-from l4fast.cli import main
+from l4fast.cli import program
 
-sys.exit(main())
+sys.exit(program())

@@ -179,6 +179,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(sentence, INTERNAL, None, wants_json)
 
 
+def program() -> int:
+    """Run one command as a program of its own: once it has answered, Ctrl-C changes nothing."""
+    code = main()
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
+
+
 def _run(arguments: Sequence[str]) -> int:
     parser = _arguments()
     try:
@@ -257,5 +265,3 @@ def _failed(sentence: str, code: int, path: object, wants_json: bool) -> int:
     return code
 
 
-if __name__ == "__main__":
-    sys.exit(main())

@@ -364,6 +364,9 @@ def test_ctrl_c_ends_it_quietly(jobs, tmp_path, workers, after_s):
         pytest.skip("this machine is too fast: the job was read before the signal")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
+    if process.returncode == 11 and json.loads(out):
+        assert err == b""
+        pytest.skip("this machine is too fast: the answer came before the signal")
     assert (process.returncode, out, err) == (130, b"", b"l4fast: interrupted\n")
     assert os.listdir(tmp_path) == []
 
