@@ -263,5 +263,3 @@ def _failed(sentence: str, code: int, path: object, wants_json: bool) -> int:
     except OSError:
         _silence(sys.stdout)
     return code
-
-

@@ -54,3 +54,36 @@ def lines(data: bytes) -> list[tuple[int, int, bytes, bytes]]:
         line = data[begin:stop] if stop > start else b""
         found.append((index + 1, begin, line, data[start:stop]))
     return found
+
+
+NAME = re.compile(rb"(?:[A-Za-z_]{2,}[0-9]{1,2}|[A-Z][0-9])(?:[A-Za-z_]+[0-9]?)?")
+KEY = re.compile(rb"[A-Za-z_]{1,16}[0-9]{1,2}(?:[A-Za-z_]+[0-9]?)?")
+HEX = re.compile(rb"[0-9a-f]{4,}|[0-9A-F]{4,}")
+
+
+def is_name(word: bytes, key: bool) -> bool:
+    """Whether a word with a digit looks like a name; ``key``: whether `=` follows it."""
+    return bool((KEY if key else NAME).fullmatch(word)) and not HEX.fullmatch(word)
+
+
+def wordings(lines: list[bytes], most: int) -> list[bytes]:
+    """Return each line's wording: masked, but for names of which few stand at their place."""
+    places: dict[tuple[bytes, int], set[bytes | None]] = {}
+    for line in lines:
+        for k, (begin, end) in enumerate(words_with_digits(line)):
+            name = is_name(line[begin:end], line[end : end + 1] == b"=")
+            places.setdefault((masked(line), k), set()).add(line[begin:end] if name else None)
+    kept = {place: names for place, names in places.items() if None not in names and len(names) <= most}
+    told: dict[bytes, tuple[int, int]] = {}
+    for (shape, k), names in kept.items():
+        if len(names) > 1:
+            told[shape] = min(told.get(shape, (most + 1, 0)), (len(names), k))
+    found = []
+    for line in lines:
+        shape, text = masked(line), bytearray(line)
+        for k, (begin, end) in reversed(list(enumerate(words_with_digits(line)))):
+            names = kept.get((shape, k), set())
+            if not (len(names) == 1 or told.get(shape) == (len(names), k)):
+                text[begin:end] = b"\x00"
+        found.append(bytes(text))
+    return found

@@ -21,7 +21,7 @@ HOUSE = (
     "layouts signature_cache",
     "library",
     "rawshapes",
-    "parse table",
+    "names parse table",
     "reader",
     "job",
     "diagnosis identities temporal topology",
@@ -58,7 +58,7 @@ KERNEL_FLOORS = (
     "jit",
     "blocks counts distances segments",
     "shapes",
-    "fields",
+    "fields names",
     "sums",
     "__init__",
 )
