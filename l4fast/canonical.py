@@ -56,7 +56,7 @@ _M = MASK
 # progress bars draw with: their length tells the time, not the event.
 _BAR = re.compile(rf"\|[ #=>.\-\x80-\xff{_M}]*\|(?= *{_M}/)")
 # A rule or a bar is as long as its table or its progress; dots also fill up to a column.
-_RULE = re.compile(r"([-=*#_~^+])\1{3,}|(\.)\2{39,}")
+_RULE = re.compile(r"([-=*#_~^+])\1{5,}|(\.)\2{39,}")
 _LIST = re.compile(rf"{_M}(?:(?:, ?|; ?| ){_M}){{9,}}")
 _BLANKS = re.compile(r"[ \t\x00]+")
 

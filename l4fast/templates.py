@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from l4fast.align import common
 from l4fast.canonical import VARIABLE, shape_id
 from l4fast.typed import MASK, WORD_ENDS, joined
-from l4fast.variables import free, words_of
+from l4fast.variables import TRUTH, free, words_of
 
 MIN_VALUES = 4  # fewer than four different words may well be four different events
 
@@ -42,7 +42,6 @@ _LIST = re.compile(rf"{_M}(?:[ ,:;/|]+{_M}(?!=))+")
 _IN_OTHER_WORDS = re.compile(rf"{_M} [(\[]{_M}[)\]]")
 _CALL = re.compile(rf"(?<![\w.])[A-Za-z_]\w*\({_M}\)")
 
-_TRUTH = {"true", "false", "null"}
 _ACCOUNTS = {"root", "admin"}
 
 
@@ -104,7 +103,7 @@ def _finished(text: str) -> str:
     parts = WORD_ENDS.split(text)
     for i in range(0, len(parts), 2):
         word = parts[i].lower()
-        if word in _TRUTH or (word in _ACCOUNTS and _names_an_account(parts, i)):
+        if (word in TRUTH and parts[i] != "none") or (word in _ACCOUNTS and _names_an_account(parts, i)):
             parts[i] = _M
     return joined("".join(parts)).replace(_M, VARIABLE)
 

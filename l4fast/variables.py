@@ -35,6 +35,10 @@ MOST_IN_PAIRS = 4096
 
 # What a number must not be: these tell of a failure, so they stay.
 _NO_NUMBERS = frozenset({"nan", "inf", "infinity"})
+# Words that are values wherever they stand.
+TRUTH = frozenset({"true", "false", "null", "none"})
+# Whose value names the event, by the conventions of JSON logs.
+_EVENT_KEYS = frozenset({"key", "event", "event_type", "msg", "message"})
 _DIGITS = re.compile(r"\d+")
 
 
@@ -62,7 +66,7 @@ def _freed(rows: set[Words], min_values: int) -> Mapping[Words, Words]:
     """Free the columns of each row that most rows share: one step."""
     best: dict[Words, tuple[bool, int, Columns, Words]] = {}
     for columns, merged, members in _groups(rows):
-        constant = sum(MASK not in word and _has_letter(word) for word in merged)
+        constant = sum(_says_something(word) for word in merged)
         if constant == 0 or (constant == 1 and len(members) < ONLY_WORD_VALUES):
             continue
         varying = _varying(columns, merged, members, merged in rows, min_values)
@@ -132,6 +136,8 @@ def _varying(
         value = _is_value(merged, column)
         # Many different records of one list of keys: what varies in them is a value.
         record = value and len(columns) > 2 and len(members) >= 2 * min_values
+        if not vouched and _names_something(merged, column):
+            return ()
         if record or vouched or len(words) >= _enough(words, value, _is_first(merged, column), min_values):
             found.append(column)
         elif len(columns) == 2:
@@ -166,6 +172,17 @@ def _is_value(row: Words, column: int) -> bool:
     return (before, after) in (("[", "]"), ('"', '"'))
 
 
+def _names_something(row: Words, column: int) -> bool:
+    """Whether a word is the name of a value (`loss=`, `loss: <*>`), or that of an event in JSON."""
+    after = row[column + 1 : column + 4]
+    if after[:1] == ("=",) or after == (":", " ", MASK):
+        return True
+    if after[:1] != ('"',):
+        return False
+    key = row[max(column - 6, 0) : column]
+    return next((word.lower() for word in reversed(key) if _is_word(word)), "") in _EVENT_KEYS
+
+
 def _is_first(row: Words, column: int) -> bool:
     return not any(MASK in word or _is_word(word) for word in row[:column])
 
@@ -185,5 +202,5 @@ def _is_word(word: str) -> bool:
     return any(c.isalnum() for c in word)
 
 
-def _has_letter(word: str) -> bool:
-    return any(c.isalpha() for c in word)
+def _says_something(word: str) -> bool:
+    return MASK not in word and any(c.isalpha() for c in word) and word.lower() not in TRUTH
