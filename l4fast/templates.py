@@ -40,6 +40,9 @@ _FILLED = {"(": f"({_M})", "[": f"[{_M}]", "=": f"={_M}"}
 _ANGLED = re.compile(rf"<{_M}>?|{_M}>")
 _LIST = re.compile(rf"{_M}(?:[ ,:;/|]+{_M}(?!=))+")
 _IN_OTHER_WORDS = re.compile(rf"{_M} [(\[]{_M}[)\]]")
+_QUOTED = rf"(?:'[^']*'|\"[^\"]*\"|{_M})"
+_QUOTED_LIST = re.compile(rf"(?<=\[){_QUOTED}(?:, ?{_QUOTED})*(?=\])")
+_NESTED_LIST = re.compile(rf"[(\[]{_M}[)\]](?:, ?[(\[]?{_M}[)\]]?)+")
 _CALL = re.compile(rf"(?<![\w.])[A-Za-z_]\w*\({_M}\)")
 
 _ACCOUNTS = {"root", "admin"}
@@ -77,12 +80,14 @@ def derive(shapes: Iterable[str], *, min_values: int = MIN_VALUES) -> Mapping[st
 
 def _key(text: str) -> str:
     """Return what shapes of one template have in common; MASK stands for a variable."""
+    text = _QUOTED_LIST.sub(_M, text)
     text = _NUMBERED_LIST.sub(_M, text)
     text = _WITH_UNIT.sub(_M, text)
     text = _PARTS.sub(_M, text)
     text = _SIGNED.sub(_M, text)
     text = _EMPTY.sub(lambda found: _FILLED[found[0][0]], text)
     while True:
+        text = _NESTED_LIST.sub(f"[{_M}]", text)
         shorter = _IN_OTHER_WORDS.sub(_M, _LIST.sub(_M, _ANGLED.sub(_M, text)))
         if shorter == text:
             return text

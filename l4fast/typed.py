@@ -16,8 +16,8 @@ MASK = "\ue000"
 M = MASK
 
 # A path or a URL ends at a blank or at one of these; a value may end at more.
-PATH_ENDS = re.compile(r"([\s,!;:=|\"'\[\](){}<>])")
-WORD_ENDS = re.compile(r"([\s,!;:=|\"'\[\](){}.\-+@#$%&])")
+PATH_ENDS = re.compile(r"([\s,!;:=|\"'`\[\](){}<>])")
+WORD_ENDS = re.compile(r"([\s,!;:=|\"'`\[\](){}.\-+@#$%&])")
 
 _URL = re.compile(r"(?<![A-Za-z])([A-Za-z][A-Za-z.+-]*+)://[^\s,;\"'<>()\[\]{}]+")
 _QUERY = re.compile(rf"(?<![\w.{M}])/[^\s\"'<>,;?]*+\?[^\s\"'<>]*")
@@ -55,6 +55,18 @@ _DAY, _MONTH = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(?:Jan|Feb|Mar|Apr|May|Jun|Ju
 _DATE = re.compile(
     rf"(?:\b{_DAY},? )?\b{_MONTH} +{M}(?= {M}:{M})|\b{_DAY},? {_MONTH} +{M}",
 )
+_NOON = re.compile(rf"(?<={M}:{M} )[AP]M\b")
+# Files that a program reads or writes; those of its own source say where it is.
+_FILE = re.compile(
+    rf"(?<![\w.{M}/-])[\w{M}][\w{M}.-]*\.(?:json|ya?ml|toml|txt|log|ckpt|pth?|safetensors|bin|npy|npz|tar|gz|tgz|zip|zst"
+    rf"|csv|tsv|parquet|arrow|xml|conf|cfg|ini|sh|so|whl|png|db|lock|pid|sock|sqsh)(?![\w{M}-]|\.\w)"
+)
+# Strings that are values by the syntax of JSON and of Python's dicts, unless their key names the event.
+EVENT_KEYS = frozenset({"key", "event", "event_type", "msg", "message"})
+_STRING = re.compile(r"(?P<key>(?P<q>[\"'])(?P<name>[\w.-]+)(?P=q): ?)(?P=q)(?:(?!(?P=q))[^\\])+(?P=q)")
+# A frame of a traceback, and what Python shows of an object.
+_FRAME = re.compile(rf'(?<=File )"[^"]+"(, line {M}, in )\S+')
+_OBJECT = re.compile(rf"<[\w.{M}]+ object at {M}>")
 _SIGNED = re.compile(rf"(?<![A-Za-z{M})\]])([A-Za-z]+_)?[-+]{M}")
 # 1e-05 and 1.2e+03; a range of two numbers looks the same.
 _EXPONENT = re.compile(rf"(?<![\w{M}-])(?:{M}\.)?{M}[-+]{M}(?![\w{M}-])")
@@ -66,7 +78,10 @@ def typed(masked: str) -> str:
     >>> typed(f"GET http://a/b?c={M} from {M}.{M}.{M}.{M} to /var/log/x").replace(M, "<*>")
     'GET http://<*> from <*> to <*>'
     """
-    text = _URL.sub(rf"\1://{M}", masked)
+    text = _FRAME.sub(rf'"{M}"\1{M}', masked)
+    text = _OBJECT.sub(f"<{M} object at {M}>", text)
+    text = _STRING.sub(_string, text)
+    text = _URL.sub(rf"\1://{M}", text)
     text = _QUERY.sub(M, text)
     text = _UUID.sub(M, text)
     text = _MAC.sub(M, text)
@@ -78,8 +93,15 @@ def typed(masked: str) -> str:
     text = _SIGNED.sub(M, text)
     text = "".join(M if _PATH.fullmatch(part) else part for part in PATH_ENDS.split(text))
     text = _RELATIVE.sub(M, text)
-    text = _DATE.sub(M, text)
+    text = _FILE.sub(M, text)
+    text = _NOON.sub(M, _DATE.sub(M, text))
     return joined("".join(M if M in part and "/" not in part else part for part in WORD_ENDS.split(text)))
+
+
+def _string(found: re.Match[str]) -> str:
+    if found["name"].lower() in EVENT_KEYS:
+        return found[0]
+    return f"{found['key']}{found['q']}{M}{found['q']}"
 
 
 def joined(text: str) -> str:

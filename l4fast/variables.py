@@ -4,9 +4,9 @@ Messages are rows of words; blanks and punctuation are words of their own. Where
 all columns but one (or two, or all values of a ``key=value`` list, or all places of one repeated
 word), those columns hold a variable if enough different words stand there. How many are enough:
 
-- 2, if a value that shows by its form stands there too (`user <*>` beside `user ann`), or if all
-  of them hold such a value (`QQ.<*>`, `Mail.<*>`);
-- 3, if they are one name with different numbers (`eth0`, `eth1`, `eth2`);
+- 2, if a value that shows by its form stands there too (`user <*>` beside `user ann`); if all of
+  them hold such a value (`QQ.<*>`, `Mail.<*>`), are one name with different numbers (`eth0`, `eth1`),
+  or are identifiers in quotes or after `=`;
 - ``min_values``, if they are words: fewer may well be as many events;
 - twice as many, if most begin with a capital: those name states and classes;
 - `FIRST_VALUES` for the first word of a message, which mostly names the event.
@@ -21,7 +21,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from l4fast.typed import MASK, PATH_ENDS
+from l4fast.typed import EVENT_KEYS, MASK, PATH_ENDS
 
 Words = tuple[str, ...]
 Columns = tuple[int, ...]
@@ -35,10 +35,11 @@ MOST_IN_PAIRS = 4096
 
 # What a number must not be: these tell of a failure, so they stay.
 _NO_NUMBERS = frozenset({"nan", "inf", "infinity"})
+# A digit, an underscore, a dot, a dash inside a word, or a capital after a small letter.
+_IDENTIFIER = re.compile(r"\w[._-]\w|\d|_|[a-z][A-Z]")
 # Words that are values wherever they stand.
 TRUTH = frozenset({"true", "false", "null", "none"})
-# Whose value names the event, by the conventions of JSON logs.
-_EVENT_KEYS = frozenset({"key", "event", "event_type", "msg", "message"})
+_AROUND = frozenset({("[", "]"), ('"', '"'), ("'", "'"), ("`", "`")})
 _DIGITS = re.compile(r"\d+")
 
 
@@ -67,9 +68,10 @@ def _freed(rows: set[Words], min_values: int) -> Mapping[Words, Words]:
     best: dict[Words, tuple[bool, int, Columns, Words]] = {}
     for columns, merged, members in _groups(rows):
         constant = sum(_says_something(word) for word in merged)
-        if constant == 0 or (constant == 1 and len(members) < ONLY_WORD_VALUES):
+        typed = merged in rows
+        if constant == 0 or (constant == 1 and len(members) < ONLY_WORD_VALUES and not typed):
             continue
-        varying = _varying(columns, merged, members, merged in rows, min_values)
+        varying = _varying(columns, merged, members, typed, min_values)
         if not varying:
             continue
         for row in members:
@@ -136,25 +138,32 @@ def _varying(
         value = _is_value(merged, column)
         # Many different records of one list of keys: what varies in them is a value.
         record = value and len(columns) > 2 and len(members) >= 2 * min_values
-        if not vouched and _names_something(merged, column):
+        if any(_names_something(row, column, vouched) for row in members):
             return ()
-        if record or vouched or len(words) >= _enough(words, value, _is_first(merged, column), min_values):
+        if (
+            record
+            or vouched
+            or len(words)
+            >= _enough(words, value, _is_quoted(merged, column), _is_first(merged, column), min_values)
+        ):
             found.append(column)
         elif len(columns) == 2:
             return ()
     return tuple(found)
 
 
-def _enough(words: set[str], value: bool, first: bool, min_values: int) -> int:
+def _enough(words: set[str], value: bool, quoted: bool, first: bool, min_values: int) -> int:
     """Return how many different words make a variable; see the top of this file."""
     capital = sum(word[:1].isupper() for word in words) * 2 > len(words)
     if first and not all("." in word.strip(".") for word in words):
         return FIRST_VALUES * (2 if capital else 1)
     if not first and all(MASK in word for word in words):
         return 2
+    if quoted and not first and all(_IDENTIFIER.search(word) for word in words):
+        return 2
     numbered = all(any(c.isdigit() for c in word) for word in words)
     if numbered and len({_DIGITS.sub("", word) for word in words}) < len(words):
-        return 3
+        return 2
     return min_values * (2 if capital and not value else 1)
 
 
@@ -169,18 +178,29 @@ def _is_value(row: Words, column: int) -> bool:
         return column > 1
     if before == ":":
         return column > 1 and _is_word(row[column - 2])
-    return (before, after) in (("[", "]"), ('"', '"'))
+    return (before, after) in _AROUND
 
 
-def _names_something(row: Words, column: int) -> bool:
+def _is_quoted(row: Words, column: int) -> bool:
+    """Whether a word stands in quotes, or after `=`."""
+    before = row[column - 1] if column else ""
+    after = row[column + 1] if column + 1 < len(row) else ""
+    return before == "=" or (before == after and before in ("'", '"', "`"))
+
+
+def _names_something(row: Words, column: int, vouched: bool) -> bool:
     """Whether a word is the name of a value (`loss=`, `loss: <*>`), or that of an event in JSON."""
     after = row[column + 1 : column + 4]
-    if after[:1] == ("=",) or after == (":", " ", MASK):
+    if (
+        after[:1] == ("=",)
+        or after[:2] in (('"', ":"), ("'", ":"))
+        or (after == (":", " ", MASK) and not vouched)
+    ):
         return True
     if after[:1] != ('"',):
         return False
     key = row[max(column - 6, 0) : column]
-    return next((word.lower() for word in reversed(key) if _is_word(word)), "") in _EVENT_KEYS
+    return next((word.lower() for word in reversed(key) if _is_word(word)), "") in EVENT_KEYS
 
 
 def _is_first(row: Words, column: int) -> bool:

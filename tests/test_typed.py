@@ -36,6 +36,15 @@ def seen(line: str) -> str:
         ("version 1.2.3 of torch", "version <*> of torch"),
         ("node-7 and core.12", "node-<*> and core.<*>"),
         ("checksum deadbeefcafe ok", "checksum <*> ok"),
+        (
+            '{"key": "run_stop", "status": "all done", "n": 3}',
+            '{"key": "run_stop", "status": "<*>", "n": <*>}',
+        ),
+        ("config {'fp': 'half'} x", "config {'fp': '<*>'} x"),
+        ('File "/a/b.py", line 12, in forward', 'File "<*>", line <*>, in <*>'),
+        ("use <torch.cuda.Stream object at 0x7f> now", "use <*> object at <*> now"),
+        ("read config.yaml and epoch.ckpt", "read <*> and <*>"),
+        ("at 10:15:30 PM by", "at <*>:<*>:<*> <*> by"),
         ("<memory:1024, vCores:8>", "<memory:<*>, vCores:<*>"),
     ],
 )
