@@ -18,20 +18,14 @@ is Drain's and IPLoM's; that typed values vouch for their neighbours, and tied c
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from l4fast.neighbours import Columns, Words, groups, masked
 from l4fast.typed import EVENT_KEYS, MASK, PATH_ENDS
-
-Words = tuple[str, ...]
-Columns = tuple[int, ...]
 
 FIRST_VALUES = 10
 ONLY_WORD_VALUES = 8  # for a column without which one word is left to say what happened
 ROUNDS = 4
-# Pairs of columns cost the square of a message's length.
-MOST_PAIRED = 24
-MOST_IN_PAIRS = 4096
 
 # What a number must not be: these tell of a failure, so they stay.
 _NO_NUMBERS = frozenset({"nan", "inf", "infinity"})
@@ -66,7 +60,9 @@ def free(messages: Collection[str], min_values: int) -> dict[str, str]:
 def _freed(rows: set[Words], min_values: int) -> Mapping[Words, Words]:
     """Free the columns of each row that most rows share: one step."""
     best: dict[Words, tuple[bool, int, Columns, Words]] = {}
-    for columns, merged, members in _groups(rows):
+    for columns, merged, members in groups(sorted(rows), _may_vary, _values):
+        if len(columns) == 2 and _is_first(merged, columns[0]):
+            continue
         constant = sum(_says_something(word) for word in merged)
         typed = merged in rows
         if constant == 0 or (constant == 1 and len(members) < ONLY_WORD_VALUES and not typed):
@@ -75,53 +71,16 @@ def _freed(rows: set[Words], min_values: int) -> Mapping[Words, Words]:
         if not varying:
             continue
         for row in members:
-            freed = _masked(row, varying)
+            freed = masked(row, varying)
             rank = (len(columns) == 2, -len(members), columns, freed)
             if freed != row and (row not in best or rank < best[row]):
                 best[row] = rank
     return {row: freed for row, (_, _, _, freed) in best.items()}
 
 
-def _groups(rows: set[Words]) -> Iterator[tuple[Columns, Words, list[Words]]]:
-    """Yield (columns, their rows with these columns masked, those rows) where rows differ there only."""
-    n_of_length: dict[int, int] = defaultdict(int)
-    for row in rows:
-        n_of_length[len(row)] += 1
-    # A row's sum of one number per (column, word): masking a column is one subtraction.
-    groups: dict[tuple[Columns, int], list[Words]] = defaultdict(list)
-    sums: set[int] = set()
-    for row in rows:
-        part = [hash((column, word)) for column, word in enumerate(row)]
-        change = [hash((column, MASK)) - own for column, own in enumerate(part)]
-        total = sum(part) + (len(row) << 80)
-        sums.add(total)
-        for columns in _candidates(row, paired=n_of_length[len(row)] <= MOST_IN_PAIRS):
-            groups[(columns, total + sum(change[c] for c in columns))].append(row)
-    for (columns, total), members in groups.items():
-        if len(members) > 1 or total in sums:
-            yield columns, _masked(members[0], columns), members
-
-
-def _candidates(row: Words, *, paired: bool) -> Iterator[Columns]:
-    """Yield the sets of columns of a row that may hold variables together."""
-    open_ = [c for c, word in enumerate(row) if _may_vary(word)]
-    for column in open_:
-        yield (column,)
-    if paired and len(open_) <= MOST_PAIRED:
-        for i, first in enumerate(open_):
-            if not _is_first(row, first):
-                for second in open_[i + 1 :]:
-                    yield (first, second)
-    values = tuple(c for c in range(1, len(row)) if _is_value(row, c) and row[c].lower() not in _NO_NUMBERS)
-    if len(values) > 1:
-        yield values
-    places: dict[str, list[int]] = defaultdict(list)
-    for column in open_:
-        if len(row[column]) > 2:
-            places[row[column]].append(column)
-    for same in places.values():
-        if len(same) > 2 or (len(same) == 2 and not paired):
-            yield tuple(same)
+def _values(row: Words) -> Columns:
+    """Return the columns of a row that hold values."""
+    return tuple(c for c in range(1, len(row)) if _is_value(row, c) and row[c].lower() not in _NO_NUMBERS)
 
 
 def _varying(
@@ -205,13 +164,6 @@ def _names_something(row: Words, column: int, vouched: bool) -> bool:
 
 def _is_first(row: Words, column: int) -> bool:
     return not any(MASK in word or _is_word(word) for word in row[:column])
-
-
-def _masked(row: Words, columns: Columns) -> Words:
-    changed = list(row)
-    for column in columns:
-        changed[column] = MASK
-    return tuple(changed)
 
 
 def _may_vary(word: str) -> bool:

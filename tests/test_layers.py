@@ -15,7 +15,8 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
     "errors codecs columns paths terminal typed",
-    "align canonical variables",
+    "align canonical neighbours",
+    "variables",
     "crossjob envelopes fold signature source templates",
     "chunks database discovery prefixes signature_file",
     "layouts signature_cache",

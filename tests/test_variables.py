@@ -1,12 +1,14 @@
 """Which words vary: how many different ones it takes, and that the set alone decides."""
 
+import itertools
 from collections import defaultdict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from l4fast.neighbours import groups, masked
 from l4fast.typed import MASK
-from l4fast.variables import FIRST_VALUES, _candidates, _groups, _masked, free, words_of
+from l4fast.variables import FIRST_VALUES, free, words_of
 
 NAMES = ("ann", "bob", "eve", "joe", "kim", "lee", "max", "pia", "ron", "tom", "uma", "val")
 
@@ -97,12 +99,31 @@ def test_order_does_not_matter(messages, random):
     assert free(again, 3) == free(messages, 3)
 
 
+def naive_candidates(row: tuple[str, ...]):
+    """Every set of columns of a row that may be masked together."""
+    held = [c for c, word in enumerate(row) if word != MASK and word.isalnum()]
+    yield from ((c,) for c in held)
+    yield from itertools.combinations(held, 2)
+    yield from (c for c in [values_of(row)] if len(c) > 1)
+    for word in set(row):
+        same = tuple(c for c in held if row[c] == word)
+        if len(same) > 1 and len(word) > 2:
+            yield same
+
+
+def values_of(row: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(c for c in range(1, len(row)) if row[c - 1] == "=")
+
+
 @given(rows)
 def test_groups_are_those_that_a_naive_reader_finds(messages):
-    table = {words_of(m) for m in messages}
+    table = sorted({words_of(m) for m in messages})
     naive = defaultdict(set)
     for row in table:
-        for columns in _candidates(row, paired=True):
-            naive[(columns, _masked(row, columns))].add(row)
+        for columns in naive_candidates(row):
+            naive[(columns, masked(row, columns))].add(row)
     naive = {k: v for k, v in naive.items() if len(v) > 1 or k[1] in table}
-    assert {(columns, merged): set(members) for columns, merged, members in _groups(table)} == naive
+    found = defaultdict(set)
+    for columns, merged, members in groups(table, str.isalnum, values_of):
+        found[(columns, merged)] |= set(members)
+    assert found == naive
