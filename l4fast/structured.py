@@ -1,0 +1,311 @@
+"""A log and its format -> one row per line, with fields and template, as CSV.
+
+The log is read twice. In the first pass the first line of each raw shape is split into its fields
+(`l4fast.logformat`), and their contents give the templates. In the second a kernel writes the rows:
+where the fields of a line stand is known for its raw shape.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import BinaryIO
+
+import numpy as np
+
+from l4fast.batches import columns
+from l4fast.canonical import VARIABLE, canonical, mask, shape_id
+from l4fast.columns import Columns
+from l4fast.logformat import LogFormat, Span, byte_spans, places
+from l4fast.notation import styled
+from l4fast.parse import EXEMPLAR_BYTES, Parser
+from l4fast.source import Stream, Unreadable
+from l4fast.stream import CHUNK_BYTES
+from l4fast.templates import Template, derive
+from l4fast.write import changed
+from l4fast_kernels import rows as kr
+
+OUT_BYTES = 4 << 20
+LEFT_OUT = -1
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a log was parsed into.
+
+    Attributes
+    ----------
+    lines, unmatched : int
+        Rows written; lines that do not fit the log format, which have no row.
+    templates : tuple of Template
+        Most lines first.
+    count : int64[n_templates]
+        Lines of each template.
+    template : int32[lines]
+        The place in ``templates`` of each row's.
+    problems : tuple of Unreadable
+        What of the log could not be read.
+    """
+
+    lines: int
+    unmatched: int
+    templates: tuple[Template, ...]
+    count: np.ndarray
+    template: np.ndarray
+    problems: tuple[Unreadable, ...]
+
+
+def content_text(content: bytes) -> str:
+    """Return what the content of a raw shape's first line says, as templates are derived from it.
+
+    >>> content_text(b"connection 17 closed")
+    'connection <*> closed'
+    """
+    return canonical(mask(content)[0])
+
+
+def write_structured(
+    stream: Stream,
+    form: LogFormat,
+    out: BinaryIO,
+    *,
+    labels: str = "2k",
+    keep_para: bool = True,
+    keep_templates: bool = False,
+    tick: Callable[[int], None] | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Parsed:
+    """Write a row per line of ``stream`` that fits ``form``; memory does not grow with the lines.
+
+    ``keep_templates`` fills `Parsed.template`: four bytes a line.
+
+    Raises
+    ------
+    DataError
+        The log changed between the two passes.
+    """
+    half = None if tick is None else lambda n: tick(n // 2)
+    parser, shapes, problems = Parser(), _Shapes(form, keep_lines=keep_para), list[Unreadable]()
+    for cols in columns([stream], parser, chunk_bytes=chunk_bytes, problems=problems, tick=half):
+        shapes.add(cols)
+    named = shapes.named(labels)
+    plan = shapes.plan(named)
+    out.write(_csv_row("LineId", *form.fields, "EventId", "EventTemplate", *["ParameterList"] * keep_para))
+    state = np.zeros(3, np.int64)
+    kept = [np.zeros(0, np.int32)]
+    for cols in columns([stream], parser, chunk_bytes=chunk_bytes, tick=half):
+        if len(parser.raws) > len(plan.template):
+            raise changed()
+        _write_chunk(cols, plan, keep_para, state, out)
+        if keep_templates:
+            codes = plan.template[cols.raw]
+            kept.append(codes[codes != LEFT_OUT])
+    lines = int(named.count.sum())
+    if state[kr.S_ROW] != lines:
+        raise changed()
+    return Parsed(
+        lines=lines,
+        unmatched=int(shapes.count.sum()) - lines,
+        templates=named.templates,
+        count=named.count,
+        template=np.concatenate(kept),
+        problems=tuple(problems),
+    )
+
+
+def write_templates(out: BinaryIO, parsed: Parsed) -> None:
+    """Write id, text and number of lines of each template."""
+    out.write(_csv_row("EventId", "EventTemplate", "Occurrences"))
+    for template, n in zip(parsed.templates, parsed.count.tolist(), strict=True):
+        out.write(_csv_row(template.id, template.text, str(n)))
+
+
+def _csv_row(*values: str) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue().encode("utf-8", "replace")
+
+
+# ------------------------------------------------------------------- raw shapes -> templates
+
+
+@dataclass(frozen=True)
+class _Named:
+    """The templates of a log, and which one each raw shape has.
+
+    Attributes
+    ----------
+    templates : tuple of Template
+        Most lines first, then by id.
+    count : int64[n_templates]
+    template : int32[n_codes]
+        `LEFT_OUT` for a raw shape that does not fit the log format.
+    """
+
+    templates: tuple[Template, ...]
+    count: np.ndarray
+    template: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What `write_rows` is told; see there."""
+
+    n_words: np.ndarray
+    fields: np.ndarray
+    first_param: np.ndarray
+    params: np.ndarray
+    template: np.ndarray
+    first_tail: np.ndarray
+    tails: np.ndarray
+    most_bytes: int  # a row takes no more, besides `BYTES_PER_BYTE` for each byte of its line
+
+
+class _Shapes:
+    """The raw shapes of a log, in the order of their codes: their lines, fields and contents."""
+
+    def __init__(self, form: LogFormat, *, keep_lines: bool) -> None:
+        self.count = np.zeros(0, np.int64)
+        self._form = form
+        self._keep_lines = keep_lines
+        self._fields = array("i")
+        self._texts: dict[str, int] = {}
+        self._text_of = array("i")
+        self._lines: list[tuple[bytes, Span]] = []  # the first line, and where its content stands
+
+    def add(self, cols: Columns) -> None:
+        """Count the lines of a chunk, and look at the first line of each raw shape that is new."""
+        known = len(self._text_of)
+        fresh = np.flatnonzero(cols.raw >= known)
+        _, first = np.unique(cols.raw[fresh], return_index=True)
+        for row in fresh[first]:
+            stop = min(cols.stop[row], cols.start[row] + EXEMPLAR_BYTES)
+            self._add_raw(cols.buf[cols.start[row] : stop].tobytes())
+        counts = np.bincount(cols.raw, minlength=len(self._text_of))
+        counts[: len(self.count)] += self.count
+        self.count = counts
+
+    def _add_raw(self, line: bytes) -> None:
+        masked, words = mask(line.replace(b"\x00", b"\x01"))
+        found = self._form.spans(masked)
+        if found is None:
+            self._text_of.append(LEFT_OUT)
+            self._fields.extend([0] * (6 * len(self._form.fields)))
+            self._lines.append((b"", (0, 0)))
+            return
+        spans = byte_spans(found, words)
+        for span in spans:
+            begin, end = places(span, words, line)
+            self._fields.extend(begin + end)
+        content = spans[self._form.content] or (0, 0)
+        text = content_text(line[slice(*content)])
+        self._text_of.append(self._texts.setdefault(text, len(self._texts)))
+        self._lines.append((line, content) if self._keep_lines else (b"", (0, 0)))
+
+    def named(self, labels: str) -> _Named:
+        """Return the templates of the contents, in the notation of ``labels``."""
+        template_of = derive(self._texts)
+        names: dict[str, int] = {}
+        of_text = np.array(
+            [names.setdefault(styled(template_of[text].text, labels), len(names)) for text in self._texts]
+            + [LEFT_OUT],  # the last one, which LEFT_OUT means as an index
+            np.int32,
+        )
+        made = [Template(shape_id(text), text) for text in names]
+        of_raw = of_text[np.array(self._text_of, np.int32)]
+        count = np.bincount(of_raw + 1, self.count, minlength=len(made) + 1).astype(np.int64)[1:]
+        order = sorted(range(len(made)), key=lambda i: (-count[i], made[i].id))
+        place = np.full(len(made) + 1, LEFT_OUT, np.int32)
+        place[order] = np.arange(len(made))
+        return _Named(tuple(made[i] for i in order), count[order], place[of_raw])
+
+    def plan(self, named: _Named) -> _Plan:
+        """Return what the kernel needs to write the rows."""
+        first_param, params = self._params(named)
+        fields = np.array(self._fields, np.int32).reshape(len(self._text_of), -1)
+        tails = [b"," + _csv_row(t.id, t.text)[:-1] for t in named.templates]
+        first_tail = np.cumsum([0, *map(len, tails)], dtype=np.int64)
+        words = np.zeros(len(fields) + 1, np.int32)
+        words[:-1] = fields[:, ::3].max(axis=1, initial=-1) + 1
+        np.maximum.at(words, np.repeat(np.arange(len(fields)), np.diff(first_param)), params[:, ::3].max(axis=1) + 1)
+        n_pieces = len(self._form.fields) + int(np.diff(first_param).max(initial=0))
+        return _Plan(
+            n_words=words[:-1],
+            fields=fields,
+            first_param=first_param,
+            params=params,
+            template=named.template,
+            first_tail=first_tail,
+            tails=np.frombuffer(b"".join(tails) + b"\x00", np.uint8),
+            most_bytes=kr.BYTES_PER_ROW + kr.BYTES_PER_PIECE * n_pieces + max(map(len, tails), default=0),
+        )
+
+    def _params(self, named: _Named) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the parameters of each raw shape stand: see `write_rows`."""
+        found, first = array("i"), [0]
+        for code, (line, content) in zip(named.template.tolist(), self._lines, strict=True):
+            if line:
+                for span in _variables(named.templates[code].text, line, content):
+                    begin, end = places(span, mask(line)[1], line)
+                    found.extend(begin + end)
+            first.append(len(found) // 6)
+        return np.array(first, np.int64), np.array(found, np.int32).reshape(-1, 6)
+
+
+def _variables(template: str, line: bytes, content: Span) -> Sequence[Span]:
+    """Return where each ``<*>`` of a template stands in a line; nothing if it does not fit."""
+    match = _matcher(template).fullmatch(line, *content)
+    return [] if match is None else [match.span(k + 1) for k in range(len(match.groups()))]
+
+
+@cache
+def _matcher(template: str) -> re.Pattern[bytes]:
+    r"""Return the pattern of a template's lines; a variable takes as little as it can.
+
+    >>> _matcher("read <*> of <*>").fullmatch(b"read 1  of  2").groups()
+    (b'1', b'2')
+    """
+    pieces = [
+        re.sub(rb"(?:\\ )+", rb"\\s+", re.escape(piece.encode("utf-8", "replace")))
+        for piece in template.split(VARIABLE)
+    ]
+    # What stands between two variables is found as early as it can be, for good: see `logformat`.
+    inner = b"".join(b"(?>(.*?)" + piece + b")" for piece in pieces[1:-1])
+    last = b"(.*?)" + pieces[-1] if len(pieces) > 1 else b""
+    return re.compile(pieces[0] + inner + last, re.DOTALL)
+
+
+# ------------------------------------------------------------------------------- rows
+
+
+def _write_chunk(cols: Columns, plan: _Plan, with_params: bool, state: np.ndarray, out: BinaryIO) -> None:
+    longest = int((cols.stop - cols.start).max(initial=0))
+    room = np.empty(max(OUT_BYTES, plan.most_bytes + kr.BYTES_PER_BYTE * longest), np.uint8)
+    edges = np.zeros(2 * int(plan.n_words.max(initial=0)) + 2, np.int64)
+    state[kr.S_SEGMENT] = 0
+    while state[kr.S_SEGMENT] < cols.n:
+        state[kr.S_USED] = 0
+        kr.write_rows(
+            cols.buf,
+            cols.n,
+            cols.start,
+            cols.stop,
+            cols.raw,
+            plan.n_words,
+            plan.fields,
+            plan.first_param,
+            plan.params,
+            with_params,
+            plan.template,
+            plan.first_tail,
+            plan.tails,
+            edges,
+            state,
+            room,
+        )
+        out.write(room[: state[kr.S_USED]])
