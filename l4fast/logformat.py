@@ -20,6 +20,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import itemgetter
 
 from l4fast.errors import UsageError
@@ -156,7 +157,7 @@ def _pattern(tokens: Sequence[_Token], *, least: bool) -> re.Pattern[str]:
     bounds = [0, *starts, len(tokens)]
     number = {id(token): i for i, token in enumerate(t for t in tokens if t.kind == "field")}
     pieces = []
-    for i, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for i, (begin, end) in enumerate(pairwise(bounds)):
         part = tokens[begin:end]
         tail = _elastic(part) if end < len(tokens) else len(part)
         head = "".join(_regex(token, number) for token in part[:tail])

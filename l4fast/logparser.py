@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from l4fast.discovery import discover
 from l4fast.errors import UsageError
+from l4fast.logformat import LogFormat
 from l4fast.logformat import log_format as read_format
-from l4fast.notation import STYLES
+from l4fast.notation import SAMPLE, STYLES
 from l4fast.structured import Parsed, write_structured, write_templates
 from l4fast.terminal import warn
 from l4fast.write import staged
@@ -50,7 +54,7 @@ class LogParser:
         indir: str | os.PathLike[str] = "./",
         outdir: str | os.PathLike[str] = "./result/",
         rex: object = None,
-        labels: str = "2k",
+        labels: str = SAMPLE,
         keep_para: bool = True,
         **ignored: object,
     ) -> None:
@@ -76,21 +80,46 @@ class LogParser:
             The log changed while it was read.
         """
         path = os.path.join(self.indir, logname)
-        stream = discover([path]).streams[0]
-        name = os.path.basename(logname)
-        try:
-            os.makedirs(self.outdir, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{self.outdir} cannot be written: {error.strerror}", self.outdir) from error
-        with staged(Path(self.outdir), self.outdir) as aside:
-            with open(aside / f"{name}_structured.csv", "wb") as out:
-                parsed = write_structured(
-                    stream, self.log_format, out, labels=self.labels, keep_para=self.keep_para
-                )
-            with open(aside / f"{name}_templates.csv", "wb") as out:
-                write_templates(out, parsed)
+        parsed = parse_file(path, self.log_format, self.outdir, labels=self.labels, keep_para=self.keep_para)
         tell(path, parsed)
         return parsed
+
+
+def parse_file(
+    path: str,
+    form: LogFormat,
+    outdir: str | None,
+    *,
+    labels: str,
+    keep_para: bool = True,
+    keep_templates: bool = False,
+    tick: Callable[[int], None] | None = None,
+) -> Parsed:
+    """Write a log's two files to ``outdir``; None: make the rows, and keep none.
+
+    Raises what `LogParser.parse` raises.
+    """
+    stream = discover([path]).streams[0]
+    options: dict[str, Any] = {
+        "labels": labels,
+        "keep_para": keep_para,
+        "keep_templates": keep_templates,
+        "tick": tick,
+    }
+    if outdir is None:
+        with open(os.devnull, "wb") as nowhere:
+            return write_structured(stream, form, nowhere, **options)
+    try:
+        os.makedirs(outdir, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{outdir} cannot be written: {error.strerror}", outdir) from error
+    name = os.path.basename(path)
+    with staged(Path(outdir), outdir) as aside:
+        with open(aside / f"{name}_structured.csv", "wb") as out:
+            parsed = write_structured(stream, form, out, **options)
+        with open(aside / f"{name}_templates.csv", "wb") as out:
+            write_templates(out, parsed)
+    return parsed
 
 
 def tell(path: str, parsed: Parsed) -> None:
@@ -100,3 +129,11 @@ def tell(path: str, parsed: Parsed) -> None:
     if parsed.unmatched:
         total = parsed.lines + parsed.unmatched
         warn(path, f"{parsed.unmatched} of {total} lines do not fit the log format and have no row")
+
+
+def warm() -> None:
+    """Compile what parsing needs, so that no log is timed with the compiler."""
+    with tempfile.NamedTemporaryFile(prefix="l4fast-", suffix=".log") as log:
+        log.write(b"noon: step 1\n")
+        log.flush()
+        parse_file(log.name, read_format("<Time>: <Content>"), None, labels=SAMPLE)

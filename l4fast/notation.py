@@ -6,7 +6,8 @@ the full logs (Loghub-2.0) join them, and drop quotes and signs around a variabl
 
 from __future__ import annotations
 
-STYLES = ("2k", "full")
+SAMPLE, FULL = "2k", "full"
+STYLES = (SAMPLE, FULL)
 
 _JOINED = ("<*>:<*>", "<*>#<*>", "<*>/<*>", "<*>@<*>", "<*>.<*>", "<*><*>")
 _ALONE = (' "<*>" ', " '<*>' ", " #<*># ", " #<*> ")
@@ -30,4 +31,4 @@ def full_style(template: str) -> str:
 
 def styled(template: str, style: str) -> str:
     """Return a template in one of `STYLES`."""
-    return full_style(template) if style == "full" else template
+    return full_style(template) if style == FULL else template

@@ -22,7 +22,7 @@ from l4fast.batches import columns
 from l4fast.canonical import VARIABLE, canonical, mask, shape_id
 from l4fast.columns import Columns
 from l4fast.logformat import LogFormat, Span, byte_spans, places
-from l4fast.notation import styled
+from l4fast.notation import SAMPLE, styled
 from l4fast.parse import EXEMPLAR_BYTES, Parser
 from l4fast.source import Stream, Unreadable
 from l4fast.stream import CHUNK_BYTES
@@ -74,7 +74,7 @@ def write_structured(
     form: LogFormat,
     out: BinaryIO,
     *,
-    labels: str = "2k",
+    labels: str = SAMPLE,
     keep_para: bool = True,
     keep_templates: bool = False,
     tick: Callable[[int], None] | None = None,
@@ -232,7 +232,9 @@ class _Shapes:
         first_tail = np.cumsum([0, *map(len, tails)], dtype=np.int64)
         words = np.zeros(len(fields) + 1, np.int32)
         words[:-1] = fields[:, ::3].max(axis=1, initial=-1) + 1
-        np.maximum.at(words, np.repeat(np.arange(len(fields)), np.diff(first_param)), params[:, ::3].max(axis=1) + 1)
+        np.maximum.at(
+            words, np.repeat(np.arange(len(fields)), np.diff(first_param)), params[:, ::3].max(axis=1) + 1
+        )
         n_pieces = len(self._form.fields) + int(np.diff(first_param).max(initial=0))
         return _Plan(
             n_words=words[:-1],
@@ -308,4 +310,4 @@ def _write_chunk(cols: Columns, plan: _Plan, with_params: bool, state: np.ndarra
             state,
             room,
         )
-        out.write(room[: state[kr.S_USED]])
+        out.write(room[: state[kr.S_USED]].data)

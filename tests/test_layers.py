@@ -14,8 +14,8 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "errors canonical codecs columns paths terminal",
-    "crossjob envelopes fold signature source templates",
+    "accuracy canonical codecs columns errors notation paths terminal",
+    "crossjob envelopes fold logformat signature source templates",
     "chunks database discovery prefixes signature_file",
     "layouts signature_cache",
     "library",
@@ -35,7 +35,10 @@ HOUSE = (
     "wording",
     "stream",
     "batches",
-    "write __init__",
+    "write",
+    "structured",
+    "logparser",
+    "loghub __init__",
     "commands",
     "cli",
     "__main__",
@@ -58,7 +61,7 @@ KERNEL_FLOORS = (
     "blocks counts distances segments",
     "shapes",
     "fields",
-    "sums",
+    "rows sums",
     "__init__",
 )
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "l4fast_kernels", "__future__", "collections", "typing"}

@@ -132,7 +132,7 @@ def put_string(buf, begin, end, out, used):
         if ASKS[c] & 4 == 0:
             i, used = put_character(buf, i, end, out, used)
             continue
-        if c == BACKSLASH or c == quote:
+        if c in (BACKSLASH, quote):
             out[used] = BACKSLASH
             out[used + 1] = c
             used += 2
