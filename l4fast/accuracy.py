@@ -63,9 +63,11 @@ def accuracy(
     Accuracy(ga=0.5, fga=0.4, pa=0.75, fta=0.8, found=3, true=2)
     """
     places: dict[str, int] = {"": 0}
-    of_true = np.array([-1 if t in NO_VALUE else places.setdefault(t, len(places)) for t in true_texts])
+    of_true = np.array(
+        [-1 if t in NO_VALUE else places.setdefault(t, len(places)) for t in true_texts], np.int64
+    )
     of_found = np.array(
-        [*(0 if t in NO_VALUE else places.setdefault(t, len(places)) for t in found_texts), 0]
+        [*(0 if t in NO_VALUE else places.setdefault(t, len(places)) for t in found_texts), 0], np.int64
     )
     labels = of_true[true]
     rows = labels >= 0

@@ -125,7 +125,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     while at < len(text):
         match = _TOKENS.match(text, at)
         if match is None:
-            raise _refused(text, text[at])
+            raise _refused(text, text[at : at + 1 + (text[at] == "\\")])
         kind = match.lastgroup or ""
         depth -= kind == "close"
         yield _Token(kind, match["field"] if kind == "field" else match[0], depth)
@@ -135,7 +135,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 def _refused(text: str, piece: str) -> UsageError:
     return UsageError(
-        f"the log format cannot be used, because of {piece!r} between its fields: separate fields by blanks, "
+        f"the log format cannot be used, because of `{piece}` between its fields: separate fields by blanks, "
         f"punctuation (\\[ for a bracket, \\. for a dot) and whole words without digits: {text}"
     )
 
