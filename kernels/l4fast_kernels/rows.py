@@ -165,10 +165,11 @@ def put_number(value, out, used):
 
 
 @inline
-def edge(place, at, begin, end, edges):
+def edge(place, at, begin, end, edges, least):
     """Return where an edge stands in the line ``[begin, end)``; ``place[at:at + 3]`` is (word, edge, delta).
 
-    Always inside the line: two raw shapes whose hashes agree may cost a field, never memory.
+    Always inside the line, at ``least`` or behind it: edges come in order, and where they do not (two
+    raw shapes whose hashes agree) a field is wrong, but the row takes no more room than it may.
     """
     word = place[at]
     if word == END:
@@ -177,7 +178,7 @@ def edge(place, at, begin, end, edges):
         found = begin + place[at + 2]
     else:
         found = edges[2 * word + place[at + 1]] + place[at + 2]
-    return min(max(found, begin), end)
+    return min(max(found, least), end)
 
 
 @kernel
@@ -209,7 +210,8 @@ def write_rows(
     n_words : int32[n_codes]
         How many masked words the places of a raw shape refer to.
     fields : int32[n_codes, 6 * n_fields]
-        Begin and end of each field, each as (word, edge, delta).
+        Begin and end of each field, each as (word, edge, delta). Fields come in the order
+        of the line and do not overlap, nor do parameters.
     first_param : int64[n_codes + 1]
         The parameters of raw shape ``c`` are ``params[first_param[c]:first_param[c + 1]]``.
     params : int32[n_params, 6]
@@ -253,13 +255,14 @@ def write_rows(
         row += 1
         used = put_number(row, out, used)
         plan = fields[c]
+        last = begin
         for f in range(n_fields):
             out[used] = COMMA
             used += 1
             if plan[6 * f] != ABSENT:
-                first = edge(plan, 6 * f, begin, end, edges)
-                last = edge(plan, 6 * f + 3, begin, end, edges)
-                used = put_field(buf, first, max(first, last), out, used)
+                first = edge(plan, 6 * f, begin, end, edges, last)
+                last = edge(plan, 6 * f + 3, begin, end, edges, first)
+                used = put_field(buf, first, last, out, used)
         for k in range(tail_begin, tail_end):
             out[used + k - tail_begin] = tails[k]
         used += tail_end - tail_begin
@@ -282,13 +285,15 @@ def _put_list(buf, begin, end, first, last, params, edges, out, used):
         used += 1
     out[used] = 91  # [
     used += 1
+    stop = begin
     for k in range(first, last):
         if k > first:
             out[used] = COMMA
             out[used + 1] = 32
             used += 2
-        at = edge(params[k], 0, begin, end, edges)
-        used = put_string(buf, at, max(at, edge(params[k], 3, begin, end, edges)), out, used)
+        at = edge(params[k], 0, begin, end, edges, stop)
+        stop = edge(params[k], 3, begin, end, edges, at)
+        used = put_string(buf, at, stop, out, used)
     out[used] = 93  # ]
     used += 1
     if last > first:
