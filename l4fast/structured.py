@@ -11,27 +11,28 @@ import csv
 import io
 import re
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import BinaryIO
 
 import numpy as np
 
-from l4fast.batches import columns
 from l4fast.canonical import VARIABLE, canonical, mask, shape_id
-from l4fast.columns import Columns
+from l4fast.chunks import chunks
+from l4fast.lines import LineReader, Lines
 from l4fast.logformat import LogFormat, Span, byte_spans, places
 from l4fast.notation import SAMPLE, styled
-from l4fast.parse import EXEMPLAR_BYTES, Parser
 from l4fast.source import Stream, Unreadable
 from l4fast.stream import CHUNK_BYTES
 from l4fast.templates import Template, derive
 from l4fast.write import changed
-from l4fast_kernels import rows as kr
+from l4fast_kernels import csvrows as kr
 
 OUT_BYTES = 4 << 20
 LEFT_OUT = -1
+# A longer line is looked at only so far when it is the first of its raw shape.
+FIRST_LINE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -89,28 +90,35 @@ def write_structured(
     DataError
         The log changed between the two passes.
     """
-    half = None if tick is None else lambda n: tick(n // 2)
-    parser, shapes, problems = Parser(), _Shapes(form, keep_lines=keep_para), list[Unreadable]()
-    for cols in columns([stream], parser, chunk_bytes=chunk_bytes, problems=problems, tick=half):
-        shapes.add(cols)
+    reader, problems = LineReader(), list[Unreadable]()
+
+    def all_lines(problems: list[Unreadable] | None) -> Iterator[Lines]:
+        for chunk in chunks(stream, chunk_bytes=chunk_bytes, problems=problems):
+            yield reader.read(chunk.data, chunk.size)
+            if tick is not None:
+                tick(chunk.size // 2)
+
+    shapes = _Shapes(form, keep_lines=keep_para)
+    for lines in all_lines(problems):
+        shapes.add(lines)
     named = shapes.named(labels)
     plan = shapes.plan(named)
     out.write(_csv_row("LineId", *form.fields, "EventId", "EventTemplate", *["ParameterList"] * keep_para))
     state = np.zeros(3, np.int64)
     kept = [np.zeros(0, np.int32)]
-    for cols in columns([stream], parser, chunk_bytes=chunk_bytes, tick=half):
-        if len(parser.raws) > len(plan.template):
+    for lines in all_lines(None):
+        if len(lines.fresh):
             raise changed()
-        _write_chunk(cols, plan, keep_para, state, out)
+        _write_chunk(lines, plan, keep_para, state, out)
         if keep_templates:
-            codes = plan.template[cols.raw]
+            codes = plan.template[lines.code]
             kept.append(codes[codes != LEFT_OUT])
-    lines = int(named.count.sum())
-    if state[kr.S_ROW] != lines:
+    n_rows = int(named.count.sum())
+    if state[kr.S_ROW] != n_rows:
         raise changed()
     return Parsed(
-        lines=lines,
-        unmatched=int(shapes.count.sum()) - lines,
+        lines=n_rows,
+        unmatched=int(shapes.count.sum()) - n_rows,
         templates=named.templates,
         count=named.count,
         template=np.concatenate(kept),
@@ -178,15 +186,12 @@ class _Shapes:
         self._text_of = array("i")
         self._lines: list[tuple[bytes, Span]] = []  # the first line, and where its content stands
 
-    def add(self, cols: Columns) -> None:
+    def add(self, lines: Lines) -> None:
         """Count the lines of a chunk, and look at the first line of each raw shape that is new."""
-        known = len(self._text_of)
-        fresh = np.flatnonzero(cols.raw >= known)
-        _, first = np.unique(cols.raw[fresh], return_index=True)
-        for row in fresh[first]:
-            stop = min(cols.stop[row], cols.start[row] + EXEMPLAR_BYTES)
-            self._add_raw(cols.buf[cols.start[row] : stop].tobytes())
-        counts = np.bincount(cols.raw, minlength=len(self._text_of))
+        for row in lines.fresh:
+            stop = min(lines.stop[row], lines.start[row] + FIRST_LINE_BYTES)
+            self._add_raw(lines.buf[lines.start[row] : stop].tobytes())
+        counts = np.bincount(lines.code, minlength=len(self._text_of))
         counts[: len(self.count)] += self.count
         self.count = counts
 
@@ -251,9 +256,10 @@ class _Shapes:
         """Return where the parameters of each raw shape stand: see `write_rows`."""
         found, first = array("i"), [0]
         for code, (line, content) in zip(named.template.tolist(), self._lines, strict=True):
-            if line:
+            if line and VARIABLE in named.templates[code].text:
+                words = mask(line)[1]
                 for span in _variables(named.templates[code].text, line, content):
-                    begin, end = places(span, mask(line)[1], line)
+                    begin, end = places(span, words, line)
                     found.extend(begin + end)
             first.append(len(found) // 6)
         return np.array(first, np.int64), np.array(found, np.int32).reshape(-1, 6)
@@ -285,19 +291,19 @@ def _matcher(template: str) -> re.Pattern[bytes]:
 # ------------------------------------------------------------------------------- rows
 
 
-def _write_chunk(cols: Columns, plan: _Plan, with_params: bool, state: np.ndarray, out: BinaryIO) -> None:
-    longest = int((cols.stop - cols.start).max(initial=0))
+def _write_chunk(lines: Lines, plan: _Plan, with_params: bool, state: np.ndarray, out: BinaryIO) -> None:
+    longest = int((lines.stop - lines.start).max(initial=0))
     room = np.empty(max(OUT_BYTES, plan.most_bytes + kr.BYTES_PER_BYTE * longest), np.uint8)
     edges = np.zeros(2 * int(plan.n_words.max(initial=0)) + 2, np.int64)
     state[kr.S_SEGMENT] = 0
-    while state[kr.S_SEGMENT] < cols.n:
+    while state[kr.S_SEGMENT] < lines.n:
         state[kr.S_USED] = 0
         kr.write_rows(
-            cols.buf,
-            cols.n,
-            cols.start,
-            cols.stop,
-            cols.raw,
+            lines.buf,
+            lines.n,
+            lines.start,
+            lines.stop,
+            lines.code,
             plan.n_words,
             plan.fields,
             plan.first_param,

@@ -56,6 +56,12 @@ def lines(data: bytes) -> list[tuple[int, int, bytes, bytes]]:
     return found
 
 
+def text_lines(data: bytes) -> list[bytes]:
+    """Return the lines that Python's text files have."""
+    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    return lines[:-1] if lines[-1] == b"" else lines
+
+
 def split_line(log_format: str, line: bytes) -> list[bytes | None] | None:
     """Return the fields of a line by one regular expression, as logparser does; None if it does not fit."""
     pattern, names = "", []

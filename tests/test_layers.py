@@ -14,7 +14,7 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "accuracy canonical codecs columns errors notation paths terminal",
+    "accuracy canonical codecs columns errors lines notation paths terminal",
     "crossjob envelopes fold logformat signature source templates",
     "chunks database discovery prefixes signature_file",
     "layouts signature_cache",
@@ -60,8 +60,8 @@ KERNEL_FLOORS = (
     "jit",
     "blocks counts distances segments",
     "shapes",
-    "fields",
-    "rows sums",
+    "fields lines",
+    "csvrows sums",
     "__init__",
 )
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "l4fast_kernels", "__future__", "collections", "typing"}

@@ -35,8 +35,7 @@ def rows_of(data: bytes, text: str, folder, **options) -> tuple[bytes, Parsed]:
 def naive_rows(data: bytes, text: str, labels: str) -> bytes:
     """Return the CSV file, made line by line."""
     names = re.findall("<([^<>]+)>", text)
-    lines = [data[start:stop] for start, stop, *_ in naive.segments(data)]
-    split = [fields for line in lines if (fields := naive.split_line(text, line)) is not None]
+    split = [fields for line in naive.text_lines(data) if (fields := naive.split_line(text, line))]
     contents = [fields[names.index("Content")] for fields in split]
     template_of = derive({content_text(content) for content in contents})
     out = io.StringIO()

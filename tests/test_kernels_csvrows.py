@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import naive
-from l4fast_kernels import rows as kr
+from l4fast_kernels import csvrows as kr
 
 PIECES = [b" ", b"ab", b"a1", b"22", b"-", b",", b'"', b"'", b"\\", b"\t", b"\x00", b"\x1b", b"\x7f"]
 PIECES += [
