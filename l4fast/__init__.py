@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from l4fast.crossjob import Baseline
     from l4fast.diagnosis import Diagnosis
     from l4fast.errors import BaselineError, DataError, L4Error, NothingToRead, SignatureError, UsageError
+    from l4fast.logparser import LogParser
     from l4fast.simulate import simulate
     from l4fast.stream import Session, diagnose
 
@@ -26,6 +27,7 @@ __all__ = [
     "DataError",
     "Diagnosis",
     "L4Error",
+    "LogParser",
     "NothingToRead",
     "Session",
     "SignatureError",
@@ -39,6 +41,7 @@ __all__ = [
 _HOME = {
     "Baseline": "crossjob",
     "Diagnosis": "diagnosis",
+    "LogParser": "logparser",
     "Session": "stream",
     "diagnose": "stream",
     "parse": "batches",

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
-from l4fast.errors import UsageError
+from l4fast.errors import DataError, UsageError
+from l4fast.source import Unreadable
 from l4fast.terminal import escaped, print_json, ticking, warn
 
 if TYPE_CHECKING:
@@ -247,10 +248,39 @@ def demo(options: Namespace) -> int:
 
 
 def bench_loghub(options: Namespace) -> int:
-    raise UsageError("`bench loghub` is not part of this version yet")
+    from l4fast.loghub import average, find, run, table
+    from l4fast.logparser import warm
+
+    sets, skipped = find(options.datasets, labels=options.labels)
+    results = []
+    warm()
+    with ticking([each.log for each in sets], "parsing") as tick:
+        for each in sets:
+            got = run(each, out=options.out, tick=tick)
+            if isinstance(got, Unreadable):
+                skipped.append(got)
+            else:
+                results.append(got)
+    for problem in skipped:
+        warn(problem.file, problem.reason)
+    if not results:
+        raise DataError(f"{options.datasets}: no data set could be read", options.datasets)
+    if options.json:
+        print_json(
+            {
+                "schema": "l4fast.loghub/1",
+                "sets": [result.to_dict() for result in results],
+                "average": average(results),
+                "skipped": [{"file": problem.file, "reason": problem.reason} for problem in skipped],
+            }
+        )
+    else:
+        print("\n".join(table(results)))
+    return 0
 
 
 def warmup(options: Namespace) -> int:
+    from l4fast.logparser import warm
     from l4fast.simulate import simulate as run
     from l4fast.stream import diagnose as ask
 
@@ -260,6 +290,7 @@ def warmup(options: Namespace) -> int:
         out = os.path.join(folder, "job")
         run(out, style="megatron", nodes=2, ranks_per_node=4, iterations=20, fault="nan", seed=1)
         ask([os.path.join(out, "logs")])
+        warm()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"kernels and failure library are compiled and cached ({time.perf_counter() - begun:.1f} s)")

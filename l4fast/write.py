@@ -85,7 +85,7 @@ def write(
     folder, name = _target(out)
     found = kept(discover(paths))
     half = None if tick is None else _half(tick)
-    with _staged(folder, out) as staging:
+    with staged(folder, out) as staging:
         got = read([], load(), tick=half, found=found)
         templates = templates_of(got.job.shapes, got.job.shape_count.tolist())
         final = _Final(got.job, templates)
@@ -101,7 +101,7 @@ def write(
                 lines += rows.num_rows
                 put((staging / names[cols.stream], rows))
         if lines != sum(stream.lines for stream in got.job.streams):
-            raise _changed()
+            raise changed()
         beside = staging / (f"{stem}.templates{suffix}" if name else f"{FOLDER_TEMPLATES}.parquet")
         _write_sheets(
             [(beside, each) for each in templates.to_batches()], form=templates.schema, first=beside
@@ -115,7 +115,7 @@ def _half(tick: Callable[[int], None]) -> Callable[[int], None]:
     return lambda n: tick(n // 2)
 
 
-def _changed() -> DataError:
+def changed() -> DataError:
     return DataError("a log changed while it was read: run again when nobody writes to it")
 
 
@@ -159,7 +159,7 @@ def _names_below(found: Found) -> list[str]:
 
 
 @contextmanager
-def _staged(folder: Path, out: str | os.PathLike[str]) -> Iterator[Path]:
+def staged(folder: Path, out: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a hidden folder inside ``folder``; at the end all that is in it moves out, or nothing does."""
     made = not folder.exists()
     try:
@@ -240,7 +240,7 @@ class _Final:
             shapes = np.array([self._shape_place[s.text] for s in parser.shapes[n_shapes:]], np.int32)
             speakers = np.array([self._speaker_place[s] for s in parser.speakers[n_speakers:]], np.int32)
         except KeyError:
-            raise _changed() from None
+            raise changed() from None
         self._codes = replace(
             held,
             shape_of=np.concatenate([held.shape_of, shapes]),

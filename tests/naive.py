@@ -87,3 +87,50 @@ def wordings(lines: list[bytes], most: int) -> list[bytes]:
                 text[begin:end] = b"\x00"
         found.append(bytes(text))
     return found
+
+
+def text_lines(data: bytes) -> list[bytes]:
+    """Return the lines that Python's text files have."""
+    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    return lines[:-1] if lines[-1] == b"" else lines
+
+
+def split_line(log_format: str, line: bytes) -> list[bytes | None] | None:
+    """Return the fields of a line by one regular expression, as logparser does; None if it does not fit."""
+    pattern, names = "", []
+    for k, piece in enumerate(re.split("<([^<>]+)>", log_format)):
+        if k % 2:
+            names.append(piece)
+            pattern += f"(?P<{piece}>.*?)"
+        else:
+            pattern += re.sub(" +", lambda _: r"\s+", piece)
+    match = re.search(f"^{pattern}$".encode(), line.strip(b" \t\n\r\f\v"))
+    return None if match is None else [match[name] for name in names]
+
+
+def parameters(template: str, content: bytes) -> list[bytes]:
+    """Return what each variable of a template stands for in one content; nothing if it does not fit."""
+    pieces = [re.sub(rb"(\\ )+", rb"\\s+", re.escape(piece.encode())) for piece in template.split("<*>")]
+    pieces = [re.sub(rb"^\\s\+|\\s\+$", rb"\\s*", piece) for piece in pieces]
+    match = re.match(b"^" + b"(.*?)".join(pieces) + b"$", content)
+    return [] if match is None else list(match.groups())
+
+
+def accuracy(true: list[str], found: list[str]) -> tuple[float, float, float, float]:
+    """Return GA, FGA, PA and FTA of the templates of each line, from their definitions."""
+    n = len(true)
+    groups_true = {t: {i for i in range(n) if true[i] == t} for t in true}
+    groups_found = {f: {i for i in range(n) if found[i] == f} for f in found}
+    same = [lines for lines in groups_true.values() if lines in groups_found.values()]
+    pure = [f for f, lines in groups_found.items() if {true[i] for i in lines} == {f}]
+
+    def f1(right: int) -> float:
+        precision, recall = right / len(groups_found), right / len(groups_true)
+        return 2 * precision * recall / (precision + recall) if right else 0.0
+
+    return (
+        sum(len(lines) for lines in same) / n,
+        f1(len(same)),
+        sum(t == f for t, f in zip(true, found, strict=True)) / n,
+        f1(len(pure)),
+    )

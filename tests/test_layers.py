@@ -14,15 +14,15 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "errors codecs columns paths terminal typed",
-    "align canonical neighbours",
+    "accuracy codecs columns errors lines notation paths terminal typed",
+    "align canonical names neighbours",
     "variables",
-    "crossjob envelopes fold signature source templates",
+    "crossjob envelopes fold logformat signature source templates",
     "chunks database discovery prefixes signature_file",
     "layouts signature_cache",
     "library",
     "rawshapes",
-    "names parse table",
+    "parse table",
     "reader",
     "job",
     "diagnosis identities temporal topology",
@@ -37,7 +37,10 @@ HOUSE = (
     "wording",
     "stream",
     "batches",
-    "write __init__",
+    "write",
+    "structured",
+    "logparser",
+    "loghub __init__",
     "commands",
     "cli",
     "__main__",
@@ -59,8 +62,8 @@ KERNEL_FLOORS = (
     "jit",
     "blocks counts distances segments",
     "shapes",
-    "fields names",
-    "sums",
+    "fields lines names",
+    "csvrows sums",
     "__init__",
 )
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "l4fast_kernels", "__future__", "collections", "typing"}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from l4fast.canonical import MASK
-from l4fast.names import Names
-from l4fast.parse import Parser
+from l4fast.canonical import MASK, mask
+from l4fast.lines import LineReader
+from l4fast.names import Names, filled
 
 import naive
-from jobs import DAY, PADDING
+from jobs import PADDING
 from l4fast_kernels import names as kn
 
 
@@ -25,14 +25,19 @@ def chunks_of(lines: list[bytes], cuts: tuple[int, ...] = ()):
 
 
 def wordings(lines: list[bytes], cuts: tuple[int, ...] = ()) -> list[str]:
-    parser, names = Parser(reference_day=DAY), Names()
+    reader, names, masked = LineReader(), Names(), []
     for buf, size in chunks_of(lines, cuts):
-        names.feed(parser.feed(buf, size, stream=0, offset=0, first_line=1, last=False), parser.raws)
-    found = names.wordings(parser.raws)
+        found = reader.read(buf, size)
+        for row in found.fresh:
+            masked.append(mask(buf[found.start[row] : found.stop[row]].tobytes())[0])
+            names.add(masked[-1].count(MASK))
+        names.feed(found)
+    made = names.wordings()
     told: list[str] = []
     for buf, size in chunks_of(lines):
-        cols = parser.feed(buf, size, stream=0, offset=0, first_line=1, last=False)
-        told += [found.texts[i].replace(MASK, "\0") for i in found.of(cols)]
+        for wording in made.of(reader.read(buf, size)):
+            text = filled(masked[made.raw[wording]], made.names[wording])
+            told.append(text.replace(MASK, "\0"))
     return told
 
 
