@@ -10,6 +10,7 @@ Jiang et al. (2024), A Large-Scale Evaluation for Log Parsing Techniques: How Fa
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from l4fast.canonical import VARIABLE, canonical, mask
-from l4fast.templates import derive
+from l4fast.canonical import VARIABLE
+from l4fast.logparser import LogParser
 
 DATA = Path(__file__).parent / "data" / "llm_templates.tsv"
 
@@ -76,11 +77,12 @@ def scores(truth: Sequence[str], found: Sequence[str]) -> Scores:
     )
 
 
-def parsed(messages: Sequence[str]) -> list[str]:
-    """Return the template that the parser gives each message."""
-    shapes = [canonical(mask(message.encode())[0]) for message in messages]
-    template_of = derive(shapes)
-    return [collapse(template_of[shape].text) for shape in shapes]
+def parsed(messages: Sequence[str], folder: Path) -> list[str]:
+    """Return the template that the parser gives each message, when they are the lines of one log."""
+    (folder / "llm.log").write_text("".join(f"{message}\n" for message in messages), encoding="utf-8")
+    LogParser("<Content>", folder, folder / "out", keep_para=False).parse("llm.log")
+    with open(folder / "out" / "llm.log_structured.csv", newline="", encoding="utf-8") as rows:
+        return [row["EventTemplate"] for row in csv.DictReader(rows)]
 
 
 def test_there_is_enough_to_measure():
@@ -135,10 +137,16 @@ def test_the_scores_by_hand():
     assert scores(["a", "b"], ["a", "a"]) == pytest.approx((0, 0, 1 / 2, 0))
 
 
-@pytest.mark.xfail(
-    strict=False, reason="the derivation of templates does not follow the rule of the labels yet"
-)
-def test_the_parser_finds_the_templates():
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Scores:
     truth, messages = load()
-    found = scores(truth, parsed(messages))
-    assert found.ga >= 0.97 and found.fta >= 0.97, found
+    return scores(truth, parsed(messages, tmp_path_factory.mktemp("llm")))
+
+
+def test_the_parser_finds_most_templates(measured):
+    assert measured.ga >= 0.82 and measured.fta >= 0.71, measured
+
+
+@pytest.mark.xfail(strict=True, reason="plain words with two or three values at hand stay in their templates")
+def test_the_parser_finds_nearly_all_templates(measured):
+    assert measured.ga >= 0.97 and measured.fta >= 0.97, measured
