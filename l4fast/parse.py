@@ -62,6 +62,8 @@ class Parser:
         self._speaker_keys = np.zeros(1 << 12, np.uint64)
         self._speaker_codes = np.zeros(1 << 12, np.int32)
         self._n_speakers = 0
+        # Start, stop, origin, line, raw and fresh of the last chunk's segments: see `ks.scan`.
+        self._found = [np.empty(4 * ks.WINDOW, np.int32) for _ in range(6)]
         self._plans = np.zeros((256, kf.PLAN_WIDTH), np.int16)
         self._raw_shape = np.zeros(256, np.int32)
 
@@ -74,53 +76,59 @@ class Parser:
         first line, ``last`` whether the stream ends with it. The chunk holds whole lines
         unless it is the last.
         """
-        n_max = int(ks.count_ends(buf, size)) + 1
-        start, stop, origin, line, raw, fresh = (np.empty(n_max, np.int32) for _ in range(6))
-        n, n_lines = self._scan(buf, size, last, start, stop, origin, line, raw, fresh)
-        time = np.empty(n, np.int64)
-        zoned = np.empty(n, np.uint8)
+        n, n_lines = self._scan(buf, size, last)
+        start, stop, origin, line, raw, _ = (column[:n] for column in self._found)
+        time, number, at = (np.empty(n, np.int64) for _ in range(3))
+        zoned, skip = np.empty(n, np.uint8), np.empty(n, np.uint8)
+        shape = np.empty(n, np.int32)
         level = np.empty(n, np.int8)
         who = np.empty(n, np.uint64)
         salt = np.uint64(((stream + 1) * 0x9E3779B97F4A7C15) & (2**64 - 1))
         kf.read_headers(
-            buf, n, start, stop, line, raw, self._plans, salt, self.reference_day, time, zoned, level, who
+            buf,
+            n,
+            start,
+            stop,
+            line,
+            origin,
+            raw,
+            self._plans,
+            self._raw_shape,
+            salt,
+            self.reference_day,
+            first_line,
+            offset,
+            time,
+            zoned,
+            level,
+            who,
+            shape,
+            number,
+            at,
+            skip,
         )
-        speaker = self._intern(buf, n, start, stop, line, raw, who, stream)
-        skip = np.zeros(n, np.uint8)
-        if n > 1:
-            skip[:-1] = line[1:n] == line[: n - 1]
         return Columns(
             stream=stream,
             buf=buf,
             size=size,
             n=n,
             n_lines=n_lines,
-            start=start[:n],
-            stop=stop[:n],
-            origin=origin[:n],
-            raw=raw[:n],
-            shape=self._raw_shape[raw[:n]],
-            speaker=speaker,
-            line=line[:n].astype(np.int64) + first_line,
-            offset=origin[:n].astype(np.int64) + offset,
+            start=start,
+            stop=stop,
+            origin=origin,
+            raw=raw,
+            shape=shape,
+            speaker=self._intern(buf, n, start, stop, line, raw, who, stream),
+            line=number,
+            offset=at,
             time=time,
             zoned=zoned,
             skip=skip,
             level=level,
         )
 
-    def _scan(
-        self,
-        buf: np.ndarray,
-        size: int,
-        last: bool,
-        start: np.ndarray,
-        stop: np.ndarray,
-        origin: np.ndarray,
-        line: np.ndarray,
-        raw: np.ndarray,
-        fresh: np.ndarray,
-    ) -> tuple[int, int]:
+    def _scan(self, buf: np.ndarray, size: int, last: bool) -> tuple[int, int]:
+        """Fill ``self._found``; return how many segments and lines there are."""
         state = np.array([self._counts[0], self._counts[1], 0, 0, 0], np.int64)
         carry = np.zeros(4, np.int64)
         done = size == 0
@@ -137,19 +145,17 @@ class Parser:
                 self._shape_keys,
                 self._shape_codes,
                 state,
-                start,
-                stop,
-                origin,
-                line,
-                raw,
-                fresh,
+                *self._found,
             )
+            start, stop, *_, fresh = self._found
             for i in range(int(state[2])):
                 at = fresh[i]
                 self._add_raw(
                     first_code + i, buf[start[at] : min(stop[at], start[at] + EXEMPLAR_BYTES)].tobytes()
                 )
-            if not done:
+            if not done and state[3] + ks.WINDOW + 1 > len(start):
+                self._found = [np.concatenate([column, np.empty_like(column)]) for column in self._found]
+            elif not done:
                 self._grow_shapes()
         self._counts[:] = state[:2]
         # An open line at the end of the stream is a line too.

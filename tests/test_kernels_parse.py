@@ -31,7 +31,7 @@ def padded(data: bytes) -> np.ndarray:
 
 def scan(data: bytes, *, layouts: np.ndarray | None = None):
     buf = padded(data)
-    n_max = int(shapes.count_ends(buf, len(data))) + 1
+    n_max = len(data) + shapes.WINDOW + 2
     start, stop, origin, line, code, fresh = (np.zeros(n_max, np.int32) for _ in range(6))
     state = np.zeros(5, np.int64)
     layouts = np.zeros(1 << 10, np.uint64) if layouts is None else layouts
@@ -117,7 +117,7 @@ def read_time(text: str, form: int, reference: str = "2026-11-22"):
     data = text.encode()
     buf = padded(data)
     day = (dt.date.fromisoformat(reference) - dt.date(1970, 1, 1)).days
-    micros, zoned = fields.parse_time(buf, 0, len(data), form, day)
+    micros, zoned = fields.parse_time(buf, 0, len(data), form, day, np.zeros((fields.FORMS, 4), np.uint64))
     if micros == fields.NO_TIME:
         return None, bool(zoned)
     return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(micros)), bool(zoned)

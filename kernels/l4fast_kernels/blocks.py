@@ -7,6 +7,7 @@ Python twin with the same name, which is also its readable meaning.
 The caller guarantees that 64 bytes may be read from every offset that it passes.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
@@ -41,9 +42,9 @@ def _splat(value, kind=_BYTE, lanes=64):
     return ir.Constant(ir.VectorType(kind, lanes), [value] * lanes)
 
 
-def _load(context, builder, array_type, array, offset):
+def _load(context, builder, array_type, array, offset, kind=_BLOCK):
     data = arrayobj.make_array(array_type)(context, builder, array).data
-    pointer = builder.bitcast(builder.gep(data, [offset]), _BLOCK.as_pointer())
+    pointer = builder.bitcast(builder.gep(data, [offset]), kind.as_pointer())
     block = builder.load(pointer)
     block.align = 1
     return block
@@ -102,12 +103,25 @@ def _mix(builder, lanes, key):
     return builder.xor(total, builder.lshr(total, ir.Constant(_WORD, 32)))
 
 
+def _valid(builder, n_valid):
+    """Return the lowest ``n_valid`` bits set; 1 to 64."""
+    return builder.lshr(ir.Constant(_WORD, _MASK64), builder.sub(ir.Constant(_WORD, 64), n_valid))
+
+
 if config.DISABLE_JIT:
 
     def trailing_zeros(bits):
-        """Return the position of the lowest set bit of a non-zero uint64."""
+        """Return the position of the lowest set bit of a uint64, 64 if there is none."""
         bits = int(bits)
-        return (bits & -bits).bit_length() - 1
+        return (bits & -bits).bit_length() - 1 if bits else 64
+
+    def leading_zeros(bits):
+        """Return how many bits of a uint64 are zero above the highest that is set."""
+        return 64 - int(bits).bit_length()
+
+    def eight_bytes(buf, offset):
+        """Return 8 bytes as a uint64."""
+        return np.uint64(int.from_bytes(bytes(int(b) for b in buf[offset : offset + 8]), "little"))
 
     def line_ends(buf, offset):
         """Return the bit sets of ``\\n`` and of ``\\r`` in 64 bytes."""
@@ -118,22 +132,39 @@ if config.DISABLE_JIT:
             carriage |= (byte == 13) << i
         return newline, carriage
 
+    def word_bits(buf, offset, n_valid):
+        """Return the bit sets of word bytes, and of words that hold a digit, in ``n_valid`` bytes."""
+        block = bytes(int(b) for b in buf[offset : offset + n_valid])
+        word = sum(_is_word(byte) << i for i, byte in enumerate(block))
+        masked = sum((byte == MARK and word >> i & 1) << i for i, byte in enumerate(_marked(block)))
+        return np.uint64(word), np.uint64(masked)
+
+    def kept_block(buf, offset, n_valid, key):
+        """Return a 64-bit hash of the first ``n_valid`` bytes (1 to 64), as they are."""
+        return _hash(bytes(int(b) for b in buf[offset : offset + n_valid]), key)
+
     def layout_block(buf, offset, n_valid, key):
         """Return a 64-bit hash of the first ``n_valid`` bytes, words with a digit masked."""
-        block = bytes(int(b) for b in buf[offset : offset + n_valid])
-        out = bytearray(64)
+        return _hash(_marked(bytes(int(b) for b in buf[offset : offset + n_valid])), key)
+
+    def _marked(block):
+        out = bytearray(block)
+        n_valid = len(block)
         i = 0
         while i < n_valid:
             j = i
             while j < n_valid and _is_word(block[j]):
                 j += 1
             if j > i:
-                masked = any(48 <= b < 58 for b in block[i:j])
-                out[i:j] = bytes([MARK]) * (j - i) if masked else block[i:j]
+                if any(48 <= b < 58 for b in block[i:j]):
+                    out[i:j] = bytes([MARK]) * (j - i)
                 i = j
             else:
-                out[i] = block[i]
                 i += 1
+        return bytes(out)
+
+    def _hash(block, key):
+        out = block.ljust(64, b"\0")
         lanes = [int.from_bytes(out[8 * k : 8 * k + 8], "little") for k in range(8)]
         products = []
         for lane, lane_key in zip(lanes, _LANE_KEYS, strict=True):
@@ -153,12 +184,30 @@ else:
 
     @intrinsic
     def trailing_zeros(typing_context, bits):
-        """Return the position of the lowest set bit of a non-zero uint64."""
+        """Return the position of the lowest set bit of a uint64, 64 if there is none."""
 
         def generate(context, builder, signature, args):
             return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
         return types.int64(types.uint64), generate
+
+    @intrinsic
+    def leading_zeros(typing_context, bits):
+        """Return how many bits of a uint64 are zero above the highest that is set."""
+
+        def generate(context, builder, signature, args):
+            return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+
+        return types.int64(types.uint64), generate
+
+    @intrinsic
+    def eight_bytes(typing_context, buf, offset):
+        """Return 8 bytes as a uint64."""
+
+        def generate(context, builder, signature, args):
+            return _load(context, builder, signature.args[0], args[0], args[1], _WORD)
+
+        return types.uint64(buf, types.int64), generate
 
     @intrinsic
     def line_ends(typing_context, buf, offset):
@@ -174,16 +223,38 @@ else:
         return result(buf, types.int64), generate
 
     @intrinsic
+    def word_bits(typing_context, buf, offset, n_valid):
+        """Return the bit sets of word bytes, and of words that hold a digit, in ``n_valid`` bytes."""
+        result = types.UniTuple(types.uint64, 2)
+
+        def generate(context, builder, signature, args):
+            block = _load(context, builder, signature.args[0], args[0], args[1])
+            valid = _valid(builder, args[2])
+            word, digit = (builder.and_(bits, valid) for bits in _classes(builder, block))
+            return cgutils.pack_array(builder, [word, _masked_bits(builder, word, digit)])
+
+        return result(buf, types.int64, types.int64), generate
+
+    @intrinsic
+    def kept_block(typing_context, buf, offset, n_valid, key):
+        """Return a 64-bit hash of the first ``n_valid`` bytes (1 to 64), as they are."""
+
+        def generate(context, builder, signature, args):
+            block = _load(context, builder, signature.args[0], args[0], args[1])
+            bits = builder.bitcast(_valid(builder, args[2]), ir.VectorType(ir.IntType(1), 64))
+            kept = builder.select(bits, block, _splat(0))
+            return _mix(builder, builder.bitcast(kept, _LANES), args[3])
+
+        return types.uint64(buf, types.int64, types.int64, types.uint64), generate
+
+    @intrinsic
     def layout_block(typing_context, buf, offset, n_valid, key):
         """Return a 64-bit hash of the first ``n_valid`` bytes, words with a digit masked."""
 
         def generate(context, builder, signature, args):
             block = _load(context, builder, signature.args[0], args[0], args[1])
-            shift = builder.sub(ir.Constant(_WORD, 64), args[2])
-            valid = builder.lshr(ir.Constant(_WORD, _MASK64), shift)
-            word, digit = _classes(builder, block)
-            word = builder.and_(word, valid)
-            digit = builder.and_(digit, valid)
+            valid = _valid(builder, args[2])
+            word, digit = (builder.and_(bits, valid) for bits in _classes(builder, block))
             masked = _masked_bits(builder, word, digit)
             bits = ir.VectorType(ir.IntType(1), 64)
             marked = builder.select(builder.bitcast(masked, bits), _splat(MARK), block)
