@@ -18,6 +18,7 @@ from l4fast.layouts import peel
 from l4fast.rawshapes import RawShape, Spot, byte_of, label_spots, peel_bar, plan_of, read_labels
 from l4fast_kernels import fields as kf
 from l4fast_kernels import shapes as ks
+from l4fast_kernels.rows import place_lines
 
 # A longer line is looked at only so far when its shape is worded; its hash covers all of it.
 EXEMPLAR_BYTES = 1 << 18
@@ -64,6 +65,7 @@ class Parser:
         self._n_speakers = 0
         # Start, stop, origin, line, raw and fresh of the last chunk's segments: see `ks.scan`.
         self._found = [np.empty(4 * ks.WINDOW, np.int32) for _ in range(6)]
+        self._fields: list[np.ndarray] = []
         self._plans = np.zeros((256, kf.PLAN_WIDTH), np.int16)
         self._raw_shape = np.zeros(256, np.int32)
 
@@ -78,33 +80,30 @@ class Parser:
         """
         n, n_lines = self._scan(buf, size, last)
         start, stop, origin, line, raw, _ = (column[:n] for column in self._found)
-        time, number, at = (np.empty(n, np.int64) for _ in range(3))
-        zoned, skip = np.empty(n, np.uint8), np.empty(n, np.uint8)
-        shape = np.empty(n, np.int32)
-        level = np.empty(n, np.int8)
-        who = np.empty(n, np.uint64)
+        # One block of memory: the allocator keeps it for the next chunk, where it gives back many
+        # small ones, and each new page of 4 KB costs as much as five lines.
+        longs = np.empty((7, n), np.int32)
+        time, number, at = longs[:6].reshape(3, 2 * n).view(np.int64)
+        length = longs[6]
+        who, zoned, skip, level, shape = self._field_room(n)
         salt = np.uint64(((stream + 1) * 0x9E3779B97F4A7C15) & (2**64 - 1))
         kf.read_headers(
-            buf,
+            buf, n, start, stop, line, raw, self._plans, salt, self.reference_day, time, zoned, level, who
+        )
+        place_lines(
             n,
             start,
             stop,
-            line,
             origin,
+            line,
             raw,
-            self._plans,
             self._raw_shape,
-            salt,
-            self.reference_day,
             first_line,
             offset,
-            time,
-            zoned,
-            level,
-            who,
-            shape,
             number,
             at,
+            length,
+            shape,
             skip,
         )
         return Columns(
@@ -121,6 +120,7 @@ class Parser:
             speaker=self._intern(buf, n, start, stop, line, raw, who, stream),
             line=number,
             offset=at,
+            length=length,
             time=time,
             zoned=zoned,
             skip=skip,
@@ -160,6 +160,12 @@ class Parser:
         self._counts[:] = state[:2]
         # An open line at the end of the stream is a line too.
         return int(state[3]), int(carry[1] + (last and carry[2]))
+
+    def _field_room(self, n: int) -> list[np.ndarray]:
+        if not self._fields or len(self._fields[0]) < n:
+            kinds = (np.uint64, np.uint8, np.uint8, np.int8, np.int32)
+            self._fields = [np.empty(n + n // 4, kind) for kind in kinds]
+        return [column[:n] for column in self._fields]
 
     def _grow_shapes(self) -> None:
         keys = np.zeros(self._shape_keys.size * 4, np.uint64)
