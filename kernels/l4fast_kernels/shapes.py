@@ -18,8 +18,8 @@ import numpy as np
 
 from l4fast_kernels.blocks import (
     eight_bytes,
-    kept_block,
-    layout_block,
+    kept_hash,
+    layout_hash,
     leading_zeros,
     line_ends,
     trailing_zeros,
@@ -47,22 +47,6 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _S29 = np.uint64(29)
 _S32 = np.uint64(32)
 _S63 = np.uint64(63)
-
-
-@inline
-def layout_hash(buf, begin, end, key):
-    h = np.uint64(end - begin) * _P3
-    at = begin
-    lane_key = key
-    while at + 64 <= end:
-        h = (h ^ layout_block(buf, at, 64, lane_key)) * _P2
-        h ^= h >> _S29
-        at += 64
-        lane_key += _P1
-    if at < end:
-        h = (h ^ layout_block(buf, at, end - at, lane_key)) * _P2
-        h ^= h >> _S29
-    return h if h != _ZERO else _ONE
 
 
 @inline
@@ -119,11 +103,8 @@ def run_hash(buf, begin, end, key):
         h ^= h >> _S29
         h = (h ^ high) * _P2
         return h ^ (h >> _S32)
-    while begin < end:
-        h = (h ^ kept_block(buf, begin, min(end - begin, 64), key)) * _P2
-        h ^= h >> _S29
-        begin += 64
-    return h
+    h = (h ^ kept_hash(buf, begin, end, key)) * _P2
+    return h ^ (h >> _S29)
 
 
 @kernel
@@ -244,7 +225,9 @@ def scan(
             has_segment = 1
             seg_begin = size
         for i in range(first, n):
-            hashes[i - first] = layout_hash(buf, start[i], stop[i], key)
+            # Behind a fold of lanes, the length: marks behind the end are no masked bytes.
+            h = (layout_hash(buf, start[i], stop[i], key) ^ np.uint64(stop[i] - start[i]) * _P3) * _P2
+            hashes[i - first] = max(h ^ (h >> _S29), _ONE)
         for i in range(first, n):
             h = hashes[i - first]
             slot = _slot(h, layout_mask)
