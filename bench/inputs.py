@@ -2,11 +2,12 @@
 
 Amplified means: the lines of the source again and again, the first time as they are, later in an
 order drawn anew, with their numbers redrawn. A run of at least two decimal digits is redrawn
-uniformly; its width and a leading zero stay, so a date may become one that no calendar knows. A run
-glued to a letter before it (`R02`, `ib0`) is a part of a name and stays, unless it follows `0x` or
-stands in a hex string of about 16. With ``widths``, a run without a leading zero becomes a digit
-longer or shorter one time in five each: layouts vary as in real logs. Nothing is left out of the
-header: times are redrawn too, so neither dates nor clocks can be guessed from the line before. Words never change: the shapes are
+uniformly; its width and a leading zero stay. A run glued to a letter before it (`R02`, `ib0`) is a
+part of a name and stays, unless it follows `0x` or stands in a hex string of about 16. With
+``widths``, a run without a leading zero becomes a digit longer or shorter, one time in five each:
+layouts vary. The fields of the header (times, levels, hosts, process ids; between blanks) stay as
+the source has them, since a redrawn time is none that a clock tells, and a redrawn process id makes
+each line a process of its own; ``heads`` redraws them too. Words never change, so the shapes are
 those of the source, and nothing here tells of a vocabulary that grows.
 """
 
@@ -20,15 +21,15 @@ import numpy as np
 from l4fast.simulate import simulate
 from numba import njit
 
-# Name -> where it lies below a folder of data, and how many fields stand before the content.
+# Name -> where it lies below a folder of data, and how many fields its header has.
 LOGS = {
     "BGL": ("loghub-2k/BGL/BGL_2k.log", 9),
     "HDFS": ("loghub-2k/HDFS/HDFS_2k.log", 5),
     "Spark": ("loghub-2k/Spark/Spark_2k.log", 4),
     "OpenStack": ("loghub-2k/OpenStack/OpenStack_2k.log", 6),
     "Thunderbird": ("loghub-2k/Thunderbird/Thunderbird_2k.log", 8),
-    "SMC": ("mlperf/smc-64x8-h100-gpt3", 1),
-    "Dell": ("mlperf/dell-2x8-b200-llama31-8b", 1),
+    "SMC": ("mlperf/smc-64x8-h100-gpt3", 3),
+    "Dell": ("mlperf/dell-2x8-b200-llama31-8b", 3),
 }
 SIMULATED = "simulated"
 
@@ -37,10 +38,16 @@ _HEX = re.compile(rb"[0-9a-f]")
 _LETTER = re.compile(rb"[A-Za-z]")
 
 
-def _spans(row: bytes) -> list[tuple[int, int]]:
-    """Return the runs of digits of a line that may be redrawn; a leading zero is left out."""
+def head_end(row: bytes, fields: int) -> int:
+    """Return where the content of a line begins: behind so many fields, or the line's end."""
+    match = re.match(rb"\s*(?:\S+\s+){%d}" % fields, row)
+    return match.end() if match else len(row)
+
+
+def _spans(row: bytes, begin: int) -> list[tuple[int, int]]:
+    """Return the runs of digits from ``begin`` on that may be redrawn; a leading zero is left out."""
     found = []
-    for match in _DIGITS.finditer(row):
+    for match in _DIGITS.finditer(row, begin):
         begin, end = match.span()
         if end - begin < 2:
             continue
@@ -95,11 +102,11 @@ def _redraw(text, bounds, order, first, spans, widths, state, out):
     return n
 
 
-def amplify(source: bytes, out: Path, size: int, *, widths: bool, seed: int = 7) -> None:
-    """Write at least ``size`` bytes of whole lines that are ``source`` amplified."""
+def amplify(source: bytes, out: Path, size: int, *, fields: int, widths: bool, seed: int = 7) -> None:
+    """Write at least ``size`` bytes of whole lines: ``source`` amplified, its first fields kept."""
     rows = [row.rstrip(b"\r\n") + b"\n" for row in source.split(b"\n") if row.strip(b"\r\n")]
     bounds = np.cumsum([0, *map(len, rows)])
-    per_row = [_spans(row) for row in rows]
+    per_row = [_spans(row, head_end(row, fields)) for row in rows]
     first = np.cumsum([0, *map(len, per_row)])
     spans = np.array(
         [(b + bounds[i], e + bounds[i]) for i, row in enumerate(per_row) for b, e in row], np.int64
@@ -116,7 +123,7 @@ def amplify(source: bytes, out: Path, size: int, *, widths: bool, seed: int = 7)
             file.write(room[:n])
 
 
-def _simulated(out: Path, size: int) -> None:
+def simulated(out: Path, size: int) -> None:
     """Write the console of a 1,024-rank job that is simulated again and again, another each time."""
     seed = 0
     with out.open("wb") as file:

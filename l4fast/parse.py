@@ -57,14 +57,15 @@ class Parser:
         # The hashes never leave the process, so a hostile log cannot aim at them.
         self._key = np.uint64(secrets.randbits(64))
         self._layouts = np.zeros(2 * ks.LAYOUT_SLOTS, np.uint64)
+        self._layout_spots = np.zeros((ks.LAYOUT_SLOTS + 1, kf.SPOT_WIDTH), np.int32)
         self._shape_keys = np.zeros(ks.SHAPE_SLOTS, np.uint64)
         self._shape_codes = np.zeros(ks.SHAPE_SLOTS, np.int32)
         self._counts = np.zeros(2, np.int64)
         self._speaker_keys = np.zeros(1 << 12, np.uint64)
         self._speaker_codes = np.zeros(1 << 12, np.int32)
         self._n_speakers = 0
-        # Start, stop, origin, line, raw and fresh of the last chunk's segments: see `ks.scan`.
-        self._found = [np.empty(4 * ks.WINDOW, np.int32) for _ in range(6)]
+        # Start, stop, origin, line, raw, layout and fresh of the last chunk's segments: see `ks.scan`.
+        self._found = [np.empty(4 * ks.WINDOW, np.int32) for _ in range(7)]
         self._fields: list[np.ndarray] = []
         self._plans = np.zeros((256, kf.PLAN_WIDTH), np.int16)
         self._raw_shape = np.zeros(256, np.int32)
@@ -79,7 +80,7 @@ class Parser:
         unless it is the last.
         """
         n, n_lines = self._scan(buf, size, last)
-        start, stop, origin, line, raw, _ = (column[:n] for column in self._found)
+        start, stop, origin, line, raw, layout, _ = (column[:n] for column in self._found)
         # One block of memory: the allocator keeps it for the next chunk, where it gives back many
         # small ones, and each new page of 4 KB costs as much as five lines.
         longs = np.empty((7, n), np.int32)
@@ -88,7 +89,21 @@ class Parser:
         who, zoned, skip, level, shape = self._field_room(n)
         salt = np.uint64(((stream + 1) * 0x9E3779B97F4A7C15) & (2**64 - 1))
         kf.read_headers(
-            buf, n, start, stop, line, raw, self._plans, salt, self.reference_day, time, zoned, level, who
+            buf,
+            n,
+            start,
+            stop,
+            line,
+            raw,
+            layout,
+            self._plans,
+            self._layout_spots,
+            salt,
+            self.reference_day,
+            time,
+            zoned,
+            level,
+            who,
         )
         place_lines(
             n,

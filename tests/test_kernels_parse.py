@@ -32,13 +32,13 @@ def padded(data: bytes) -> np.ndarray:
 def scan(data: bytes, *, layouts: np.ndarray | None = None):
     buf = padded(data)
     n_max = len(data) + shapes.WINDOW + 2
-    start, stop, origin, line, code, fresh = (np.zeros(n_max, np.int32) for _ in range(6))
+    start, stop, origin, line, code, layout, fresh = (np.zeros(n_max, np.int32) for _ in range(7))
     state = np.zeros(5, np.int64)
     layouts = np.zeros(1 << 10, np.uint64) if layouts is None else layouts
     keys, codes = np.zeros(1 << 18, np.uint64), np.zeros(1 << 18, np.int32)
     done = shapes.scan(
         buf, len(data), 0, np.zeros(4, np.int64), True, np.uint64(77), layouts, keys, codes, state,
-        start, stop, origin, line, code, fresh,
+        start, stop, origin, line, code, layout, fresh,
     )  # fmt: skip
     assert done
     n = int(state[3])

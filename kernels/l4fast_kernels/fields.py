@@ -25,6 +25,10 @@ P_WORDS, P_TIME, P_LEVEL, P_LABELS, P_FIRST = 0, 1, 5, 6, 7
 LABEL_WIDTH = 6
 MAX_LABELS = 6
 PLAN_WIDTH = P_FIRST + LABEL_WIDTH * MAX_LABELS
+# Columns of a spot, what a plan comes to in the lines of one layout: whether it is known; then, in
+# bytes from the line's begin, the time, and begin and end of each label. A row fills a cache line.
+S_KNOWN, S_TIME, S_FIRST = 0, 1, 2
+SPOT_WIDTH = 16
 
 _ZERO = np.uint64(0)
 _K2 = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -301,16 +305,35 @@ def _letter_level(byte):
     return 0
 
 
+@inline
+def _locate(buf, begin, end, plans, c, edges, spots, row):
+    """Write where time and labels of a segment of raw shape ``c`` stand to a row of spots."""
+    find_words(buf, begin, end, plans[c, P_WORDS], edges)
+    at = place(begin, edges, plans[c, P_TIME + 1], plans[c, P_TIME + 2], plans[c, P_TIME + 3])
+    spots[row, S_TIME] = at - begin
+    for k in range(plans[c, P_LABELS]):
+        p = P_FIRST + LABEL_WIDTH * k
+        first = place(begin, edges, plans[c, p], plans[c, p + 1], plans[c, p + 2])
+        last = min(place(begin, edges, plans[c, p + 3], plans[c, p + 4], plans[c, p + 5]), end)
+        spots[row, S_FIRST + 2 * k] = first - begin
+        spots[row, S_FIRST + 2 * k + 1] = max(first, last) - begin
+    spots[row, S_KNOWN] = 1
+
+
 @kernel
-def read_headers(buf, n, start, stop, line, code, plans, salt, reference, time, zoned, level, speaker):
+def read_headers(
+    buf, n, start, stop, line, code, layout, plans, spots, salt, reference, time, zoned, level, speaker
+):
     """Read time, level and a hash of the speaker's labels of each segment.
 
     Parameters
     ----------
     buf : uint8[size]
     n : int64
-    start, stop, line, code : int32[n]
+    start, stop, line, code, layout : int32[n]
     plans : int16[n_codes, PLAN_WIDTH]
+    spots : int32[LAYOUT_SLOTS + 1, SPOT_WIDTH], read and written
+        Where time and labels stand in the lines of a layout: found once. The last row is scratch.
     salt : uint64
         Stands for the stream, so that speakers of two files differ.
     reference : int64
@@ -323,6 +346,7 @@ def read_headers(buf, n, start, stop, line, code, plans, salt, reference, time, 
     """
     edges = np.empty(2 * MAX_WORDS, np.int64)
     dates = np.zeros((FORMS, 4), np.uint64)
+    scratch = spots.shape[0] - 1
     for i in range(n):
         # Not `plan = plans[c]`: a view of its own costs two counts of references, 10 ns a line.
         c = code[i]
@@ -334,21 +358,24 @@ def read_headers(buf, n, start, stop, line, code, plans, salt, reference, time, 
         rank = max(plans[c, P_LEVEL], 0)
         n_labels = plans[c, P_LABELS]
         if plans[c, P_TIME] != 0 or n_labels > 0:
-            find_words(buf, begin, end, plans[c, P_WORDS], edges)
+            row = np.int64(layout[i])
+            if row < 0:
+                row = scratch
+            if row == scratch or spots[row, S_KNOWN] == 0:
+                _locate(buf, begin, end, plans, c, edges, spots, row)
             if plans[c, P_TIME] != 0:
-                at = place(begin, edges, plans[c, P_TIME + 1], plans[c, P_TIME + 2], plans[c, P_TIME + 3])
+                at = begin + spots[row, S_TIME]
                 when, has_zone = parse_time(buf, at, end, plans[c, P_TIME], reference, dates)
                 if plans[c, P_LEVEL] < 0:
                     rank = _letter_level(buf[at])
             for k in range(n_labels):
-                p = P_FIRST + LABEL_WIDTH * k
-                label_begin = place(begin, edges, plans[c, p], plans[c, p + 1], plans[c, p + 2])
-                label_end = min(place(begin, edges, plans[c, p + 3], plans[c, p + 4], plans[c, p + 5]), end)
-                h = (h ^ run_hash(buf, label_begin, max(label_end, label_begin), salt)) * _K2
+                first = begin + spots[row, S_FIRST + 2 * k]
+                last = begin + spots[row, S_FIRST + 2 * k + 1]
+                h = (h ^ run_hash(buf, first, last, salt)) * _K2
                 h ^= h >> _S29
             if n_labels > 0:
                 # The same label words behind another prefix are another speaker.
-                h = (h ^ np.uint64(plans[c, P_LABELS] + 1)) * _K2
+                h = (h ^ np.uint64(n_labels + 1)) * _K2
                 h ^= h >> _S29
         h = h if h != _ZERO else np.uint64(1)
         if i > 0 and line[i] == line[i - 1]:

@@ -150,6 +150,7 @@ def scan(
     origin,
     line,
     code,
+    layout,
     fresh,
 ):
     """Split ``buf[at:size]`` and write the raw shape code of each segment.
@@ -172,6 +173,8 @@ def scan(
         where to go on.
     start, stop, origin, line, code : int32[n], written
         ``origin`` is where the line of the segment begins.
+    layout : int32[n], written
+        Where the layout of the segment stands in ``layouts``; -1 if it found no place.
     fresh : int32[n], written
         The segment in which each new shape was first seen, in order of its code.
 
@@ -233,6 +236,7 @@ def scan(
             slot = _slot(h, layout_mask)
             while True:
                 held = layouts[2 * slot]
+                layout[i] = slot
                 if held == h:
                     code[i] = np.int32(layouts[2 * slot + 1])
                     break
@@ -252,6 +256,8 @@ def scan(
                         layouts[2 * slot] = h
                         layouts[2 * slot + 1] = np.uint64(code[i])
                         state[0] += 1
+                    else:
+                        layout[i] = -1
                     break
                 slot = (slot + 1) & layout_mask
         at = window_end
