@@ -124,18 +124,17 @@ def amplify(source: bytes, out: Path, size: int, *, fields: int, widths: bool, s
 
 
 def simulated(out: Path, size: int) -> None:
-    """Write the console of a 1,024-rank job that is simulated again and again, another each time."""
-    seed = 0
-    with out.open("wb") as file:
-        while file.tell() < size:
-            with tempfile.TemporaryDirectory(dir=out.parent) as place:
-                job = Path(place, "job")
-                simulate(job, style="nemo", nodes=128, iterations=400, fault="hang", seed=seed)
-                for log in sorted((job / "logs").rglob("*")):
-                    if log.is_file():
-                        data = log.read_bytes()
-                        file.write(data if data.endswith(b"\n") else data + b"\n")
-            seed += 1
+    """Write all logs of one simulated 1,024-rank job that is long enough, one after the other."""
+    iterations = 400
+    while not out.exists() or out.stat().st_size < size:
+        with tempfile.TemporaryDirectory(dir=out.parent) as place, out.open("wb") as file:
+            job = Path(place, "job")
+            simulate(job, style="nemo", nodes=128, iterations=iterations, fault="hang")
+            for log in sorted((job / "logs").rglob("*")):
+                if log.is_file():
+                    data = log.read_bytes()
+                    file.write(data if data.endswith(b"\n") else data + b"\n")
+        iterations = int(iterations * max(1.1 * size / out.stat().st_size, 1.1))
 
 
 def source_of(data: Path, name: str) -> bytes | None:
