@@ -117,7 +117,7 @@ def read_time(text: str, form: int, reference: str = "2026-11-22"):
     data = text.encode()
     buf = padded(data)
     day = (dt.date.fromisoformat(reference) - dt.date(1970, 1, 1)).days
-    micros, zoned = fields.parse_time(buf, 0, len(data), form, day, np.zeros((fields.FORMS, 4), np.uint64))
+    micros, zoned = fields.parse_time(buf, 0, len(data), form, day, np.zeros((fields.FORMS, 6), np.uint64))
     if micros == fields.NO_TIME:
         return None, bool(zoned)
     return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(micros)), bool(zoned)

@@ -31,8 +31,15 @@ S_KNOWN, S_TIME, S_FIRST = 0, 1, 2
 SPOT_WIDTH = 16
 
 _ZERO = np.uint64(0)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _K2 = np.uint64(0xC2B2AE3D27D4EB4F)
+_S8 = np.uint64(8)
 _S29 = np.uint64(29)
+_TEN = np.uint64(10)
+_ASCII_ZERO = np.uint64(0x30)
+_CLOCK = np.uint64(0x30303A30303A3030)  # "00:00:00"
+_TO_HIGH_BIT = np.uint64(0x76767F76767F7676)
+_HIGH_BITS = np.uint64(0x8080808080808080)
 _DAY = np.int64(86_400_000_000)
 
 
@@ -96,17 +103,24 @@ def days_from_civil(year, month, day):
 @inline
 def _clock(buf, at, end):
     """Read ``H:MM:SS[.,fraction]``; return microseconds of the day and where it ended, or -1."""
-    hour, n = _digits(buf, at, end, 2)
-    if n == 0 or at + n + 6 > end or buf[at + n] != 58 or buf[at + n + 3] != 58:
+    if at + 7 > end:
         return np.int64(-1), at
-    at += n + 1
-    tens, ones = np.int64(buf[at]) - 48, np.int64(buf[at + 1]) - 48
-    tens_s, ones_s = np.int64(buf[at + 3]) - 48, np.int64(buf[at + 4]) - 48
-    second = tens_s * 10 + ones_s
-    # One of them is negative if any is.
-    if (tens | ones | tens_s | ones_s) < 0 or max(ones, ones_s) > 9 or tens > 5 or second > 60 or hour > 24:
+    eight = eight_bytes(buf, at)
+    if buf[at + 1] == 58:  # one digit: as if a zero stood before it
+        eight = (eight << _S8) | _ASCII_ZERO
+        at -= 1
+    elif at + 8 > end:
         return np.int64(-1), at
-    at += 5
+    # All six digits and two colons at once, the first byte lowest: what is left of a digit is 0 to
+    # 9, of a colon 0; a byte that is larger reaches its highest bit.
+    digits = eight ^ _CLOCK
+    if (digits | (digits + _TO_HIGH_BIT)) & _HIGH_BITS != _ZERO:
+        return np.int64(-1), at
+    pairs = np.int64(digits * _TEN + (digits >> _S8))
+    hour, minute, second = pairs & 255, (pairs >> 24) & 255, (pairs >> 48) & 255
+    if hour > 24 or minute > 59 or second > 60:
+        return np.int64(-1), at
+    at += 8
     micros = np.int64(0)
     if at + 1 < end and (buf[at] == 46 or buf[at] == 44) and CLASS[buf[at + 1]] == 2:
         micros, n = _micros(buf, at + 1, end)
@@ -117,7 +131,7 @@ def _clock(buf, at, end):
             if n == 3:
                 micros += extra
                 at += 4
-    return ((hour * 60 + tens * 10 + ones) * 60 + second) * 1_000_000 + micros, at
+    return ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros, at
 
 
 @inline
@@ -241,8 +255,9 @@ def _month_and_day(buf, at, end, form):
 def parse_time(buf, at, end, form, reference, dates):
     """Return microseconds since 1970 (NO_TIME if it is none) and whether its zone is told.
 
-    ``dates`` (uint64[FORMS, 4], zeros at first) holds the last date of each form: its bytes (16),
-    how many they are, its day number. Most lines are of the day of the line before.
+    ``dates`` (uint64[FORMS, 6], zeros at first) holds the last date of each form: its bytes (16),
+    how many they are, its day number, a mask for its bytes. Most lines are of the day of the line
+    before.
     """
     if form == EPOCH:
         return _epoch(buf, at, end)
@@ -253,8 +268,8 @@ def parse_time(buf, at, end, form, reference, dates):
         known > 0
         and at + known < end
         and CLASS[buf[at + known]] != 2
-        and first_bytes(eight_bytes(buf, at), min(known, 8)) == dates[form, 0]
-        and first_bytes(eight_bytes(buf, at + 8), max(known - 8, 0)) == dates[form, 1]
+        and eight_bytes(buf, at) & dates[form, 4] == dates[form, 0]
+        and eight_bytes(buf, at + 8) & dates[form, 5] == dates[form, 1]
     ):
         days = np.int64(dates[form, 3])
         at += known
@@ -269,8 +284,10 @@ def parse_time(buf, at, end, form, reference, dates):
         length = at - begin
         # A year may stand behind a ctime's clock.
         if form != CTIME and length <= 16 and at < end and CLASS[buf[at]] != 2:
-            dates[form, 0] = first_bytes(eight_bytes(buf, begin), min(length, 8))
-            dates[form, 1] = first_bytes(eight_bytes(buf, begin + 8), max(length - 8, 0))
+            dates[form, 4] = first_bytes(_ALL, min(length, 8))
+            dates[form, 5] = first_bytes(_ALL, max(length - 8, 0))
+            dates[form, 0] = eight_bytes(buf, begin) & dates[form, 4]
+            dates[form, 1] = eight_bytes(buf, begin + 8) & dates[form, 5]
             dates[form, 2] = np.uint64(length)
             dates[form, 3] = np.uint64(days)
     at += 1
@@ -345,7 +362,7 @@ def read_headers(
     speaker : uint64[n], written
     """
     edges = np.empty(2 * MAX_WORDS, np.int64)
-    dates = np.zeros((FORMS, 4), np.uint64)
+    dates = np.zeros((FORMS, 6), np.uint64)
     scratch = spots.shape[0] - 1
     for i in range(n):
         # Not `plan = plans[c]`: a view of its own costs two counts of references, 10 ns a line.
