@@ -71,6 +71,30 @@ def test_two_segments_share_a_code_exactly_if_their_masked_texts_are_equal(data)
     assert [texts[i] for i in fresh] == list(dict.fromkeys(texts))
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([b"a", b"1", b" ", b"-", b"\xe9"]), st.integers(1, 140)).map(
+            lambda run: run[0] * run[1]
+        ),
+        max_size=6,
+    ).map(b"".join),
+    st.integers(1, 4),
+)
+@example(b"a" * 64 + b" " + b"b" * 63 + b"1", 1)
+@example(b"a" * 63 + b"1" + b"b" * 64, 1)
+@example(b"1" * 64 + b"a" * 64 + b" ", 2)
+def test_words_longer_than_a_block_are_masked_whole(line, longer):
+    """The same line with longer numbers, at another place in its block, has the same shape."""
+    other = line.replace(b"1", b"22" * longer)
+    _, _, _, _, code, _ = scan(line + b"\n" + other + b"\n" + line[:-1] + b"\n")
+    texts = [naive.masked(text) for text in (line, other, line[:-1])]
+    assert code.tolist() == naive.codes(texts)
+    buf, edges = padded(line), np.zeros(2 * fields.MAX_WORDS, np.int64)
+    found = _find_words(buf, 0, len(line), 8, edges)
+    want = naive.words_with_digits(line)[:8]
+    assert edges[: 2 * found].tolist() == [edge for word in want for edge in word]
+
+
 def test_a_full_layout_table_costs_speed_not_answers():
     data = b"".join(b"a" * i + b" 1\n" for i in range(300)) * 2
     small = scan(data, layouts=np.zeros(16, np.uint64))
