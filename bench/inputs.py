@@ -123,13 +123,13 @@ def amplify(source: bytes, out: Path, size: int, *, fields: int, widths: bool, s
             file.write(room[:n])
 
 
-def simulated(out: Path, size: int) -> None:
-    """Write all logs of one simulated 1,024-rank job that is long enough, one after the other."""
+def simulated(out: Path, size: int, *, nodes: int = 128) -> None:
+    """Write all logs of one simulated job of 8 ranks a node that is long enough, one after the other."""
     iterations = 400
     while not out.exists() or out.stat().st_size < size:
         with tempfile.TemporaryDirectory(dir=out.parent) as place, out.open("wb") as file:
             job = Path(place, "job")
-            simulate(job, style="nemo", nodes=128, iterations=iterations, fault="hang")
+            simulate(job, style="nemo", nodes=nodes, iterations=iterations, fault="hang")
             for log in sorted((job / "logs").rglob("*")):
                 if log.is_file():
                     data = log.read_bytes()

@@ -31,9 +31,9 @@ def place_lines(
         Whether a later segment stands for the line.
     """
     for i in range(n):
-        number[i] = line[i] + first_line
+        number[i] = np.int64(line[i]) + first_line
     for i in range(n):
-        offset[i] = origin[i] + first_byte
+        offset[i] = np.int64(origin[i]) + first_byte
     for i in range(n):
         length[i] = stop[i] - origin[i] if stop[i] > start[i] else np.int32(0)
     for i in range(n):
