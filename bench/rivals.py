@@ -106,6 +106,20 @@ class Automaton:
         return Counter(dict(zip(texts, self.counts[used].tolist(), strict=True)))
 
 
+@njit(nogil=True, cache=True)
+def _spin(n, seed):
+    """Return something that takes ``n`` multiplications, each waiting for the one before."""
+    x = np.uint64(seed)
+    for i in range(n):
+        x = (x ^ np.uint64(i)) * np.uint64(6364136223846793005)
+    return x
+
+
+def spin() -> None:
+    """Use a core for 0.1 s, and no memory."""
+    _spin(75_000_000, 3)
+
+
 def drain3(contents: list[str]) -> float | None:
     """Return the seconds that Drain3 takes; None where it is not installed."""
     try:

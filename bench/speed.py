@@ -8,7 +8,9 @@ all that are there unless told. Each is made, raced and removed again. First the
 equal: lines with `wc -l` and with the rows of the batches, the lines of each shape over all with the
 automaton, over the first 4 MB with plain Python. Then all take turns, ``rounds`` times, in one
 process on one core: best and median. `warm` feeds the same parser again; `cold` is a new parser (its
-tables are empty, its code is compiled); `two` are two threads, each with the warm parser of its half.
+tables are empty, its code is compiled); `shapes` is the part of `warm` that does what the automaton
+does; `two` are two threads, each with the warm parser of its half. Two threads that only do arithmetic
+tell what a second core is worth at that time.
 Drain3 and go-drain3 get contents of 200,000 lines only, the easier task; see `rivals`.
 
 go-drain3: fetch Jaeyo/go-drain3 and add a program that reads a file of contents, calls AddLogMessage on each
@@ -36,8 +38,10 @@ from typing import Any
 import numpy as np
 from l4fast.batches import _Names, columns
 from l4fast.canonical import mask
+from l4fast.chunks import chunks
 from l4fast.discovery import discover
 from l4fast.parse import Parser
+from l4fast.stream import CHUNK_BYTES
 from l4fast.table import batch, schema
 
 import inputs
@@ -55,10 +59,12 @@ GOALS = (
     ("warm / wc -l", lambda r: r.best["wc"] / r.best["warm"], 0.20),
     ("cold / warm", lambda r: r.best["warm"] / r.best["cold"], 0.50),
     ("warm / automaton", lambda r: r.best["automaton"] / r.best["warm"], 4.0),
+    ("shapes / automaton", lambda r: r.best["automaton"] / r.best["shapes"], 4.0),
     ("warm / Drain3", lambda r: r.per_line("drain3") / r.per_line("warm"), 40.0),
     ("warm / go-drain3", lambda r: r.per_line("go-drain3") / r.per_line("warm"), 4.0),
     ("two workers / one", lambda r: r.best["warm"] / r.best["two"], 1.8),
 )
+SPIN = ("spin", "spin, two")
 
 
 class Chain:
@@ -67,6 +73,11 @@ class Chain:
     def __init__(self) -> None:
         self.parser = Parser(reference_day=DAY)
         self.names = _Names(["log"])
+
+    def shapes(self, path: Path) -> None:
+        """Do what the automaton does: line bounds and shape codes."""
+        for chunk in chunks(discover([path]).streams[0], chunk_bytes=CHUNK_BYTES):
+            self.parser._scan(chunk.data, chunk.size, chunk.last)
 
     def run(self, path: Path, shapes: Counter[str] | None = None) -> tuple[int, int]:
         """Parse a file; return lines and rows, and count the segments of each raw shape if asked to."""
@@ -164,8 +175,11 @@ def race(name: str, path: Path, fields: int, rounds: int, go: str | None) -> Res
         "memcpy": lambda: np.copyto(target, source),
         "warm": lambda: warm.run(path),
         "cold": lambda: Chain().run(path),
+        "shapes": lambda: warm.shapes(path),
         "two": lambda: list(pool.map(lambda each: each[0].run(each[1]), pair)),
         "automaton": lambda: automaton(path),
+        "spin": rivals.spin,
+        "spin, two": lambda: list(pool.map(lambda _: rivals.spin(), range(2))),
     }
     spent: dict[str, list[float]] = {each: [] for each in runs}
     for i in range(rounds):
@@ -210,13 +224,21 @@ def told(result: Result) -> str:
     rows = [head, f"  {'':10} {'M lines/s':>10} {'median':>8} {'MB/s':>8} {'of wc -l':>9} {'warm is':>9}"]
     warm, wc = result.per_line("warm"), result.per_line("wc")
     for name, seconds in result.best.items():
+        if name in SPIN:
+            continue
         per_line = result.per_line(name)
         rate, middle = 1e-6 / per_line, 1e-6 / (per_line * result.median[name] / seconds)
         size = "" if "drain" in name else f"{result.bytes / seconds / 1e6:8.0f}"
         rows.append(
             f"  {name:10} {rate:10.3f} {middle:8.3f} {size:>8} {wc / per_line:9.3f} {per_line / warm:8.2f}x"
         )
+    rows.append(f"  two threads of arithmetic only: {_spinning(result):.2f} x one")
     return "\n".join(rows)
+
+
+def _spinning(result: Result) -> float:
+    """Return how much more two threads do than one: what the machine has to give."""
+    return 2 * result.best["spin"] / result.best["spin, two"]
 
 
 def summary(results: list[Result]) -> str:
@@ -230,6 +252,8 @@ def summary(results: list[Result]) -> str:
             rows.append(
                 f"  {name:20} {mean:9.3f}   to reach {least:5.2f}: {verdict}   least {min(values):.3f}"
             )
+    spinning = statistics.geometric_mean(_spinning(result) for result in results)
+    rows.append(f"  {'(two spinning / one)':20} {spinning:9.3f}   what the machine gave meanwhile")
     return "\n".join(rows)
 
 

@@ -116,7 +116,7 @@ def batch(cols: Columns, codes: Codes, form: pa.Schema) -> pa.RecordBatch:
         "line": pa.array(cols.line[rows]),
         "offset": pa.array(cols.offset[rows]),
         "length": pa.array(cols.length[rows]),
-        "time": _nullable(time, COLUMNS["time"].type, NO_TIME + 1),
+        "time": _nullable(time, COLUMNS["time"].type, int(NO_TIME) + 1),
         "level": _named(_nullable(level), _LEVEL_NAMES),
         "node": _named(_nullable(node), codes.node),
         "rank": _nullable(rank),
