@@ -9,7 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Columns:
-    """One row per segment of a chunk; arrays are views that the next chunk overwrites.
+    """One row per segment of a chunk.
+
+    All arrays are views that the next chunk overwrites, but for line, offset, length and time:
+    a record batch holds them as they are.
 
     Attributes
     ----------
@@ -17,6 +20,8 @@ class Columns:
     start, stop, origin, raw, shape, speaker : int32[n]
     line, offset : int64[n]
         Line number from 1; byte offset of the line in its stream.
+    length : int32[n]
+        Bytes of the line up to the end of the segment.
     time : int64[n]
         Microseconds since 1970, or `NO_TIME`.
     zoned, skip : uint8[n]
@@ -38,6 +43,7 @@ class Columns:
     speaker: np.ndarray
     line: np.ndarray
     offset: np.ndarray
+    length: np.ndarray
     time: np.ndarray
     zoned: np.ndarray
     skip: np.ndarray

@@ -48,7 +48,7 @@ class LineReader:
 
     def read(self, buf: np.ndarray, size: int) -> Lines:
         """Return the lines of ``buf[:size]`` (uint8, at least 64 bytes behind ``size``)."""
-        n_max = int(ks.count_ends(buf, size)) + 1
+        n_max = int(kl.count_ends(buf, size)) + 1
         start, stop, code, fresh = (np.empty(n_max, np.int32) for _ in range(4))
         hashes = np.empty(n_max, np.uint64)
         n = int(kl.hash_lines(buf, size, self._key, start, stop, hashes))

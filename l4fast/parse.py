@@ -18,6 +18,7 @@ from l4fast.layouts import peel
 from l4fast.rawshapes import RawShape, Spot, byte_of, label_spots, peel_bar, plan_of, read_labels
 from l4fast_kernels import fields as kf
 from l4fast_kernels import shapes as ks
+from l4fast_kernels.rows import place_lines
 
 # A longer line is looked at only so far when its shape is worded; its hash covers all of it.
 EXEMPLAR_BYTES = 1 << 18
@@ -56,12 +57,16 @@ class Parser:
         # The hashes never leave the process, so a hostile log cannot aim at them.
         self._key = np.uint64(secrets.randbits(64))
         self._layouts = np.zeros(2 * ks.LAYOUT_SLOTS, np.uint64)
+        self._layout_spots = np.zeros((ks.LAYOUT_SLOTS + 1, kf.SPOT_WIDTH), np.int32)
         self._shape_keys = np.zeros(ks.SHAPE_SLOTS, np.uint64)
         self._shape_codes = np.zeros(ks.SHAPE_SLOTS, np.int32)
         self._counts = np.zeros(2, np.int64)
         self._speaker_keys = np.zeros(1 << 12, np.uint64)
         self._speaker_codes = np.zeros(1 << 12, np.int32)
         self._n_speakers = 0
+        # Start, stop, origin, line, raw, layout and fresh of the last chunk's segments: see `ks.scan`.
+        self._found = [np.empty(4 * ks.WINDOW, np.int32) for _ in range(7)]
+        self._fields: list[np.ndarray] = []
         self._plans = np.zeros((256, kf.PLAN_WIDTH), np.int16)
         self._raw_shape = np.zeros(256, np.int32)
 
@@ -74,53 +79,71 @@ class Parser:
         first line, ``last`` whether the stream ends with it. The chunk holds whole lines
         unless it is the last.
         """
-        n_max = int(ks.count_ends(buf, size)) + 1
-        start, stop, origin, line, raw, fresh = (np.empty(n_max, np.int32) for _ in range(6))
-        n, n_lines = self._scan(buf, size, last, start, stop, origin, line, raw, fresh)
-        time = np.empty(n, np.int64)
-        zoned = np.empty(n, np.uint8)
-        level = np.empty(n, np.int8)
-        who = np.empty(n, np.uint64)
+        n, n_lines = self._scan(buf, size, last)
+        start, stop, origin, line, raw, layout, _ = (column[:n] for column in self._found)
+        # One block of memory: the allocator keeps it for the next chunk, where it gives back many
+        # small ones, and each new page of 4 KB costs as much as five lines.
+        longs = np.empty((7, n), np.int32)
+        time, number, at = longs[:6].reshape(3, 2 * n).view(np.int64)
+        length = longs[6]
+        who, zoned, skip, level, shape = self._field_room(n)
         salt = np.uint64(((stream + 1) * 0x9E3779B97F4A7C15) & (2**64 - 1))
         kf.read_headers(
-            buf, n, start, stop, line, raw, self._plans, salt, self.reference_day, time, zoned, level, who
+            buf,
+            n,
+            start,
+            stop,
+            line,
+            raw,
+            layout,
+            self._plans,
+            self._layout_spots,
+            salt,
+            self.reference_day,
+            time,
+            zoned,
+            level,
+            who,
         )
-        speaker = self._intern(buf, n, start, stop, line, raw, who, stream)
-        skip = np.zeros(n, np.uint8)
-        if n > 1:
-            skip[:-1] = line[1:n] == line[: n - 1]
+        place_lines(
+            n,
+            start,
+            stop,
+            origin,
+            line,
+            raw,
+            self._raw_shape,
+            first_line,
+            offset,
+            number,
+            at,
+            length,
+            shape,
+            skip,
+        )
         return Columns(
             stream=stream,
             buf=buf,
             size=size,
             n=n,
             n_lines=n_lines,
-            start=start[:n],
-            stop=stop[:n],
-            origin=origin[:n],
-            raw=raw[:n],
-            shape=self._raw_shape[raw[:n]],
-            speaker=speaker,
-            line=line[:n].astype(np.int64) + first_line,
-            offset=origin[:n].astype(np.int64) + offset,
+            start=start,
+            stop=stop,
+            origin=origin,
+            raw=raw,
+            shape=shape,
+            speaker=self._intern(buf, n, start, stop, line, raw, who, stream),
+            line=number,
+            offset=at,
+            length=length,
             time=time,
             zoned=zoned,
             skip=skip,
             level=level,
         )
 
-    def _scan(
-        self,
-        buf: np.ndarray,
-        size: int,
-        last: bool,
-        start: np.ndarray,
-        stop: np.ndarray,
-        origin: np.ndarray,
-        line: np.ndarray,
-        raw: np.ndarray,
-        fresh: np.ndarray,
-    ) -> tuple[int, int]:
+    def _scan(self, buf: np.ndarray, size: int, last: bool) -> tuple[int, int]:
+        """Fill ``self._found``; return how many segments and lines there are."""
         state = np.array([self._counts[0], self._counts[1], 0, 0, 0], np.int64)
         carry = np.zeros(4, np.int64)
         done = size == 0
@@ -137,23 +160,27 @@ class Parser:
                 self._shape_keys,
                 self._shape_codes,
                 state,
-                start,
-                stop,
-                origin,
-                line,
-                raw,
-                fresh,
+                *self._found,
             )
+            start, stop, *_, fresh = self._found
             for i in range(int(state[2])):
                 at = fresh[i]
                 self._add_raw(
                     first_code + i, buf[start[at] : min(stop[at], start[at] + EXEMPLAR_BYTES)].tobytes()
                 )
-            if not done:
+            if not done and state[3] + ks.WINDOW + 1 > len(start):
+                self._found = [np.concatenate([column, np.empty_like(column)]) for column in self._found]
+            elif not done:
                 self._grow_shapes()
         self._counts[:] = state[:2]
         # An open line at the end of the stream is a line too.
         return int(state[3]), int(carry[1] + (last and carry[2]))
+
+    def _field_room(self, n: int) -> list[np.ndarray]:
+        if not self._fields or len(self._fields[0]) < n:
+            kinds = (np.uint64, np.uint8, np.uint8, np.int8, np.int32)
+            self._fields = [np.empty(n + n // 4, kind) for kind in kinds]
+        return [column[:n] for column in self._fields]
 
     def _grow_shapes(self) -> None:
         keys = np.zeros(self._shape_keys.size * 4, np.uint64)

@@ -18,6 +18,7 @@ from l4fast.canonical import CANONICAL_VERSION
 from l4fast.columns import Columns
 from l4fast.rawshapes import LEVELS
 from l4fast_kernels.fields import NO_TIME, word_bounds
+from l4fast_kernels.rows import fill_codes, known_bits
 
 CODE = pa.dictionary(pa.int32(), pa.string())
 
@@ -94,42 +95,53 @@ _LEVEL_NAMES = pa.array(LEVELS[1:], pa.string())
 def batch(cols: Columns, codes: Codes, form: pa.Schema) -> pa.RecordBatch:
     """Return the lines of a chunk as a batch of schema ``form``; nothing in it refers to ``cols.buf``."""
     rows = np.flatnonzero(cols.skip == 0) if cols.skip.any() else slice(None)
-    start, stop, origin = cols.start[rows], cols.stop[rows], cols.origin[rows]
-    shape, speaker = cols.shape[rows], cols.speaker[rows]
-    length = np.where(stop > start, stop - origin, 0).astype(np.int32)
+    shape, time = cols.shape[rows], cols.time[rows]
+    n = len(shape)
+    level, place, node, rank = np.empty((4, n), np.int32)
+    fill_codes(
+        n,
+        cols.level[rows],
+        shape,
+        cols.speaker[rows],
+        codes.shape_of,
+        codes.node_of,
+        codes.rank_of,
+        level,
+        place,
+        node,
+        rank,
+    )
     made = {
-        "file": _named(np.full(len(start), cols.stream, np.int32), codes.file),
+        "file": _named(pa.array(np.full(n, cols.stream, np.int32)), codes.file),
         "line": pa.array(cols.line[rows]),
         "offset": pa.array(cols.offset[rows]),
-        "length": pa.array(length),
-        "time": _times(cols.time[rows]),
-        "level": _named(cols.level[rows].astype(np.int32) - 1, _LEVEL_NAMES),
-        "node": _named(codes.node_of[speaker], codes.node),
-        "rank": _or_null(codes.rank_of[speaker]),
-        "shape": _named(codes.shape_of[shape], codes.shape),
+        "length": pa.array(cols.length[rows]),
+        "time": _nullable(time, COLUMNS["time"].type, int(NO_TIME) + 1),
+        "level": _named(_nullable(level), _LEVEL_NAMES),
+        "node": _named(_nullable(node), codes.node),
+        "rank": _nullable(rank),
+        "shape": _named(_nullable(place), codes.shape),
     }
     if "template" in form.names:
-        made["template"] = _named(codes.template_of[shape], codes.template)
+        made["template"] = _named(_nullable(codes.template_of[shape]), codes.template)
     if "text" in form.names:
-        made["text"] = pieces(cols.buf, len(start), origin, origin + length)
+        begin = cols.origin[rows]
+        made["text"] = pieces(cols.buf, n, begin, begin + cols.length[rows])
     if "params" in form.names:
-        made["params"] = params(cols.buf, start, stop)
+        made["params"] = params(cols.buf, cols.start[rows], cols.stop[rows])
     return pa.RecordBatch.from_arrays([made[name] for name in form.names], schema=form)
 
 
-def _or_null(values: np.ndarray) -> Any:
-    """Return int32 values, negative ones as null."""
-    absent = values < 0
-    return pa.array(values, mask=absent if absent.any() else None)
+def _named(places: Any, dictionary: Any) -> Any:
+    return pa.DictionaryArray.from_arrays(places, dictionary, safe=False)
 
 
-def _named(places: np.ndarray, dictionary: Any) -> Any:
-    return pa.DictionaryArray.from_arrays(_or_null(places), dictionary, safe=False)
-
-
-def _times(micros: np.ndarray) -> Any:
-    absent = micros == NO_TIME
-    return pa.array(micros, mask=absent if absent.any() else None).view(COLUMNS["time"].type)
+def _nullable(values: np.ndarray, kind: pa.DataType = CODE.index_type, least: int = 0) -> Any:
+    """Return the values as an array of the kind, those below ``least`` as null; nothing is copied."""
+    bits = np.empty((len(values) + 7) // 8, np.uint8)
+    unknown = int(known_bits(len(values), values, least, bits))
+    buffers = [pa.py_buffer(bits) if unknown else None, pa.py_buffer(values)]
+    return pa.Array.from_buffers(kind, len(values), buffers, unknown)
 
 
 def pieces(buf: np.ndarray, n: int, begin: np.ndarray, end: np.ndarray) -> Any:

@@ -31,14 +31,14 @@ def padded(data: bytes) -> np.ndarray:
 
 def scan(data: bytes, *, layouts: np.ndarray | None = None):
     buf = padded(data)
-    n_max = int(shapes.count_ends(buf, len(data))) + 1
-    start, stop, origin, line, code, fresh = (np.zeros(n_max, np.int32) for _ in range(6))
+    n_max = len(data) + shapes.WINDOW + 2
+    start, stop, origin, line, code, layout, fresh = (np.zeros(n_max, np.int32) for _ in range(7))
     state = np.zeros(5, np.int64)
     layouts = np.zeros(1 << 10, np.uint64) if layouts is None else layouts
     keys, codes = np.zeros(1 << 18, np.uint64), np.zeros(1 << 18, np.int32)
     done = shapes.scan(
         buf, len(data), 0, np.zeros(4, np.int64), True, np.uint64(77), layouts, keys, codes, state,
-        start, stop, origin, line, code, fresh,
+        start, stop, origin, line, code, layout, fresh,
     )  # fmt: skip
     assert done
     n = int(state[3])
@@ -69,6 +69,30 @@ def test_two_segments_share_a_code_exactly_if_their_masked_texts_are_equal(data)
     texts = [naive.masked(data[a:b]) for a, b in zip(start, stop, strict=True)]
     assert code.tolist() == naive.codes(texts)
     assert [texts[i] for i in fresh] == list(dict.fromkeys(texts))
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([b"a", b"1", b" ", b"-", b"\xe9"]), st.integers(1, 140)).map(
+            lambda run: run[0] * run[1]
+        ),
+        max_size=6,
+    ).map(b"".join),
+    st.integers(1, 4),
+)
+@example(b"a" * 64 + b" " + b"b" * 63 + b"1", 1)
+@example(b"a" * 63 + b"1" + b"b" * 64, 1)
+@example(b"1" * 64 + b"a" * 64 + b" ", 2)
+def test_words_longer_than_a_block_are_masked_whole(line, longer):
+    """The same line with longer numbers, at another place in its block, has the same shape."""
+    other = line.replace(b"1", b"22" * longer)
+    _, _, _, _, code, _ = scan(line + b"\n" + other + b"\n" + line[:-1] + b"\n")
+    texts = [naive.masked(text) for text in (line, other, line[:-1])]
+    assert code.tolist() == naive.codes(texts)
+    buf, edges = padded(line), np.zeros(2 * fields.MAX_WORDS, np.int64)
+    found = _find_words(buf, 0, len(line), 8, edges)
+    want = naive.words_with_digits(line)[:8]
+    assert edges[: 2 * found].tolist() == [edge for word in want for edge in word]
 
 
 def test_a_full_layout_table_costs_speed_not_answers():
@@ -117,7 +141,7 @@ def read_time(text: str, form: int, reference: str = "2026-11-22"):
     data = text.encode()
     buf = padded(data)
     day = (dt.date.fromisoformat(reference) - dt.date(1970, 1, 1)).days
-    micros, zoned = fields.parse_time(buf, 0, len(data), form, day)
+    micros, zoned = fields.parse_time(buf, 0, len(data), form, day, np.zeros((fields.FORMS, 6), np.uint64))
     if micros == fields.NO_TIME:
         return None, bool(zoned)
     return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(micros)), bool(zoned)

@@ -60,7 +60,7 @@ DOORS = {"answer", "commands", "__init__"}
 
 KERNEL_FLOORS = (
     "jit",
-    "blocks counts distances segments",
+    "blocks counts distances rows segments",
     "shapes",
     "fields lines names",
     "csvrows sums",

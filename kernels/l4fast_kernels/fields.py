@@ -8,13 +8,15 @@ of its first words; every field is then an addition.
 
 import numpy as np
 
+from l4fast_kernels.blocks import eight_bytes
 from l4fast_kernels.jit import inline, kernel
-from l4fast_kernels.shapes import CLASS
+from l4fast_kernels.shapes import CLASS, first_bytes, next_word, run_hash, whole_words
 
 MAX_WORDS = 64  # a field behind more masked words than this is not read
 NO_TIME = np.int64(-(2**63))
 
 ISO, US, GLOG, SYSLOG, CTIME, EPOCH = 1, 2, 3, 4, 5, 6
+FORMS = 7
 
 # Columns of a plan: the last word that is needed; time (format, word, edge, delta);
 # level (0 unknown, 1..5 told by the shape, -1 the first letter at the time's position);
@@ -23,10 +25,21 @@ P_WORDS, P_TIME, P_LEVEL, P_LABELS, P_FIRST = 0, 1, 5, 6, 7
 LABEL_WIDTH = 6
 MAX_LABELS = 6
 PLAN_WIDTH = P_FIRST + LABEL_WIDTH * MAX_LABELS
+# Columns of a spot, what a plan comes to in the lines of one layout: whether it is known; then, in
+# bytes from the line's begin, the time, and begin and end of each label. A row fills a cache line.
+S_KNOWN, S_TIME, S_FIRST = 0, 1, 2
+SPOT_WIDTH = 16
 
-_K1 = np.uint64(0x9E3779B97F4A7C15)
+_ZERO = np.uint64(0)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _K2 = np.uint64(0xC2B2AE3D27D4EB4F)
+_S8 = np.uint64(8)
 _S29 = np.uint64(29)
+_TEN = np.uint64(10)
+_ASCII_ZERO = np.uint64(0x30)
+_CLOCK = np.uint64(0x30303A30303A3030)  # "00:00:00"
+_TO_HIGH_BIT = np.uint64(0x76767F76767F7676)
+_HIGH_BITS = np.uint64(0x8080808080808080)
 _DAY = np.int64(86_400_000_000)
 
 
@@ -34,21 +47,15 @@ _DAY = np.int64(86_400_000_000)
 def find_words(buf, begin, end, n_words, edges):
     """Write start and end of the first ``n_words`` masked words; return how many there are."""
     found = 0
-    i = begin
-    while i < end and found < n_words:
-        if CLASS[buf[i]] == 0:
-            i += 1
-            continue
-        word_begin = i
-        has_digit = False
-        while i < end and CLASS[buf[i]] != 0:
-            if CLASS[buf[i]] == 2:
-                has_digit = True
-            i += 1
-        if has_digit:
-            edges[2 * found] = word_begin
-            edges[2 * found + 1] = i
+    at = begin
+    while at < end and found < n_words:
+        n, masked = whole_words(buf, at, end)
+        while masked != _ZERO and found < n_words:
+            first, last, masked = next_word(masked, n)
+            edges[2 * found] = at + first
+            edges[2 * found + 1] = at + last
             found += 1
+        at += n
     return found
 
 
@@ -71,6 +78,17 @@ def _digits(buf, at, end, most):
 
 
 @inline
+def _micros(buf, at, end):
+    """Return the microseconds of a fraction's digits at ``at``, and how many digits there are."""
+    micros, n = _digits(buf, at, end, 6)
+    for _ in range(n, 6):
+        micros *= 10
+    while at + n < end and CLASS[buf[at + n]] == 2:
+        n += 1
+    return micros, n
+
+
+@inline
 def days_from_civil(year, month, day):
     """Days since 1970-01-01 (Hinnant, chrono-compatible low-level date algorithms)."""
     if month <= 2:
@@ -85,26 +103,28 @@ def days_from_civil(year, month, day):
 @inline
 def _clock(buf, at, end):
     """Read ``H:MM:SS[.,fraction]``; return microseconds of the day and where it ended, or -1."""
-    hour, n = _digits(buf, at, end, 2)
-    if n == 0 or at + n >= end or buf[at + n] != 58:
+    if at + 7 > end:
         return np.int64(-1), at
-    at += n + 1
-    minute, n = _digits(buf, at, end, 2)
-    if n != 2 or at + 2 >= end or buf[at + 2] != 58:
+    eight = eight_bytes(buf, at)
+    if buf[at + 1] == 58:  # one digit: as if a zero stood before it
+        eight = (eight << _S8) | _ASCII_ZERO
+        at -= 1
+    elif at + 8 > end:
         return np.int64(-1), at
-    at += 3
-    second, n = _digits(buf, at, end, 2)
-    if n != 2 or hour > 24 or minute > 59 or second > 60:
+    # All six digits and two colons at once, the first byte lowest: what is left of a digit is 0 to
+    # 9, of a colon 0; a byte that is larger reaches its highest bit.
+    digits = eight ^ _CLOCK
+    if (digits | (digits + _TO_HIGH_BIT)) & _HIGH_BITS != _ZERO:
         return np.int64(-1), at
-    at += 2
+    pairs = np.int64(digits * _TEN + (digits >> _S8))
+    hour, minute, second = pairs & 255, (pairs >> 24) & 255, (pairs >> 48) & 255
+    if hour > 24 or minute > 59 or second > 60:
+        return np.int64(-1), at
+    at += 8
     micros = np.int64(0)
     if at + 1 < end and (buf[at] == 46 or buf[at] == 44) and CLASS[buf[at + 1]] == 2:
-        at += 1
-        scale = np.int64(100_000)
-        while at < end and CLASS[buf[at]] == 2:
-            micros += scale * np.int64(buf[at] - 48)
-            scale //= 10
-            at += 1
+        micros, n = _micros(buf, at + 1, end)
+        at += n + 1
         # Ascend writes milliseconds and microseconds apart: `.074.123`.
         if at + 3 < end and buf[at] == 46 and micros % 1000 == 0 and CLASS[buf[at + 1]] == 2:
             extra, n = _digits(buf, at + 1, end, 3)
@@ -171,86 +191,119 @@ def _zone(buf, at, end):
 
 
 @inline
-def parse_time(buf, at, end, form, reference):
-    """Return microseconds since 1970 (NO_TIME if it is none) and whether its zone is told."""
-    if form == EPOCH:
-        whole, n = _digits(buf, at, end, 19)
-        if n < 9:
-            return NO_TIME, False
-        if n >= 18:
-            return whole // 1000, True
-        if n >= 15:
-            return whole, True
-        if n >= 12:
-            return whole * 1000, True
-        micros = np.int64(0)
-        scale = np.int64(100_000)
-        if at + n < end and buf[at + n] == 46:
-            at += n + 1
-            while at < end and CLASS[buf[at]] == 2:
-                micros += scale * np.int64(buf[at] - 48)
-                scale //= 10
-                at += 1
-        return whole * 1_000_000 + micros, True
-    if form in (ISO, US):
-        a, n_a = _digits(buf, at, end, 4)
-        at += n_a + 1
-        b, n_b = _digits(buf, at, end, 2)
-        at += n_b + 1
-        c, n_c = _digits(buf, at, end, 4)
-        at += n_c
-        if n_a == 0 or n_b == 0 or n_c == 0:
-            return NO_TIME, False
-        if n_a == 4:
-            year, month, day = a, b, c
-        else:
-            year, month, day = c, a, b
-            if n_c == 2:
-                year += 2000
-            if month > 12:  # day first
-                month, day = day, month
-        if month < 1 or month > 12 or day < 1 or day > 31 or at >= end:
-            return NO_TIME, False
-        at += 1
-        while at < end and buf[at] == 32:
-            at += 1
-        clock, at = _clock(buf, at, end)
-        if clock < 0:
-            return NO_TIME, False
-        offset, zoned = _zone(buf, at, end)
-        return days_from_civil(year, month, day) * _DAY + clock - offset, zoned
+def _epoch(buf, at, end):
+    whole, n = _digits(buf, at, end, 19)
+    if n < 9:
+        return NO_TIME, False
+    if n >= 18:
+        return whole // 1000, True
+    if n >= 15:
+        return whole, True
+    if n >= 12:
+        return whole * 1000, True
+    micros = np.int64(0)
+    if at + n < end and buf[at + n] == 46:
+        micros, n = _micros(buf, at + n + 1, end)
+    return whole * 1_000_000 + micros, True
+
+
+@inline
+def _full_date(buf, at, end):
+    """Return the day number of three numbers with a byte between each two, and where the last ended."""
+    a, n_a = _digits(buf, at, end, 4)
+    at += n_a + 1
+    b, n_b = _digits(buf, at, end, 2)
+    at += n_b + 1
+    c, n_c = _digits(buf, at, end, 4)
+    at += n_c
+    if n_a == 4:
+        year, month, day = a, b, c
+    else:
+        year, month, day = c, a, b
+        if n_c == 2:
+            year += 2000
+        if month > 12:  # day first
+            month, day = day, month
+    if n_a == 0 or n_b == 0 or n_c == 0 or month < 1 or month > 12 or day < 1 or day > 31:
+        return NO_TIME, at
+    return days_from_civil(year, month, day), at
+
+
+@inline
+def _month_and_day(buf, at, end, form):
+    """Return month and day (month 0 if there is none) of glog or syslog, and where the day ended."""
     if form == GLOG:
         if at < end and CLASS[buf[at]] == 1:
             at += 1
         value, n = _digits(buf, at, end, 4)
-        month = value // 100
+        month = value // 100 if n >= 3 else np.int64(0)
         day = value % 100
-        if n < 3 or month < 1 or month > 12 or day < 1 or day > 31:
-            return NO_TIME, False
-        at += n + 1
     else:
-        if form == CTIME:
-            at += 4
         if at + 4 >= end:
-            return NO_TIME, False
-        month = _month(buf, at)
+            return np.int64(0), np.int64(0), at
+        month = np.int64(_month(buf, at))
         at += 3
         while at < end and buf[at] == 32:
             at += 1
         day, n = _digits(buf, at, end, 2)
-        if month == 0 or n == 0 or day < 1 or day > 31:
+    if month > 12 or day < 1 or day > 31:
+        month = np.int64(0)
+    return month, day, at + n
+
+
+@inline
+def parse_time(buf, at, end, form, reference, dates):
+    """Return microseconds since 1970 (NO_TIME if it is none) and whether its zone is told.
+
+    ``dates`` (uint64[FORMS, 6], zeros at first) holds the last date of each form: its bytes (16),
+    how many they are, its day number, a mask for its bytes. Most lines are of the day of the line
+    before.
+    """
+    if form == EPOCH:
+        return _epoch(buf, at, end)
+    begin = at
+    month = day = np.int64(0)
+    known = np.int64(dates[form, 2])
+    if (
+        known > 0
+        and at + known < end
+        and CLASS[buf[at + known]] != 2
+        and eight_bytes(buf, at) & dates[form, 4] == dates[form, 0]
+        and eight_bytes(buf, at + 8) & dates[form, 5] == dates[form, 1]
+    ):
+        days = np.int64(dates[form, 3])
+        at += known
+    else:
+        if form in (ISO, US):
+            days, at = _full_date(buf, at, end)
+        else:
+            month, day, at = _month_and_day(buf, at + 4 if form == CTIME else at, end, form)
+            days = _near_year(month, day, reference) if month > 0 else NO_TIME
+        if days == NO_TIME:
             return NO_TIME, False
-        at += n + 1
+        length = at - begin
+        # A year may stand behind a ctime's clock.
+        if form != CTIME and length <= 16 and at < end and CLASS[buf[at]] != 2:
+            dates[form, 4] = first_bytes(_ALL, min(length, 8))
+            dates[form, 5] = first_bytes(_ALL, max(length - 8, 0))
+            dates[form, 0] = eight_bytes(buf, begin) & dates[form, 4]
+            dates[form, 1] = eight_bytes(buf, begin + 8) & dates[form, 5]
+            dates[form, 2] = np.uint64(length)
+            dates[form, 3] = np.uint64(days)
+    at += 1
     while at < end and buf[at] == 32:
         at += 1
     clock, at = _clock(buf, at, end)
     if clock < 0:
         return NO_TIME, False
+    if form in (ISO, US):
+        offset, zoned = _zone(buf, at, end)
+        return days * _DAY + clock - offset, zoned
     if form == CTIME and at + 4 < end:
         year, n = _digits(buf, at + 1, end, 4)
         if n == 4:
-            return days_from_civil(year, month, day) * _DAY + clock, False
-    return _near_year(month, day, reference) * _DAY + clock, False
+            days = days_from_civil(year, month, day)
+    return days * _DAY + clock, False
 
 
 @inline
@@ -269,16 +322,35 @@ def _letter_level(byte):
     return 0
 
 
+@inline
+def _locate(buf, begin, end, plans, c, edges, spots, row):
+    """Write where time and labels of a segment of raw shape ``c`` stand to a row of spots."""
+    find_words(buf, begin, end, plans[c, P_WORDS], edges)
+    at = place(begin, edges, plans[c, P_TIME + 1], plans[c, P_TIME + 2], plans[c, P_TIME + 3])
+    spots[row, S_TIME] = at - begin
+    for k in range(plans[c, P_LABELS]):
+        p = P_FIRST + LABEL_WIDTH * k
+        first = place(begin, edges, plans[c, p], plans[c, p + 1], plans[c, p + 2])
+        last = min(place(begin, edges, plans[c, p + 3], plans[c, p + 4], plans[c, p + 5]), end)
+        spots[row, S_FIRST + 2 * k] = first - begin
+        spots[row, S_FIRST + 2 * k + 1] = max(first, last) - begin
+    spots[row, S_KNOWN] = 1
+
+
 @kernel
-def read_headers(buf, n, start, stop, line, code, plans, salt, reference, time, zoned, level, speaker):
+def read_headers(
+    buf, n, start, stop, line, code, layout, plans, spots, salt, reference, time, zoned, level, speaker
+):
     """Read time, level and a hash of the speaker's labels of each segment.
 
     Parameters
     ----------
     buf : uint8[size]
     n : int64
-    start, stop, line, code : int32[n]
+    start, stop, line, code, layout : int32[n]
     plans : int16[n_codes, PLAN_WIDTH]
+    spots : int32[LAYOUT_SLOTS + 1, SPOT_WIDTH], read and written
+        Where time and labels stand in the lines of a layout: found once. The last row is scratch.
     salt : uint64
         Stands for the stream, so that speakers of two files differ.
     reference : int64
@@ -290,43 +362,49 @@ def read_headers(buf, n, start, stop, line, code, plans, salt, reference, time, 
     speaker : uint64[n], written
     """
     edges = np.empty(2 * MAX_WORDS, np.int64)
+    dates = np.zeros((FORMS, 6), np.uint64)
+    scratch = spots.shape[0] - 1
     for i in range(n):
-        plan = plans[code[i]]
+        # Not `plan = plans[c]`: a view of its own costs two counts of references, 10 ns a line.
+        c = code[i]
         begin = np.int64(start[i])
         end = np.int64(stop[i])
         h = salt
-        time[i] = NO_TIME
-        zoned[i] = 0
-        level[i] = max(plan[P_LEVEL], 0)
-        n_labels = plan[P_LABELS]
-        if plan[P_TIME] != 0 or n_labels > 0:
-            find_words(buf, begin, end, plan[P_WORDS], edges)
-            if plan[P_TIME] != 0:
-                at = place(begin, edges, plan[P_TIME + 1], plan[P_TIME + 2], plan[P_TIME + 3])
-                micros, has_zone = parse_time(buf, at, end, plan[P_TIME], reference)
-                time[i] = micros
-                zoned[i] = has_zone
-                if plan[P_LEVEL] < 0:
-                    level[i] = _letter_level(buf[at])
+        when = NO_TIME
+        has_zone = False
+        rank = max(plans[c, P_LEVEL], 0)
+        n_labels = plans[c, P_LABELS]
+        if plans[c, P_TIME] != 0 or n_labels > 0:
+            row = np.int64(layout[i])
+            if row < 0:
+                row = scratch
+            if row == scratch or spots[row, S_KNOWN] == 0:
+                _locate(buf, begin, end, plans, c, edges, spots, row)
+            if plans[c, P_TIME] != 0:
+                at = begin + spots[row, S_TIME]
+                when, has_zone = parse_time(buf, at, end, plans[c, P_TIME], reference, dates)
+                if plans[c, P_LEVEL] < 0:
+                    rank = _letter_level(buf[at])
             for k in range(n_labels):
-                p = P_FIRST + LABEL_WIDTH * k
-                label_begin = place(begin, edges, plan[p], plan[p + 1], plan[p + 2])
-                label_end = place(begin, edges, plan[p + 3], plan[p + 4], plan[p + 5])
-                h = (h ^ np.uint64(k + 1)) * _K2
-                for j in range(label_begin, min(label_end, end)):
-                    h = (h ^ np.uint64(buf[j])) * _K1
-                    h ^= h >> _S29
+                first = begin + spots[row, S_FIRST + 2 * k]
+                last = begin + spots[row, S_FIRST + 2 * k + 1]
+                h = (h ^ run_hash(buf, first, last, salt)) * _K2
+                h ^= h >> _S29
             if n_labels > 0:
                 # The same label words behind another prefix are another speaker.
-                h = (h ^ np.uint64(plan[P_LABELS] + 1)) * _K2
+                h = (h ^ np.uint64(n_labels + 1)) * _K2
                 h ^= h >> _S29
-        speaker[i] = h if h != np.uint64(0) else np.uint64(1)
+        h = h if h != _ZERO else np.uint64(1)
         if i > 0 and line[i] == line[i - 1]:
             # A prefix is written once a line, before its first progress bar.
             if n_labels == 0:
-                speaker[i] = speaker[i - 1]
-            if time[i] == NO_TIME:
-                time[i] = time[i - 1]
+                h = speaker[i - 1]
+            if when == NO_TIME:
+                when = time[i - 1]
+        time[i] = when
+        zoned[i] = has_zone
+        level[i] = rank
+        speaker[i] = h
 
 
 @kernel

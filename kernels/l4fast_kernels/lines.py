@@ -1,7 +1,18 @@
 """Bytes -> lines as Python's text files have them: `\\n`, `\\r\\n` and a lone `\\r` end a line."""
 
 from l4fast_kernels.jit import kernel
-from l4fast_kernels.shapes import NEWLINE, RETURN, shape_hash
+from l4fast_kernels.shapes import shape_hash
+
+NEWLINE, RETURN = 10, 13
+
+
+@kernel
+def count_ends(buf, size):
+    """Return how many ``\\n`` and ``\\r`` stand in ``buf[:size]`` (uint8)."""
+    total = 0
+    for i in range(size):
+        total += (buf[i] == NEWLINE) + (buf[i] == RETURN)
+    return total
 
 
 @kernel

@@ -16,14 +16,20 @@ ideal (5e-8 for a million).
 
 import numpy as np
 
-from l4fast_kernels.blocks import layout_block, line_ends, trailing_zeros
+from l4fast_kernels.blocks import (
+    eight_bytes,
+    kept_hash,
+    layout_hash,
+    leading_zeros,
+    line_ends,
+    trailing_zeros,
+    word_bits,
+)
 from l4fast_kernels.jit import inline, kernel
 
 WINDOW = 1 << 16  # bytes per round: line ends, hashes and probes of a window stay in L2
 LAYOUT_SLOTS = 1 << 18  # 4 MB: a larger table costs more in cache misses than it saves
 SHAPE_SLOTS = 1 << 18
-
-NEWLINE, RETURN = 10, 13
 
 # 0 delimiter, 1 word byte, 2 digit
 CLASS = np.zeros(256, np.uint8)
@@ -35,63 +41,90 @@ CLASS[128:] = 1
 _P1 = np.uint64(0x9E3779B97F4A7C15)
 _P2 = np.uint64(0xC2B2AE3D27D4EB4F)
 _P3 = np.uint64(0x165667B19E3779F9)
-_WORD_OF_DIGITS = np.uint64(0xD6E8FEB86659FD93)
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _S29 = np.uint64(29)
 _S32 = np.uint64(32)
-
-
-@kernel
-def count_ends(buf, size):
-    """Return how many ``\\n`` and ``\\r`` stand in ``buf[:size]`` (uint8, padded by 64)."""
-    total = 0
-    for i in range(size):
-        total += (buf[i] == NEWLINE) + (buf[i] == RETURN)
-    return total
+_S63 = np.uint64(63)
 
 
 @inline
-def layout_hash(buf, begin, end, key):
-    h = np.uint64(end - begin) * _P3
-    at = begin
-    lane_key = key
-    while at + 64 <= end:
-        h = (h ^ layout_block(buf, at, 64, lane_key)) * _P2
+def whole_words(buf, at, end):
+    """Return how many bytes from ``at`` on hold whole words, and which of them are masked.
+
+    ``at`` begins a word or is a delimiter, and ``at < end``. At most 64 bytes, but for one word
+    that is longer: then all bits tell whether it is masked.
+    """
+    n = min(end - at, 64)
+    word, masked = word_bits(buf, at, n)
+    if at + 64 >= end or word >> _S63 == _ZERO:
+        return n, masked
+    # The last word may go on behind the block: it is left to the next.
+    n = 64 - leading_zeros(~word)
+    if n > 0:
+        return n, masked & (_ALL >> np.uint64(64 - n))
+    n = 64
+    has_digit = masked != _ZERO
+    while at + n < end and CLASS[buf[at + n]] != 0:
+        has_digit = has_digit or CLASS[buf[at + n]] == 2
+        n += 1
+    return n, _ALL if has_digit else _ZERO
+
+
+@inline
+def next_word(masked, n):
+    """Return where the first of the masked words begins and ends, and the others.
+
+    ``masked`` is not zero; it and ``n`` are as `whole_words` returned them.
+    """
+    first = trailing_zeros(masked)
+    length = trailing_zeros(~(masked >> np.uint64(first)))
+    rest = masked & (masked + (_ONE << np.uint64(first)))
+    return first, n if length == 64 else first + length, rest
+
+
+@inline
+def first_bytes(eight, n):
+    """Return a uint64 of 8 bytes with all but the first ``n`` zero."""
+    half = np.uint64(4 * n)  # a shift by 64 would be none
+    return eight & ~((_ALL << half) << half)
+
+
+@inline
+def run_hash(buf, begin, end, key):
+    """Return a hash of ``buf[begin:end]``, all bytes kept."""
+    n = end - begin
+    h = np.uint64(n) * _P3 ^ key
+    if n <= 16:  # most are: what stands between two numbers
+        low = first_bytes(eight_bytes(buf, begin), min(n, 8))
+        high = first_bytes(eight_bytes(buf, begin + 8), max(n - 8, 0))
+        h = (h ^ low) * _P1
         h ^= h >> _S29
-        at += 64
-        lane_key += _P1
-    if at < end:
-        h = (h ^ layout_block(buf, at, end - at, lane_key)) * _P2
-        h ^= h >> _S29
-    return h if h != _ZERO else _ONE
+        h = (h ^ high) * _P2
+        return h ^ (h >> _S32)
+    h = (h ^ kept_hash(buf, begin, end, key)) * _P2
+    return h ^ (h >> _S29)
 
 
 @kernel
 def shape_hash(buf, begin, end, key):
-    """Return the canonical hash of ``buf[begin:end]``: masked words count as one symbol."""
+    """Return the canonical hash of ``buf[begin:end]``: masked words count as one symbol.
+
+    A fold over the runs of bytes between masked words.
+    """
     h = key ^ _P1
-    i = begin
-    while i < end:
-        kind = CLASS[buf[i]]
-        if kind == 0:
-            h = (h ^ np.uint64(buf[i])) * _P3
-            h ^= h >> _S29
-            i += 1
-            continue
-        word = _P2
-        has_digit = False
-        while i < end:
-            kind = CLASS[buf[i]]
-            if kind == 0:
-                break
-            if kind == 2:
-                has_digit = True
-            word = (word ^ np.uint64(buf[i])) * _P1
-            word ^= word >> _S32
-            i += 1
-        h = (h ^ (_WORD_OF_DIGITS if has_digit else word)) * _P2
-        h ^= h >> _S29
+    at = run = begin
+    while at < end:
+        n, masked = whole_words(buf, at, end)
+        while masked != _ZERO:
+            first, last, masked = next_word(masked, n)
+            h = (h ^ run_hash(buf, run, at + first, key)) * _P1
+            h ^= h >> _S32
+            run = at + last
+        at += n
+    h = (h ^ run_hash(buf, run, end, key)) * _P1
+    h ^= h >> _S32
     return h if h != _ZERO else _ONE
 
 
@@ -117,6 +150,7 @@ def scan(
     origin,
     line,
     code,
+    layout,
     fresh,
 ):
     """Split ``buf[at:size]`` and write the raw shape code of each segment.
@@ -139,13 +173,16 @@ def scan(
         where to go on.
     start, stop, origin, line, code : int32[n], written
         ``origin`` is where the line of the segment begins.
+    layout : int32[n], written
+        Where the layout of the segment stands in ``layouts``; -1 if it found no place.
     fresh : int32[n], written
         The segment in which each new shape was first seen, in order of its code.
 
     Returns
     -------
     bool
-        False if the shape table is half full: grow it, rehash, and call again.
+        False if there is no room for the segments of another window (``WINDOW + 1``), or the
+        shape table is half full: grow what is full and call again.
     """
     layout_mask = layouts.size // 2 - 1
     shape_mask = shape_keys.size - 1
@@ -156,7 +193,7 @@ def scan(
     has_segment = carry[2]
     line_begin = carry[3]
     while at < size:
-        if state[1] * 2 > shape_mask:
+        if state[1] * 2 > shape_mask or n + WINDOW + 1 > start.size:
             break
         window_end = min(at + WINDOW, size)
         first = n
@@ -191,12 +228,15 @@ def scan(
             has_segment = 1
             seg_begin = size
         for i in range(first, n):
-            hashes[i - first] = layout_hash(buf, start[i], stop[i], key)
+            # Behind a fold of lanes, the length: marks behind the end are no masked bytes.
+            h = (layout_hash(buf, start[i], stop[i], key) ^ np.uint64(stop[i] - start[i]) * _P3) * _P2
+            hashes[i - first] = max(h ^ (h >> _S29), _ONE)
         for i in range(first, n):
             h = hashes[i - first]
             slot = _slot(h, layout_mask)
             while True:
                 held = layouts[2 * slot]
+                layout[i] = slot
                 if held == h:
                     code[i] = np.int32(layouts[2 * slot + 1])
                     break
@@ -216,6 +256,8 @@ def scan(
                         layouts[2 * slot] = h
                         layouts[2 * slot + 1] = np.uint64(code[i])
                         state[0] += 1
+                    else:
+                        layout[i] = -1
                     break
                 slot = (slot + 1) & layout_mask
         at = window_end
