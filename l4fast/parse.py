@@ -15,7 +15,7 @@ import numpy as np
 from l4fast.canonical import canonical, mask, shape_id
 from l4fast.columns import Columns
 from l4fast.layouts import peel
-from l4fast.rawshapes import RawShape, Spot, byte_of, label_spots, peel_bar, plan_of, read_labels
+from l4fast.rawshapes import PASSING, RawShape, Spot, byte_of, label_spots, peel_bar, plan_of, read_labels
 from l4fast_kernels import fields as kf
 from l4fast_kernels import shapes as ks
 from l4fast_kernels.rows import place_lines
@@ -23,6 +23,10 @@ from l4fast_kernels.rows import place_lines
 # A longer line is looked at only so far when its shape is worded; its hash covers all of it.
 EXEMPLAR_BYTES = 1 << 18
 MASKED_CHARS = 4096
+Labels = tuple[tuple[str, str], ...]
+# A stream with more speakers is told by its lasting labels, with more of those by none: see
+# `Parser._tell_by_less`. A console of 10,000 ranks must not lose their labels.
+MOST_SPEAKERS = (1 << 13, 1 << 16)
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,13 @@ class Parser:
     """Shapes and speakers seen so far; `feed` turns a chunk into `Columns`."""
 
     def __init__(
-        self, *, reference_day: int = 0, on_raw: Callable[[int, RawShape], None] | None = None
+        self,
+        *,
+        reference_day: int = 0,
+        on_raw: Callable[[int, RawShape], None] | None = None,
+        most_speakers: tuple[int, int] = MOST_SPEAKERS,
     ) -> None:
+        self._most_speakers = (*most_speakers, 1 << 62)
         self.reference_day = reference_day
         self.raws: list[RawShape] = []
         self.shapes: list[Shape] = []
@@ -63,7 +72,9 @@ class Parser:
         self._counts = np.zeros(2, np.int64)
         self._speaker_keys = np.zeros(1 << 12, np.uint64)
         self._speaker_codes = np.zeros(1 << 12, np.int32)
-        self._n_speakers = 0
+        # For each stream: which labels tell its speakers, and the labels that were heard.
+        self._told: dict[int, int] = {}
+        self._heard: dict[int, set[Labels]] = {}
         # Start, stop, origin, line, raw, layout and fresh of the last chunk's segments: see `ks.scan`.
         self._found = [np.empty(4 * ks.WINDOW, np.int32) for _ in range(7)]
         self._fields: list[np.ndarray] = []
@@ -88,23 +99,28 @@ class Parser:
         length = longs[6]
         who, zoned, skip, level, shape = self._field_room(n)
         salt = np.uint64(((stream + 1) * 0x9E3779B97F4A7C15) & (2**64 - 1))
-        kf.read_headers(
-            buf,
-            n,
-            start,
-            stop,
-            line,
-            raw,
-            layout,
-            self._plans,
-            self._layout_spots,
-            salt,
-            self.reference_day,
-            time,
-            zoned,
-            level,
-            who,
-        )
+
+        def read_headers(told: int) -> None:
+            kf.read_headers(
+                buf,
+                n,
+                start,
+                stop,
+                line,
+                raw,
+                layout,
+                self._plans,
+                self._layout_spots,
+                salt,
+                told,
+                self.reference_day,
+                time,
+                zoned,
+                level,
+                who,
+            )
+
+        read_headers(self._told.get(stream, kf.ALL_LABELS))
         place_lines(
             n,
             start,
@@ -132,7 +148,7 @@ class Parser:
             origin=origin,
             raw=raw,
             shape=shape,
-            speaker=self._intern(buf, n, start, stop, line, raw, who, stream),
+            speaker=self._intern(buf, n, start, stop, line, raw, who, stream, read_headers),
             line=number,
             offset=at,
             length=length,
@@ -231,20 +247,55 @@ class Parser:
         raw: np.ndarray,
         who: np.ndarray,
         stream: int,
+        read_headers: Callable[[int], None],
     ) -> np.ndarray:
+        """Return the speaker of each segment; `read_headers` writes ``who`` anew, told by fewer labels."""
         out = np.empty(n, np.int32)
         fresh = np.empty(n, np.int32)
-        state = np.array([self._n_speakers, 0, 0], np.int64)
-        while not ks.intern(who, n, self._speaker_keys, self._speaker_codes, state, out, fresh):
-            keys = np.zeros(self._speaker_keys.size * 4, np.uint64)
-            codes = np.zeros(keys.size, np.int32)
-            ks.rehash(self._speaker_keys, self._speaker_codes, keys, codes)
-            self._speaker_keys, self._speaker_codes = keys, codes
-        self._n_speakers = int(state[0])
-        for at in fresh[: int(state[1])]:
-            first = at
-            while first > 0 and line[first - 1] == line[at]:
-                first -= 1
-            text = buf[start[first] : min(stop[first], start[first] + EXEMPLAR_BYTES)].tobytes()
-            self.speakers.append(Speaker(stream, read_labels(text, self._spots[raw[first]])))
-        return out
+        while True:
+            n_held = len(self.speakers)
+            state = np.array([n_held, 0, 0], np.int64)
+            while not ks.intern(who, n, self._speaker_keys, self._speaker_codes, state, out, fresh):
+                self._move_speakers(self._speaker_keys.size * 4)
+            told = self._told.get(stream, kf.ALL_LABELS)
+            heard = self._heard.setdefault(stream, set())
+            for at in fresh[: int(state[1])]:
+                first = at
+                while first > 0 and line[first - 1] == line[at]:
+                    first -= 1
+                text = buf[start[first] : min(stop[first], start[first] + EXEMPLAR_BYTES)].tobytes()
+                labels = _lasting(read_labels(text, self._spots[raw[first]]), told)
+                self.speakers.append(Speaker(stream, labels))
+                heard.add(labels)
+                if len(heard) > self._most_speakers[told]:
+                    break
+            else:
+                return out
+            del self.speakers[n_held:]
+            self._tell_by_less(stream, told + 1)
+            read_headers(told + 1)
+
+    def _tell_by_less(self, stream: int, told: int) -> None:
+        """Tell the speakers of a stream by fewer labels, those that were heard before too.
+
+        Very many process ids or addresses tell nothing of ranks and nodes. How many labels of a kind a
+        stream has is a property of its lines, whatever their order.
+        """
+        self._told[stream] = told
+        self._speaker_keys[self._speaker_codes >= len(self.speakers)] = 0
+        self._move_speakers(self._speaker_keys.size)
+        for i, speaker in enumerate(self.speakers):
+            if speaker.stream == stream:
+                self.speakers[i] = Speaker(stream, _lasting(speaker.labels, told))
+        self._heard[stream] = {_lasting(labels, told) for labels in self._heard[stream]}
+
+    def _move_speakers(self, slots: int) -> None:
+        keys, codes = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
+        ks.rehash(self._speaker_keys, self._speaker_codes, keys, codes)
+        self._speaker_keys, self._speaker_codes = keys, codes
+
+
+def _lasting(labels: Labels, told: int) -> Labels:
+    if told == kf.ALL_LABELS:
+        return labels
+    return tuple(label for label in labels if told == kf.LASTING_LABELS and label[0] not in PASSING)

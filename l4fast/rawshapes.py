@@ -106,6 +106,9 @@ def peel_bar(masked: str, header: Header) -> tuple[Header, int]:
     return glued, header.start
 
 
+# Labels of which a cluster has far more than speakers.
+PASSING = frozenset({"pid", "ip"})
+
 # A label: its kind, and where it begins and ends in the masked text, each with the number of
 # masked words before.
 Spot = tuple[str, int, int, int, int]
@@ -121,10 +124,14 @@ def label_spots(masked: str, header: Header) -> tuple[Spot, ...]:
 
 def read_labels(line: bytes, spots: tuple[Spot, ...]) -> tuple[tuple[str, str], ...]:
     """Return the labels of one line as (kind, text); it is looked at as far as they reach."""
-    n_words = max((words for *_, words in spots), default=0)
+    if not spots:
+        return ()
     longer = [0]  # the bytes that masking saves, up to each masked word
-    for word in islice(MASKED_WORD.finditer(line), n_words):
-        longer.append(longer[-1] + word.end() - word.start() - 1)
+    saved = 0
+    for word in islice(MASKED_WORD.finditer(line), spots[-1][4]):
+        begin, end = word.span()
+        saved += end - begin - 1
+        longer.append(saved)
     return tuple(
         (kind, line[begin + longer[a] : end + longer[b]].decode("utf-8", "replace").strip())
         for kind, begin, a, end, b in spots
@@ -178,6 +185,7 @@ def plan_of(masked: str, header: Header) -> np.ndarray:
         plan[at + 3 : at + 6] = end
         needed = max(needed, begin[0] + 1, end[0] + 1)
         k += 1
+        plan[kf.P_PASSING] |= (field.kind in PASSING) << (k - 1)
     plan[kf.P_LABELS] = k
     plan[kf.P_WORDS] = needed
     return plan

@@ -21,9 +21,11 @@ FORMS = 7
 # Columns of a plan: the last word that is needed; time (format, word, edge, delta);
 # level (0 unknown, 1..5 told by the shape, -1 the first letter at the time's position);
 # number of labels; then per label begin (word, edge, delta) and end (word, edge, delta).
-P_WORDS, P_TIME, P_LEVEL, P_LABELS, P_FIRST = 0, 1, 5, 6, 7
+P_WORDS, P_TIME, P_LEVEL, P_LABELS, P_PASSING, P_FIRST = 0, 1, 5, 6, 7, 8
 LABEL_WIDTH = 6
 MAX_LABELS = 6
+# Which labels tell a speaker; a process id or an address passes, a rank or a host lasts.
+ALL_LABELS, LASTING_LABELS, NO_LABELS = 0, 1, 2
 PLAN_WIDTH = P_FIRST + LABEL_WIDTH * MAX_LABELS
 # Columns of a spot, what a plan comes to in the lines of one layout: whether it is known; then, in
 # bytes from the line's begin, the time, and begin and end of each label. A row fills a cache line.
@@ -339,7 +341,7 @@ def _locate(buf, begin, end, plans, c, edges, spots, row):
 
 @kernel
 def read_headers(
-    buf, n, start, stop, line, code, layout, plans, spots, salt, reference, time, zoned, level, speaker
+    buf, n, start, stop, line, code, layout, plans, spots, salt, told, reference, time, zoned, level, speaker
 ):
     """Read time, level and a hash of the speaker's labels of each segment.
 
@@ -353,6 +355,8 @@ def read_headers(
         Where time and labels stand in the lines of a layout: found once. The last row is scratch.
     salt : uint64
         Stands for the stream, so that speakers of two files differ.
+    told : int64
+        Which labels tell a speaker: `ALL_LABELS`, `LASTING_LABELS` or `NO_LABELS`.
     reference : int64
         The day number that a date without a year lies near to.
     time : int64[n], written
@@ -386,11 +390,13 @@ def read_headers(
                 if plans[c, P_LEVEL] < 0:
                     rank = _letter_level(buf[at])
             for k in range(n_labels):
+                if told != ALL_LABELS and (told == NO_LABELS or (plans[c, P_PASSING] >> k) & 1):
+                    continue
                 first = begin + spots[row, S_FIRST + 2 * k]
                 last = begin + spots[row, S_FIRST + 2 * k + 1]
                 h = (h ^ run_hash(buf, first, last, salt)) * _K2
                 h ^= h >> _S29
-            if n_labels > 0:
+            if n_labels > 0 and told == ALL_LABELS:
                 # The same label words behind another prefix are another speaker.
                 h = (h ^ np.uint64(n_labels + 1)) * _K2
                 h ^= h >> _S29
