@@ -37,7 +37,8 @@ def scan(data: bytes, *, layouts: np.ndarray | None = None):
     layouts = np.zeros(1 << 10, np.uint64) if layouts is None else layouts
     keys, codes = np.zeros(1 << 18, np.uint64), np.zeros(1 << 18, np.int32)
     done = shapes.scan(
-        buf, len(data), 0, np.zeros(4, np.int64), True, np.uint64(77), layouts, keys, codes, state,
+        buf, len(data), 0, np.zeros(4, np.int64), True, np.uint64(77), layouts, keys, codes,
+        np.zeros(2, np.uint64), -1, np.zeros(1, np.uint64), np.zeros(1, np.int32), state,
         start, stop, origin, line, code, fresh,
     )  # fmt: skip
     assert done

@@ -15,13 +15,13 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
     "errors canonical codecs columns paths terminal",
-    "crossjob envelopes fold signature source templates",
+    "buckets crossjob envelopes fold signature source templates",
     "chunks database discovery prefixes signature_file",
     "layouts signature_cache",
     "library",
     "rawshapes",
     "parse table",
-    "reader",
+    "reader vocabularies",
     "job",
     "diagnosis identities temporal topology",
     "labels marks processes",
@@ -55,7 +55,7 @@ DOORS = {"answer", "commands", "__init__"}
 
 KERNEL_FLOORS = (
     "jit",
-    "blocks counts distances segments",
+    "blocks counts distances outlines segments",
     "shapes",
     "fields",
     "sums",
