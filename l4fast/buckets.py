@@ -31,7 +31,7 @@ from l4fast_kernels import outlines as ko
 
 CAP = 1 << 16  # raw shapes that are kept: 2 KB each, with all that is decided on them
 # (level of the outline: 5 is 16 words, 4 is 8, 3 is 4, 2 is 2, 1 is 1, 0 is none; most raw shapes).
-LADDER = ((5, 1024), (5, 256), (4, 256), (4, 64), (3, 64), (2, 64), (1, 64), (1, 16), (0, 16))
+LADDER = ((5, 256), (5, 128), (4, 128), (4, 64), (3, 64), (2, 64), (1, 64), (1, 16), (0, 16))
 WORD_SLOTS = 1 << 13
 _END = chr(ko.END)
 WILD = "\ue001"  # in a collapsed text: any words; no byte of a log can produce it
@@ -50,20 +50,18 @@ def vocabulary() -> np.ndarray:
     return words
 
 
-def outline(masked: str) -> Key:
-    """Return the whole outline of a masked text, as the pieces between its cuts.
+def cut(outline: bytes, cuts: Iterable[int]) -> Key:
+    """Return an outline as the pieces between its cuts.
 
-    >>> from l4fast.canonical import mask
-    >>> outline(mask(b"user kowalski logged in from host7")[0])
-    (b'user', b' \\x01', b' logged in', b' from \\x00\\x02')
+    >>> cut(b"user \x01 logged in\x02", (4, 6, 16, 16, 16))
+    (b'user', b' \x01', b' logged in\x02')
     """
-    # A masked word reads like any other word that holds a digit.
-    line = np.frombuffer(masked.replace(MASK, "0").encode("latin-1"), np.uint8)
-    out, cuts = np.empty(ko.OUTLINE_BYTES, np.uint8), np.empty(len(ko.WIDTHS), np.int64)
-    n = ko.outline(line, 0, len(line), vocabulary(), len(cuts), out, cuts)
-    text, edges = out[:n].tobytes(), [0, *cuts.tolist()]
-    pieces = (text[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True))
-    return tuple(piece for piece in pieces if piece)
+    pieces, begin = [], 0
+    for end in cuts:
+        if end > begin:
+            pieces.append(outline[begin:end])
+            begin = end
+    return tuple(pieces)
 
 
 def text_of(bucket: Key) -> str:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from l4fast.buckets import Buckets, Key, outline, vocabulary
-from l4fast.canonical import canonical, mask, shape_id
+from l4fast.buckets import Buckets, Key, cut, vocabulary
+from l4fast.canonical import MASK, canonical, shape_id
 from l4fast.columns import Columns
 from l4fast.layouts import peel
 from l4fast.rawshapes import (
@@ -189,11 +189,7 @@ class Parser:
                 raw,
                 fresh,
             )
-            for i in range(int(state[2])):
-                at = fresh[i]
-                self._add_raw(
-                    first_code + i, buf[start[at] : min(stop[at], start[at] + EXEMPLAR_BYTES)].tobytes()
-                )
+            self._add_raws(first_code, buf, fresh[: int(state[2])], start, stop)
             if len(self.buckets.collapsed) != n_collapsed or self.buckets.step != step:
                 self._stand_in()
                 state[1] = len(self.raws)
@@ -209,25 +205,63 @@ class Parser:
         ks.rehash(self._shape_keys, self._shape_codes, keys, codes)
         self._shape_keys, self._shape_codes = keys, codes
 
-    def _add_raw(self, code: int, line: bytes) -> None:
-        masked, words = mask(line)
-        key = outline(masked)
-        masked = masked[:MASKED_CHARS]
+    def _add_raws(
+        self, first_code: int, buf: np.ndarray, fresh: np.ndarray, start: np.ndarray, stop: np.ndarray
+    ) -> None:
+        for low in range(0, len(fresh), ks.FRESH_AT_ONCE):
+            chosen = fresh[low : low + ks.FRESH_AT_ONCE]
+            n = len(chosen)
+            room = int(np.minimum(stop[chosen] - start[chosen], EXEMPLAR_BYTES).sum())
+            masked, bounds = np.empty(room, np.uint8), np.empty(room + n + 1, np.int32)
+            masked_end, bounds_end = np.empty(n, np.int64), np.empty(n, np.int64)
+            out = np.empty((n, ko.OUTLINE_BYTES), np.uint8)
+            cuts = np.empty((n, len(ko.WIDTHS)), np.int64)
+            ko.describe(
+                buf,
+                chosen,
+                n,
+                start,
+                stop,
+                EXEMPLAR_BYTES,
+                vocabulary(),
+                masked,
+                masked_end,
+                bounds,
+                bounds_end,
+                out,
+                cuts,
+            )
+            at = held = 0
+            for k, segment in enumerate(chosen.tolist()):
+                begin, edges = int(start[segment]), cuts[k].tolist()
+                line = buf[begin : min(int(stop[segment]), begin + EXEMPLAR_BYTES)].tobytes()
+                text = masked[at : masked_end[k]].tobytes().decode("latin-1").replace("\x00", MASK)
+                flat = bounds[held : bounds_end[k]].tolist()
+                words = list(zip(flat[::2], flat[1::2], strict=True))
+                key = cut(out[k, : edges[-1]].tobytes(), edges)
+                self._add_raw(first_code + low + k, line, text, words, key)
+                at, held = int(masked_end[k]), int(bounds_end[k])
+
+    def _add_raw(
+        self, code: int, line: bytes, whole: str, words: list[tuple[int, int]], outline: Key
+    ) -> None:
+        masked = whole[:MASKED_CHARS]
         header, lead = peel_bar(masked, peel(masked))
         begin = byte_of(header.start, masked, words)
-        end = byte_of(header.end, masked, words)
+        end = len(line) if header.end == len(whole) else byte_of(header.end, masked, words)
+        glued = begin if lead == header.start else byte_of(lead, masked, words)
         body = masked[header.start : header.end]
         raw = RawShape(
             masked=masked,
             header=header,
             content=line[begin:end].decode("latin-1"),
             begin=begin,
-            lead=line[byte_of(lead, masked, words) : begin].decode("latin-1"),
+            lead=line[glued:begin].decode("latin-1"),
             words=tuple(words),
-            shape=self._add_shape(canonical(body), key),
+            shape=self._add_shape(canonical(body), outline),
         )
         self._keep(code, raw)
-        self.buckets.add(masked, key)
+        self.buckets.add(masked, outline)
 
     def _keep(self, code: int, raw: RawShape) -> None:
         if code >= len(self._plans):

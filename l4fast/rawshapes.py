@@ -174,7 +174,7 @@ def _is_fixed(field: Field, masked: str) -> bool:
 def byte_of(position: int, masked: str, words: list[tuple[int, int]]) -> int:
     """Return where a position of the masked text stands in the line, in bytes."""
     n = masked.count(MASK, 0, position)
-    return position + sum(end - begin - 1 for begin, end in words[:n])
+    return position - n + sum([end - begin for begin, end in words[:n]])
 
 
 def _edge(position: int, masked: str, *, is_end: bool) -> tuple[int, int, int]:
@@ -189,7 +189,7 @@ def _edge(position: int, masked: str, *, is_end: bool) -> tuple[int, int, int]:
 
 def plan_of(masked: str, header: Header) -> np.ndarray:
     """Return where the kernels find time, level and labels: int16[PLAN_WIDTH]."""
-    plan = np.zeros(kf.PLAN_WIDTH, np.int16)
+    plan = [0] * kf.PLAN_WIDTH
     plan[kf.P_LEVEL] = LEVELS.index(header.level) if header.level in LEVELS else 0
     needed = 0
     for field in header.fields:
@@ -210,13 +210,12 @@ def plan_of(masked: str, header: Header) -> np.ndarray:
         if max(begin[0], end[0]) >= kf.MAX_WORDS:
             continue
         at = kf.P_FIRST + kf.LABEL_WIDTH * k
-        plan[at : at + 3] = begin
-        plan[at + 3 : at + 6] = end
+        plan[at : at + 6] = (*begin, *end)
         needed = max(needed, begin[0] + 1, end[0] + 1)
         k += 1
     plan[kf.P_LABELS] = k
     plan[kf.P_WORDS] = needed
-    return plan
+    return np.array(plan, np.int16)
 
 
 def content_place(raw: RawShape) -> tuple[int, int, int]:

@@ -54,9 +54,7 @@ class RawNote:
 class Part:
     """Reads streams into a `Fold`; the library looks at each new raw shape once."""
 
-    def __init__(
-        self, library: Library, *, reference_day: int = 0, buckets: Buckets | None = None
-    ) -> None:
+    def __init__(self, library: Library, *, reference_day: int = 0, buckets: Buckets | None = None) -> None:
         self.library = library
         self.notes: list[RawNote] = []
         self.fold = Fold()

@@ -1,8 +1,8 @@
 """Bytes of a line -> its *outline*: what is left of it where words that nobody knows are wild.
 
 A line with ever new names has ever new shapes; its outline stays. Words of a fixed vocabulary
-stand in it as they are, a masked word is `MASKED`, any other word `WILD`, and names that one of
-``-./:@`` joins are one. An outline is cut off behind so many words; that it depends on the masked
+stand in it as they are, a masked word is `MASKED`, any other word `WILD` (with the end of its name
+if that is an error's), and names that one of ``-./:@`` joins are one. An outline is cut off behind so many words; that it depends on the masked
 text alone, never on the digits, holds for the limits too.
 """
 
@@ -83,7 +83,7 @@ def _ends_in(buf, end, tail):
 
 @inline
 def _is_known(buf, begin, end, h, words):
-    """Whether a word is in the vocabulary or names an error."""
+    """Whether a word is in the vocabulary."""
     if end - begin > WORD_BYTES:
         return False
     slot = _home(h, words.size - 1)
@@ -91,9 +91,17 @@ def _is_known(buf, begin, end, h, words):
         if words[slot] == h:
             return True
         slot = (slot + 1) & (words.size - 1)
-    if end - begin >= 5 and _ends_in(buf, end, _ERROR):
-        return True
-    return end - begin >= 9 and _ends_in(buf, end, _EXCEPTION)
+    return False
+
+
+@inline
+def _tail(buf, begin, end):
+    """Return how many bytes at the end of a word say that it names an error."""
+    if end - begin > 5 and _ends_in(buf, end, _ERROR):
+        return 5
+    if end - begin > 9 and _ends_in(buf, end, _EXCEPTION):
+        return 9
+    return 0
 
 
 @kernel
@@ -161,6 +169,9 @@ def outline(buf, begin, end, words, level, out, cuts):
             elif waiting == 0:
                 out[n] = WILD
                 n += 1
+                for k in range(i - _tail(buf, first, i), i):
+                    out[n] = buf[k]
+                    n += 1
                 n_words += 1
             waiting = np.uint8(0)
         while (
@@ -219,3 +230,57 @@ def bucket_code(buf, begin, end, key, words, level, bucket_keys, bucket_codes, o
             return np.int64(bucket_codes[slot])
         slot = (slot + 1) & mask
     return np.int64(-1)
+
+
+@kernel
+def describe(buf, chosen, n, start, stop, most, words, masked, masked_end, bounds, bounds_end, out, cuts):
+    """Write the masked text, the masked words and the outline of some segments.
+
+    Parameters
+    ----------
+    buf : uint8[size]
+    chosen : int32[>= n]
+    n : int64
+    start, stop : int32[n_segments]
+    most : int64
+        So many bytes of a segment are looked at.
+    words : uint64[n_slots]
+        The vocabulary (`learn_words`).
+    masked : uint8[], written
+        The segments one after the other, a `MASKED` for each word that holds a digit.
+    masked_end, bounds_end : int64[n], written
+        Where each one's masked text and masked words end.
+    bounds : int32[], written
+        Begin and end of each masked word, from the segment's begin.
+    out : uint8[n, OUTLINE_BYTES], written
+    cuts : int64[n, len(WIDTHS)], written
+    """
+    at = held = 0
+    for k in range(n):
+        begin = np.int64(start[chosen[k]])
+        end = min(np.int64(stop[chosen[k]]), begin + most)
+        i = begin
+        while i < end:
+            first = i
+            has_digit = False
+            while i < end and CLASS[buf[i]] != 0:
+                if CLASS[buf[i]] == 2:
+                    has_digit = True
+                i += 1
+            if has_digit:
+                masked[at] = MASKED
+                at += 1
+                bounds[held] = first - begin
+                bounds[held + 1] = i - begin
+                held += 2
+            else:
+                for j in range(first, i):
+                    masked[at] = buf[j]
+                    at += 1
+                if i < end and first == i:
+                    masked[at] = buf[i] if buf[i] != MASKED else np.uint8(63)
+                    at += 1
+                    i += 1
+        masked_end[k] = at
+        bounds_end[k] = held
+        outline(buf, begin, end, words, WIDTHS.size, out[k], cuts[k])

@@ -23,7 +23,7 @@ from l4fast_kernels.outlines import CLASS, OUTLINE_BYTES, WIDTHS, bucket_code
 WINDOW = 1 << 16  # bytes per round: line ends, hashes and probes of a window stay in L2
 LAYOUT_SLOTS = 1 << 18  # 4 MB: a larger table costs more in cache misses than it saves
 SHAPE_SLOTS = 1 << 18
-FRESH_AT_ONCE = 512  # so many new shapes, and the caller is asked whether a bucket collapses
+FRESH_AT_ONCE = 128  # so many new shapes, and the caller is asked whether a bucket collapses
 
 NEWLINE, RETURN = 10, 13
 
@@ -205,13 +205,9 @@ def scan(
                     code[i] = np.int32(layouts[2 * slot + 1])
                     break
                 if held == _ZERO:
-                    canonical = shape_hash(buf, start[i], stop[i], key)
-                    probe = _slot(canonical, shape_mask)
-                    while shape_keys[probe] != canonical and shape_keys[probe] != _ZERO:
-                        probe = (probe + 1) & shape_mask
-                    collapsed = np.int64(-1)
-                    if shape_keys[probe] == _ZERO and level >= 0:
-                        collapsed = bucket_code(
+                    found = np.int64(-1)
+                    if level >= 0:
+                        found = bucket_code(
                             buf,
                             start[i],
                             stop[i],
@@ -223,13 +219,19 @@ def scan(
                             outlined,
                             cuts,
                         )
-                    if shape_keys[probe] == _ZERO and collapsed < 0:
-                        shape_keys[probe] = canonical
-                        shape_codes[probe] = np.int32(state[1])
-                        fresh[state[2]] = np.int32(i)
-                        state[1] += 1
-                        state[2] += 1
-                    code[i] = shape_codes[probe] if collapsed < 0 else np.int32(collapsed)
+                    if found < 0:
+                        canonical = shape_hash(buf, start[i], stop[i], key)
+                        probe = _slot(canonical, shape_mask)
+                        while shape_keys[probe] != canonical and shape_keys[probe] != _ZERO:
+                            probe = (probe + 1) & shape_mask
+                        if shape_keys[probe] == _ZERO:
+                            shape_keys[probe] = canonical
+                            shape_codes[probe] = np.int32(state[1])
+                            fresh[state[2]] = np.int32(i)
+                            state[1] += 1
+                            state[2] += 1
+                        found = np.int64(shape_codes[probe])
+                    code[i] = np.int32(found)
                     if state[0] * 2 > layout_mask:
                         layouts[:] = _ZERO
                         state[0] = 0
