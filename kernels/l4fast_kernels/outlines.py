@@ -1,9 +1,9 @@
 """Bytes of a line -> its *outline*: what is left of it where words that nobody knows are wild.
 
-A line with ever new names has ever new shapes; its outline stays. Words of a fixed vocabulary
-stand in it as they are, a masked word is `MASKED`, any other word `WILD` (with the end of its name
-if that is an error's), and names that one of ``-./:@`` joins are one. An outline is cut off behind so many words; that it depends on the masked
-text alone, never on the digits, holds for the limits too.
+A line with ever new names has ever new shapes; its outline stays. Words of a fixed vocabulary stand
+in it as they are, a masked word is `MASKED`, any other word `WILD` (with the end of its name if that
+is an error's), and names that one of ``-./:@`` joins are one. An outline is cut off behind so many
+words; that it depends on the masked text alone, never on the digits, holds for the limits too.
 """
 
 import numpy as np
@@ -75,10 +75,10 @@ def learn_words(text, words):
 
 @inline
 def _ends_in(buf, end, tail):
+    same = True
     for i in range(tail.size):
-        if buf[end - tail.size + i] | _CASE != tail[i]:
-            return False
-    return True
+        same &= (buf[end - tail.size + i] | _CASE) == tail[i]
+    return same
 
 
 @inline
