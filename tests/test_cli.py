@@ -566,3 +566,22 @@ def test_the_demo_shows_answer_and_truth(arguments, capsys, tmp_path, monkeypatc
 def test_warmup_says_what_it_did(capsys):
     assert main(["warmup"]) == 0
     assert "compiled and cached" in capsys.readouterr().out
+
+
+def test_a_vocabulary_that_explodes_is_told(tmp_path, capsys):
+    letters = "abcdefghij"
+    users = ("zq" + "".join(letters[int(digit)] for digit in f"{k:05}") for k in range(1000))
+    log = tmp_path / "a.log"
+    log.write_text("".join(f"user {user} cannot log in\n" for user in users))
+    told = "1 kind of lines has more than 256 forms, counted as one (1,000 lines)"
+
+    assert main(["templates", str(log)]) == 0
+    out, err = capsys.readouterr()
+    assert out.split(None, 2)[::2] == ["1000", "user <*> cannot log in\n"]
+    assert err == f"l4fast: warning: vocabulary: {told}\n"
+
+    assert main(["parse", str(log), "-o", str(tmp_path / "out.parquet")]) == 0
+    assert f"l4fast: warning: vocabulary: {told}\n" in capsys.readouterr().err
+
+    main(["diagnose", str(log), "--json"])
+    assert f"vocabulary: {told}" in json.loads(capsys.readouterr().out)["coverage"]["notes"]
