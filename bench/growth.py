@@ -182,15 +182,14 @@ def race(place: Path, size: int, share: float, seed: int) -> dict[str, dict[str,
 def tell(found: dict[str, dict[str, float]], share: float) -> None:
     print(f"{share:.0%} of the lines tell names; load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     for name, f in found.items():
+        speed = [f["lines"] / f[what] / 1e6 for what in ("parser_s", "first_pass_s")]
         print(
             f"{name:8} {f['mb']:.0f} MB, {f['lines']:,} lines, none lost; "
-            f"{f['raw_shapes']:,} raw shapes met, weight {f['kept']:,}; {f['shapes']:,} shapes; {f['collapsed']} buckets collapsed "
-            f"({f['collapsed_lines']:,} lines, step {f['step']})"
-        )
-        print(
-            f"{name:8} parser {f['lines'] / f['parser_s'] / 1e6:.2f} M lines/s, first pass "
-            f"{f['lines'] / f['first_pass_s'] / 1e6:.2f} M lines/s; peak memory {f['rss_mb']:.0f} MB "
-            f"({f['rss_before_mb']:.0f} MB before the first byte)"
+            f"{f['raw_shapes']:,} raw shapes met, {f['shapes']:,} shapes in the end\n"
+            f"         {f['collapsed']} buckets collapsed ({f['collapsed_lines']:,} lines); "
+            f"step {f['step']} of the ladder, weight {f['kept']:,}\n"
+            f"         parser {speed[0]:.2f}, first pass {speed[1]:.2f} M lines/s; "
+            f"peak memory {f['rss_mb']:.0f} MB, {f['rss_before_mb']:.0f} MB before the first byte"
         )
     same, growing = found["same"], found["growing"]
     for what in ("parser", "first_pass"):
