@@ -286,8 +286,10 @@ class Parser:
         """Give each bucket that has collapsed a raw shape of its own, and tell the kernel."""
         for bucket in sorted(self.buckets.collapsed - self._stand_ins.keys()):
             raw, text = stand_in(bucket)
-            whole = np.frombuffer(b"".join(bucket), np.uint8)
-            self._stand_ins[bucket] = int(ko.outline_hash(whole, len(whole), self._key)), len(self.raws)
+            whole = b"".join(bucket)
+            out = np.zeros(ko.OUTLINE_BYTES, np.uint8)
+            out[: len(whole)] = np.frombuffer(whole, np.uint8)
+            self._stand_ins[bucket] = int(ko.outline_hash(out, len(whole), self._key)), len(self.raws)
             self._keep(len(self.raws), replace(raw, shape=self._add_shape(text, bucket)))
         known = [self._stand_ins[bucket] for bucket in self.buckets.collapsed]
         slots = 1 << (4 * len(known)).bit_length()

@@ -41,13 +41,12 @@ _S32 = np.uint64(32)
 
 @inline
 def _fold(h, byte):
-    h = (h ^ np.uint64(byte | _CASE)) * _P1
-    return h ^ (h >> _S32)
+    return (h ^ np.uint64(byte | _CASE)) * _P1
 
 
 @inline
 def _home(h, mask):
-    return np.int64((h * _P2) >> _S32) & mask
+    return np.int64(((h ^ (h >> _S29)) * _P2) >> _S32) & mask
 
 
 @kernel
@@ -195,10 +194,12 @@ def outline(buf, begin, end, words, level, out, cuts):
 
 @kernel
 def outline_hash(out, n, key):
-    """Return the hash of ``out[:n]``, never 0."""
-    h = key ^ _P3
-    for i in range(n):
-        h = (h ^ np.uint64(out[i])) * _P3
+    """Return the hash of ``out[:n]`` (uint8, room for a multiple of 8), never 0."""
+    for i in range(n, (n + 7) & ~7):
+        out[i] = 0
+    h = key ^ (np.uint64(n) * _P3)
+    for word in out[: (n + 7) & ~7].view(np.uint64):
+        h = (h ^ word) * _P2
         h ^= h >> _S29
     return h if h != _ZERO else _ONE
 
