@@ -51,7 +51,7 @@ def vocabulary() -> np.ndarray:
 
 
 def cut(outline: bytes, cuts: Iterable[int]) -> Key:
-    """Return an outline as the pieces between its cuts.
+    r"""Return an outline as the pieces between its cuts.
 
     >>> cut(b"user \x01 logged in\x02", (4, 6, 16, 16, 16))
     (b'user', b' \x01', b' logged in\x02')
@@ -65,9 +65,9 @@ def cut(outline: bytes, cuts: Iterable[int]) -> Key:
 
 
 def text_of(bucket: Key) -> str:
-    """Return what the lines of a bucket have in common, with `MASK` and `WILD` for what varies.
+    r"""Return what the lines of a bucket have in common, with `MASK` and `WILD` for what varies.
 
-    >>> text_of((b"user", b" \\x01")).replace(WILD, "*")
+    >>> text_of((b"user", b" \x01")).replace(WILD, "*")
     'user *'
     >>> text_of((b"user", b" logged")).replace(WILD, "*")
     'user logged *'
