@@ -53,7 +53,7 @@ def vocabulary() -> np.ndarray:
 def cut(outline: bytes, cuts: Iterable[int]) -> Key:
     r"""Return an outline as the pieces between its cuts.
 
-    >>> cut(b"user \x01 logged in\x02", (4, 6, 16, 16, 16))
+    >>> cut(b"user \x01 logged in\x02", (4, 6, 17, 17, 17))
     (b'user', b' \x01', b' logged in\x02')
     """
     pieces, begin = [], 0
