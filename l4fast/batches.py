@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -59,6 +60,10 @@ class Batches:
     line's prefix and the file's path tell: what only other lines tell (``l4fast parse -o``
     waits for them) is null. A shape id is final; its template is known when all shapes are.
 
+    Where a kind of lines has more forms than are told apart (`l4fast.buckets`), lines that came
+    before that was known have shape ids of their own. These stay valid: `templates` tells the one
+    template that all lines of the kind have.
+
     Attributes
     ----------
     schema : pyarrow.Schema
@@ -92,7 +97,9 @@ class Batches:
     def templates(self) -> pa.Table:
         """Return one row per shape: its id, its template's id and text, its lines; by shape id.
 
-        The table depends on the lines alone, never on the order of files or the size of chunks.
+        Templates and their lines depend on the lines alone, never on the order of files or the size
+        of chunks. So does each row, but that of the lines of a kind that was collapsed the first ones
+        read may be told in rows of their own (see `Batches`).
 
         Raises
         ------
@@ -101,19 +108,30 @@ class Batches:
         """
         if not self._ended:
             raise UsageError("templates are known after the last batch: read all batches first")
-        return templates_of(self._parser.shapes, self._counts.tolist())
+        counts = np.pad(self._counts, (0, len(self._parser.shapes) - len(self._counts)))
+        return templates_of(self._parser.shapes, counts.tolist(), self._parser.final())
+
+    @property
+    def collapsed(self) -> int:
+        """Kinds of lines so far that have more forms than are told apart: each is one shape."""
+        return len(self._parser.buckets.collapsed)
 
 
-def templates_of(shapes: Sequence[Shape], counts: Iterable[int]) -> pa.Table:
+def templates_of(shapes: Sequence[Shape], counts: Iterable[int], final: Sequence[int]) -> pa.Table:
     """Return the template table of shapes and their lines; see `Batches.templates`.
 
-    A shape without a line (a progress bar that was drawn over) is no row, but takes part.
+    ``final`` tells which of ``shapes`` each is in the end. A shape without a line (a progress bar
+    that was drawn over) is no row, but takes part.
     """
-    template_of = derive(shape.text for shape in shapes)
+    template_of = derive(shapes[i].text for i in set(final))
+    kept = {shapes[i].text for i in set(final)}
+    rows: Counter[tuple[str, str]] = Counter()
+    for shape, i, n in zip(shapes, final, counts, strict=True):
+        # A text that another bucket keeps has a template of its own already.
+        own = shapes[i] if shape.text in kept else shape
+        rows[own.id, shapes[i].text] += n
     return templates_table(
-        (shape.id, template_of[shape.text].id, template_of[shape.text].text, n)
-        for shape, n in zip(shapes, counts, strict=True)
-        if n
+        (shape, template_of[text].id, template_of[text].text, n) for (shape, text), n in rows.items() if n
     )
 
 
@@ -168,17 +186,18 @@ class _Names:
     def __init__(self, names: Sequence[str]) -> None:
         self._facts = path_facts(names)
         self._node_place: dict[str, int] = {}
+        self._shape_place: dict[str, int] = {}
         nothing, none = pa.array([], pa.string()), np.zeros(0, np.int32)
         self._codes = Codes(pa.array(names, pa.string()), nothing, nothing, nothing, none, none, none, none)
 
     def codes(self, parser: Parser) -> Codes:
         held = self._codes
         if shapes := parser.shapes[len(held.shape_of) :]:
-            ids = pa.array([shape.id for shape in shapes], pa.string())
+            places = places_of((shape.id for shape in shapes), self._shape_place)
             held = replace(
                 held,
-                shape=pa.concat_arrays([held.shape, ids]),
-                shape_of=np.arange(len(parser.shapes), dtype=np.int32),
+                shape=pa.array(list(self._shape_place), pa.string()),
+                shape_of=np.concatenate([held.shape_of, places]),
             )
         if speakers := parser.speakers[len(held.node_of) :]:
             held = self._speakers(held, speakers)

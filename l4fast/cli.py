@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import os
 import signal
@@ -249,11 +250,22 @@ def _interruptible() -> Iterator[None]:
     def stop(number: int, frame: object) -> NoReturn:
         raise _Interrupted
 
+    def again(unraisable: sys.UnraisableHookArgs) -> None:
+        # It came while an object was finalised, where no exception gets out: let it come once more,
+        # a little later, or it would come right here.
+        if isinstance(unraisable.exc_value, _Interrupted):
+            threading.Timer(0.01, _thread.interrupt_main).start()
+        else:
+            hook(unraisable)
+
+    hook = sys.unraisablehook
+    sys.unraisablehook = again
     signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = hook
 
 
 def _open_outputs() -> None:

@@ -163,6 +163,8 @@ def templates(options: Namespace) -> int:
         got = read(options.paths, load(), workers=options.workers, tick=tick)
     for problem in (*got.found.unreadable, *got.problems):
         warn(problem.file, problem.reason)
+    if collapse := got.job.told_of_collapse():
+        warn("vocabulary", collapse)
     counts = {s.text: int(n) for s, n in zip(got.job.shapes, got.job.shape_count, strict=True)}
     found = count(counts)
     if options.json:
@@ -187,6 +189,8 @@ def parse(options: Namespace) -> int:
         report = write(options.paths, options.out, text=options.text, params=options.params, tick=tick)
     for problem in report.unreadable:
         warn(problem.file, problem.reason)
+    if report.collapsed:
+        warn("vocabulary", report.collapsed)
     print(f"{escaped(report.out)}: {report.lines} lines, {report.templates} templates", file=sys.stderr)
     return 0
 

@@ -12,11 +12,14 @@ from functools import cached_property
 
 import numpy as np
 
-from l4fast.canonical import MASK, mask, plain
+from l4fast.buckets import Buckets
+from l4fast.canonical import MASK, mask, plain, shape_id
 from l4fast.fold import ROWS_OF_SUSPECT, STREAM_SHIFT, StreamSums
+from l4fast.layouts import peel
 from l4fast.parse import Shape, Speaker
-from l4fast.rawshapes import LEVELS, RawShape
-from l4fast.reader import Part, RawNote
+from l4fast.rawshapes import LEVELS, RawShape, peel_bar
+from l4fast.reader import Part, RawNote, look
+from l4fast.vocabularies import Vocabulary, together
 from l4fast_kernels.fields import NO_TIME
 
 NONE = int(NO_TIME)
@@ -114,7 +117,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Job:
-    """All that is known of a job's lines."""
+    """All that is known of a job's lines.
+
+    Attributes
+    ----------
+    buckets : Buckets
+        Those of ``raws``; where some have collapsed, a raw shape stands for each.
+    """
 
     streams: tuple[StreamSums, ...]
     shapes: tuple[Shape, ...]
@@ -127,6 +136,23 @@ class Job:
     series: tuple[Series, ...]
     rows: Rows
     texts: dict[tuple[int, int], tuple[bytes, int]] = field(repr=False)
+    buckets: Buckets = field(repr=False)
+
+    @property
+    def collapsed_lines(self) -> int:
+        """Lines of shapes that stand for a collapsed bucket."""
+        return int(self.shape_count[sorted({raw.shape for raw in self.raws if raw.is_collapsed})].sum())
+
+    def told_of_collapse(self) -> str | None:
+        """Say which kinds of lines have more forms than are told apart, or None."""
+        n = len(self.buckets.collapsed)
+        if n == 0:
+            return None
+        kinds, each = ("1 kind of lines has", "") if n == 1 else (f"{n:,} kinds of lines have", " each")
+        return (
+            f"{kinds} more than {self.buckets.most:,} forms{each}, counted as one{each} "
+            f"({self.collapsed_lines:,} lines)"
+        )
 
     @cached_property
     def shape_count(self) -> np.ndarray:
@@ -162,9 +188,11 @@ class Job:
             return plain(raw.text)
         text, begin = kept
         header = raw.header
-        if begin >= 0 and header.end >= len(raw.masked):
+        if begin >= 0 and header.end >= len(raw.masked) and not raw.is_collapsed:
             return plain(text[begin:].decode("utf-8", "replace"))
         masked, words = mask(text)
+        if raw.is_collapsed:  # what it has in common with others is not where its content begins
+            header, _ = peel_bar(masked, peel(masked))
         begin = _byte_of(header.start, masked, words)
         end = _byte_of(header.end, masked, words) if header.end < len(raw.masked) else len(text)
         return plain(text[begin:end].decode("utf-8", "replace"))
@@ -185,20 +213,29 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
     the order in which streams came.
     """
     new = np.arange(n_streams) if number is None else np.asarray(number, np.int64)
-    shapes = sorted({s.text: s for part in parts for s in part.parser.shapes}.values(), key=lambda s: s.id)
+    vocabulary = together([part.parser for part in parts])
+    named = [_finally(part, vocabulary) for part in parts]
+    shapes = [Shape(shape_id(text), text) for text in {text for texts in named for _, text in texts}]
+    shapes.sort(key=lambda s: s.id)
     shape_of = {s.text: i for i, s in enumerate(shapes)}
     said_by = [[Speaker(int(new[s.stream]), s.labels) for s in part.parser.speakers] for part in parts]
     speakers = sorted({s for said in said_by for s in said}, key=lambda s: (s.stream, s.labels))
     speaker_of = {s: i for i, s in enumerate(speakers)}
     raws: dict[str, tuple[RawShape, RawNote]] = {}
-    for part in parts:
+    masked_of: list[list[str]] = [[] for _ in parts]
+    for part, finals, masked in zip(parts, named, masked_of, strict=True):
         for raw, note in zip(part.parser.raws, part.notes, strict=True):
-            held = raws.get(raw.masked)
-            if held is None or raw.content < held[0].content:
-                raws[raw.masked] = (raw, note)
+            other, text = finals[raw.shape]
+            masked.append(raw.masked if other is None else other.masked)
+            held = raws.get(masked[-1])
+            if other is None and (held is None or raw.content < held[0].content):
+                raws[raw.masked] = replace(raw, shape=shape_of[text]), note
+            elif held is None and other is not None:
+                stands = replace(other, shape=shape_of[text])
+                raws[other.masked] = stands, look(part.library, stands)[0]
     raw_of = {masked: i for i, masked in enumerate(sorted(raws))}
     ordered = [raws[masked] for masked in sorted(raws)]
-    shape_maps = [np.array([shape_of[s.text] for s in part.parser.shapes], np.int32) for part in parts]
+    shape_maps = [np.array([shape_of[text] for _, text in finals], np.int32) for finals in named]
     series = sorted(
         {(*part.fold.counters[counter], total) for part in parts for counter, total in part.fold.series}
     )
@@ -208,10 +245,10 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
             shape=to_shape,
             speaker=np.array([speaker_of[s] for s in said], np.int32),
             stream=new,
-            raw=np.array([raw_of[r.masked] for r in part.parser.raws], np.int32),
+            raw=np.array([raw_of[text] for text in masked], np.int32),
             series=np.array([series_of[(*part.fold.counters[a], b)] for a, b in part.fold.series], np.int32),
         )
-        for part, to_shape, said in zip(parts, shape_maps, said_by, strict=True)
+        for part, to_shape, said, masked in zip(parts, shape_maps, said_by, masked_of, strict=True)
     ]
     streams = {int(new[i]): s for part in parts for i, s in part.fold.streams.items()}
     texts: dict[tuple[int, int], tuple[bytes, int]] = {}
@@ -220,9 +257,7 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
     return Job(
         streams=tuple(streams.get(i) or StreamSums("") for i in range(n_streams)),
         shapes=tuple(shapes),
-        raws=tuple(
-            _with_shape(raw, shape_of, part_shapes) for raw, part_shapes in _raw_shapes(parts, ordered)
-        ),
+        raws=tuple(raw for raw, _ in ordered),
         notes=tuple(note for _, note in ordered),
         speakers=tuple(speakers),
         pairs=_join_pairs(parts, maps),
@@ -231,16 +266,16 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
         series=_join_series(parts, maps, series),
         rows=_join_rows(parts, maps),
         texts=texts,
+        buckets=vocabulary.buckets,
     )
 
 
-def _raw_shapes(parts: Sequence[Part], ordered: list[tuple[RawShape, RawNote]]) -> list[tuple[RawShape, str]]:
-    text_of = {id(raw): part.parser.shapes[raw.shape].text for part in parts for raw in part.parser.raws}
-    return [(raw, text_of[id(raw)]) for raw, _ in ordered]
-
-
-def _with_shape(raw: RawShape, shape_of: dict[str, int], text: str) -> RawShape:
-    return replace(raw, shape=shape_of[text])
+def _finally(part: Part, vocabulary: Vocabulary) -> list[tuple[RawShape | None, str]]:
+    """Return what each shape of a part is in the whole job: the bucket it fell into, if any, and its text."""
+    return [
+        vocabulary.collapsed(outline) or (None, shape.text)
+        for shape, outline in zip(part.parser.shapes, part.parser.outlines, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -279,7 +314,31 @@ def _join_pairs(parts: Sequence[Part], maps: Sequence[_Maps]) -> Pairs:
         ints.append(table.ints[: table.n])
     speaker, shape, values = _stack(left), _stack(right), _stack(ints, 7)
     order = np.lexsort((shape, speaker))
-    return Pairs(speaker[order], shape[order], *(values[order, k] for k in range(7)))
+    speaker, shape, values = speaker[order], shape[order], values[order]
+    fresh = np.ones(len(speaker), bool)
+    fresh[1:] = (speaker[1:] != speaker[:-1]) | (shape[1:] != shape[:-1])
+    if not fresh.all():
+        values = _sums(values, fresh)
+        speaker, shape = speaker[fresh], shape[fresh]
+    return Pairs(speaker, shape, *(values[:, k] for k in range(7)))
+
+
+def _sums(values: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """Add up the rows of `Pairs` from each ``fresh`` one to the next: all of a speaker are of one stream."""
+    begin, group = np.flatnonzero(fresh), np.cumsum(fresh) - 1
+    end = np.append(begin[1:], len(values)) - 1
+    first = np.lexsort((values[:, 1], values[:, 1] == NONE, group))[begin]
+    last = np.lexsort((values[:, 5], group))[end]
+    columns = (
+        np.add.reduceat(values[:, 0], begin),
+        values[first, 1],
+        values[last, 2],
+        np.minimum.reduceat(values[:, 3], begin),
+        np.minimum.reduceat(values[:, 4], begin),
+        values[last, 5],
+        values[last, 6],
+    )
+    return np.stack(columns, axis=1)
 
 
 def _join_iterations(parts: Sequence[Part], maps: Sequence[_Maps]) -> Iterations:

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from l4fast.canonical import canonical, mask, shape_id
+from l4fast.buckets import Buckets, Key, cut, vocabulary
+from l4fast.canonical import MASK, canonical, shape_id
 from l4fast.columns import Columns
 from l4fast.layouts import peel
-from l4fast.rawshapes import PASSING, RawShape, Spot, byte_of, label_spots, peel_bar, plan_of, read_labels
+from l4fast.rawshapes import (
+    PASSING,
+    RawShape,
+    Spot,
+    byte_of,
+    label_spots,
+    peel_bar,
+    plan_of,
+    read_labels,
+    stand_in,
+)
 from l4fast_kernels import fields as kf
+from l4fast_kernels import outlines as ko
 from l4fast_kernels import shapes as ks
 from l4fast_kernels.rows import place_lines
 
@@ -46,7 +58,21 @@ class Speaker:
 
 
 class Parser:
-    """Shapes and speakers seen so far; `feed` turns a chunk into `Columns`."""
+    """Shapes and speakers seen so far; `feed` turns a chunk into `Columns`.
+
+    A line of a bucket that has collapsed (see `l4fast.buckets`) is given the shape of the bucket;
+    lines that came before were given shapes of their own, of which `final` knows what they became.
+
+    Attributes
+    ----------
+    raws : list of RawShape
+        By the codes in `Columns.raw`.
+    shapes : list of Shape
+        By the codes in `Columns.shape`. Two have the same text where their raw shapes are of
+        different buckets.
+    outlines : list
+        The outline of each shape, by which it falls into a bucket.
+    """
 
     def __init__(
         self,
@@ -54,13 +80,19 @@ class Parser:
         reference_day: int = 0,
         on_raw: Callable[[int, RawShape], None] | None = None,
         most_speakers: tuple[int, int] = MOST_SPEAKERS,
+        buckets: Buckets | None = None,
     ) -> None:
         self._most_speakers = (*most_speakers, 1 << 62)
         self.reference_day = reference_day
         self.raws: list[RawShape] = []
         self.shapes: list[Shape] = []
+        self.outlines: list[Key] = []
         self.speakers: list[Speaker] = []
-        self._shape_of: dict[str, int] = {}
+        self.buckets = Buckets() if buckets is None else buckets
+        self._shape_of: dict[tuple[str, Key], int] = {}
+        # Of each collapsed bucket, now or earlier: the hash of its outline, and its raw shape's code.
+        self._stand_ins: dict[Key, tuple[int, int]] = {}
+        self._swept = 0
         self._spots: list[tuple[Spot, ...]] = []
         self._on_raw = on_raw
         # The hashes never leave the process, so a hostile log cannot aim at them.
@@ -80,6 +112,12 @@ class Parser:
         self._fields: list[np.ndarray] = []
         self._plans = np.zeros((256, kf.PLAN_WIDTH), np.int16)
         self._raw_shape = np.zeros(256, np.int32)
+        self._level = -1
+        self._bucket_keys = np.zeros(1, np.uint64)
+        self._bucket_codes = np.zeros(1, np.int32)
+        if self.buckets.collapsed:
+            self._stand_in()
+            self._counts[1] = len(self.raws)
 
     def feed(
         self, buf: np.ndarray, size: int, *, stream: int, offset: int, first_line: int, last: bool
@@ -160,11 +198,18 @@ class Parser:
 
     def _scan(self, buf: np.ndarray, size: int, last: bool) -> tuple[int, int]:
         """Fill ``self._found``; return how many segments and lines there are."""
+        if self._counts[0] * 2 > ks.LAYOUT_SLOTS:
+            # Full: begin anew, or layouts that came once would keep out those that come often. Not
+            # while a chunk is scanned, for its headers are read by the places of its layouts.
+            self._layouts[:] = 0
+            self._layout_spots[:, kf.S_KNOWN] = 0
+            self._counts[0] = 0
         state = np.array([self._counts[0], self._counts[1], 0, 0, 0], np.int64)
         carry = np.zeros(4, np.int64)
         done = size == 0
         while not done:
             first_code, state[2] = int(state[1]), 0
+            n_collapsed, step = len(self.buckets.collapsed), self.buckets.step
             done = ks.scan(
                 buf,
                 size,
@@ -175,18 +220,21 @@ class Parser:
                 self._layouts,
                 self._shape_keys,
                 self._shape_codes,
+                vocabulary(),
+                self._level,
+                self._bucket_keys,
+                self._bucket_codes,
                 state,
                 *self._found,
             )
             start, stop, *_, fresh = self._found
-            for i in range(int(state[2])):
-                at = fresh[i]
-                self._add_raw(
-                    first_code + i, buf[start[at] : min(stop[at], start[at] + EXEMPLAR_BYTES)].tobytes()
-                )
-            if not done and state[3] + ks.WINDOW + 1 > len(start):
+            self._add_raws(first_code, buf, fresh[: int(state[2])], start, stop)
+            if len(self.buckets.collapsed) != n_collapsed or self.buckets.step != step:
+                self._stand_in()
+                state[1] = len(self.raws)
+            if state[3] + ks.WINDOW + 1 > len(start):
                 self._found = [np.concatenate([column, np.empty_like(column)]) for column in self._found]
-            elif not done:
+            if state[1] * 2 >= self._shape_keys.size:
                 self._grow_shapes()
         self._counts[:] = state[:2]
         # An open line at the end of the stream is a line too.
@@ -204,38 +252,117 @@ class Parser:
         ks.rehash(self._shape_keys, self._shape_codes, keys, codes)
         self._shape_keys, self._shape_codes = keys, codes
 
-    def _add_raw(self, code: int, line: bytes) -> None:
-        masked, words = mask(line)
-        masked = masked[:MASKED_CHARS]
+    def _add_raws(
+        self, first_code: int, buf: np.ndarray, fresh: np.ndarray, start: np.ndarray, stop: np.ndarray
+    ) -> None:
+        for low in range(0, len(fresh), ks.FRESH_AT_ONCE):
+            chosen = fresh[low : low + ks.FRESH_AT_ONCE]
+            n = len(chosen)
+            room = int(np.minimum(stop[chosen] - start[chosen], EXEMPLAR_BYTES).sum())
+            masked, bounds = np.empty(room, np.uint8), np.empty(room + n + 1, np.int32)
+            masked_end, bounds_end = np.empty(n, np.int64), np.empty(n, np.int64)
+            out = np.empty((n, ko.OUTLINE_BYTES), np.uint8)
+            cuts = np.empty((n, len(ko.WIDTHS)), np.int64)
+            ko.describe(
+                buf,
+                chosen,
+                n,
+                start,
+                stop,
+                EXEMPLAR_BYTES,
+                vocabulary(),
+                masked,
+                masked_end,
+                bounds,
+                bounds_end,
+                out,
+                cuts,
+            )
+            at = held = 0
+            for k, segment in enumerate(chosen.tolist()):
+                begin, edges = int(start[segment]), cuts[k].tolist()
+                line = buf[begin : min(int(stop[segment]), begin + EXEMPLAR_BYTES)].tobytes()
+                text = masked[at : masked_end[k]].tobytes().decode("latin-1").replace("\x00", MASK)
+                flat = bounds[held : bounds_end[k]].tolist()
+                words = list(zip(flat[::2], flat[1::2], strict=True))
+                key = cut(out[k, : edges[-1]].tobytes(), edges)
+                self._add_raw(first_code + low + k, line, text, words, key)
+                at, held = int(masked_end[k]), int(bounds_end[k])
+
+    def _add_raw(
+        self, code: int, line: bytes, whole: str, words: list[tuple[int, int]], outline: Key
+    ) -> None:
+        masked = whole[:MASKED_CHARS]
         header, lead = peel_bar(masked, peel(masked))
         begin = byte_of(header.start, masked, words)
-        end = byte_of(header.end, masked, words)
+        end = len(line) if header.end == len(whole) else byte_of(header.end, masked, words)
+        glued = begin if lead == header.start else byte_of(lead, masked, words)
         body = masked[header.start : header.end]
         raw = RawShape(
             masked=masked,
             header=header,
             content=line[begin:end].decode("latin-1"),
             begin=begin,
-            lead=line[byte_of(lead, masked, words) : begin].decode("latin-1"),
+            lead=line[glued:begin].decode("latin-1"),
             words=tuple(words),
-            shape=self._add_shape(canonical(body)),
+            shape=self._add_shape(canonical(body), outline),
         )
+        self._keep(code, raw)
+        self.buckets.add(masked, outline)
+
+    def _keep(self, code: int, raw: RawShape) -> None:
         if code >= len(self._plans):
             self._plans = np.concatenate([self._plans, np.zeros_like(self._plans)])
             self._raw_shape = np.concatenate([self._raw_shape, np.zeros_like(self._raw_shape)])
-        self._plans[code] = plan_of(masked, header)
+        self._plans[code] = plan_of(raw.masked, raw.header)
         self._raw_shape[code] = raw.shape
-        self._spots.append(label_spots(masked, header))
+        self._spots.append(label_spots(raw.masked, raw.header))
         self.raws.append(raw)
         if self._on_raw is not None:
             self._on_raw(code, raw)
 
-    def _add_shape(self, text: str) -> int:
-        found = self._shape_of.get(text)
+    def _add_shape(self, text: str, key: Key) -> int:
+        found = self._shape_of.get((text, key))
         if found is None:
-            found = self._shape_of[text] = len(self.shapes)
+            found = self._shape_of[text, key] = len(self.shapes)
             self.shapes.append(Shape(shape_id(text), text))
+            self.outlines.append(key)
         return found
+
+    def _stand_in(self) -> None:
+        """Give each bucket that has collapsed a raw shape of its own, and tell the kernel."""
+        for bucket in sorted(self.buckets.collapsed - self._stand_ins.keys()):
+            raw, text = stand_in(bucket)
+            whole = b"".join(bucket)
+            out = np.zeros(ko.OUTLINE_BYTES, np.uint8)
+            out[: len(whole)] = np.frombuffer(whole, np.uint8)
+            self._stand_ins[bucket] = int(ko.outline_hash(out, len(whole), self._key)), len(self.raws)
+            self._keep(len(self.raws), replace(raw, shape=self._add_shape(text, bucket)))
+        known = [self._stand_ins[bucket] for bucket in self.buckets.collapsed]
+        slots = 1 << (4 * len(known)).bit_length()
+        self._bucket_keys, self._bucket_codes = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
+        hashes, codes = np.array([h for h, _ in known], np.uint64), np.array([c for _, c in known], np.int32)
+        ko.learn_buckets(hashes, codes, self._bucket_keys, self._bucket_codes)
+        self._level = self.buckets.level
+        if len(self.raws) > 2 * self._swept:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Let go of the raw shapes of buckets that have collapsed."""
+        for code, raw in enumerate(self.raws):
+            bucket = self.buckets.bucket(self.outlines[raw.shape])
+            if bucket in self.buckets.collapsed:
+                self.raws[code] = self.raws[self._stand_ins[bucket][1]]
+        self._swept = len(self.raws)
+
+    def final(self) -> list[int]:
+        """Return what each shape has become: itself, or the shape of its bucket."""
+        buckets = self.buckets
+        own = (buckets.bucket(key) for key in self.outlines)
+        return [
+            self.raws[self._stand_ins[bucket][1]].shape if bucket in buckets.collapsed else code
+            for code, bucket in enumerate(own)
+        ]
 
     def _intern(
         self,

@@ -7,12 +7,13 @@ find them in every line of the shape), and what the canonical shape is. See DESI
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 
-from l4fast.canonical import MASK, MASKED_WORD
+from l4fast.buckets import WILD, Key, text_of
+from l4fast.canonical import MASK, MASKED_WORD, canonical
 from l4fast.layouts import Field, Header, peel
 from l4fast_kernels import fields as kf
 
@@ -60,6 +61,9 @@ class RawShape:
         Byte bounds of the masked words of that line.
     shape : int
         Index into `Parser.shapes`.
+    is_collapsed : bool
+        Whether it stands for a collapsed bucket: its masked text holds `WILD`, and its first line
+        was never written; each word stands there as ``x`` or ``0``.
     """
 
     masked: str
@@ -69,6 +73,7 @@ class RawShape:
     lead: str
     words: tuple[tuple[int, int], ...]
     shape: int
+    is_collapsed: bool = False
 
     @property
     def indent(self) -> int:
@@ -142,10 +147,41 @@ def _label_fields(header: Header) -> list:  # type: ignore[type-arg]
     return [field for field in header.fields if field.kind in _LABELS][: kf.MAX_LABELS]
 
 
+def stand_in(bucket: Key) -> tuple[RawShape, str]:
+    """Return a raw shape that stands for all of a collapsed bucket, and its canonical text.
+
+    It depends on the bucket alone; its ``shape`` is for the caller to set.
+    """
+    masked = text_of(bucket)
+    named = masked.replace(WILD, "x")  # a prefix may hold a name
+    header, lead = peel_bar(named, peel(named))
+    kept = tuple(field for field in header.fields if _is_fixed(field, masked))
+    header = replace(header, fields=kept)
+    line = named.replace(MASK, "0")
+    raw = RawShape(
+        masked=masked,
+        header=header,
+        content=line[header.start : header.end],
+        begin=header.start,
+        lead=line[lead : header.start],
+        words=tuple((i, i + 1) for i, char in enumerate(masked) if char == MASK),
+        shape=-1,
+        is_collapsed=True,
+    )
+    return raw, canonical(masked[header.start : header.end].replace(WILD, MASK))
+
+
+def _is_fixed(field: Field, masked: str) -> bool:
+    """Whether a field can be found in every line, though words before it vary in length."""
+    if field.kind in _TIME_FORMS and masked[field.start] == MASK:
+        return True
+    return WILD not in masked[: field.end]
+
+
 def byte_of(position: int, masked: str, words: list[tuple[int, int]]) -> int:
     """Return where a position of the masked text stands in the line, in bytes."""
     n = masked.count(MASK, 0, position)
-    return position + sum(end - begin - 1 for begin, end in words[:n])
+    return position - n + sum([end - begin for begin, end in words[:n]])
 
 
 def _edge(position: int, masked: str, *, is_end: bool) -> tuple[int, int, int]:
@@ -160,7 +196,7 @@ def _edge(position: int, masked: str, *, is_end: bool) -> tuple[int, int, int]:
 
 def plan_of(masked: str, header: Header) -> np.ndarray:
     """Return where the kernels find time, level and labels: int16[PLAN_WIDTH]."""
-    plan = np.zeros(kf.PLAN_WIDTH, np.int16)
+    plan = [0] * kf.PLAN_WIDTH
     plan[kf.P_LEVEL] = LEVELS.index(header.level) if header.level in LEVELS else 0
     needed = 0
     for field in header.fields:
@@ -181,19 +217,20 @@ def plan_of(masked: str, header: Header) -> np.ndarray:
         if max(begin[0], end[0]) >= kf.MAX_WORDS:
             continue
         at = kf.P_FIRST + kf.LABEL_WIDTH * k
-        plan[at : at + 3] = begin
-        plan[at + 3 : at + 6] = end
+        plan[at : at + 6] = (*begin, *end)
         needed = max(needed, begin[0] + 1, end[0] + 1)
         k += 1
         plan[kf.P_PASSING] |= (field.kind in PASSING) << (k - 1)
     plan[kf.P_LABELS] = k
     plan[kf.P_WORDS] = needed
-    return plan
+    return np.array(plan, np.int16)
 
 
 def content_place(raw: RawShape) -> tuple[int, int, int]:
     """Return where the content of a raw shape's lines begins, as (word, edge, delta)."""
     position = raw.header.start
+    if WILD in raw.masked[:position]:
+        return kf.MAX_WORDS, 0, 0  # it stands elsewhere in each line
     return _edge(position, raw.masked, is_end=False)
 
 

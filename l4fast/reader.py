@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from l4fast.buckets import Buckets
 from l4fast.canonical import canonical, mask, plain, plain_offsets
 from l4fast.columns import Columns
 from l4fast.fold import Counter, Fold
@@ -53,11 +54,11 @@ class RawNote:
 class Part:
     """Reads streams into a `Fold`; the library looks at each new raw shape once."""
 
-    def __init__(self, library: Library, *, reference_day: int = 0) -> None:
+    def __init__(self, library: Library, *, reference_day: int = 0, buckets: Buckets | None = None) -> None:
         self.library = library
         self.notes: list[RawNote] = []
         self.fold = Fold()
-        self.parser = Parser(reference_day=reference_day, on_raw=self._on_raw)
+        self.parser = Parser(reference_day=reference_day, on_raw=self._on_raw, buckets=buckets)
 
     def feed(self, buf: np.ndarray, size: int, *, stream: int, name: str, offset: int, last: bool) -> Columns:
         """Parse and fold one chunk of whole lines; ``offset`` is its place in the stream."""
@@ -67,27 +68,34 @@ class Part:
         return cols
 
     def _on_raw(self, code: int, raw: RawShape) -> None:
-        text = plain(raw.text)[:2000]
-        whole = plain((raw.lead + raw.content).encode("latin-1").decode("utf-8", "replace"))[:2000]
-        hits = self.library.match([text])[0]
-        if raw.lead:
-            bar = self.library.match([whole])[0]
-            hits = hits + [s for s in bar if s.marker == "progress" and s not in hits]
-        markers = tuple(told(hits)[1])
-        failures = tuple(s for s in hits if s.role != "marker")
-        suspect = (
-            any(s.role in ("root", "consequence", "teardown", "context") for s in failures)
-            or any(s.marker == "identity" or (s.marker or "").startswith("checkpoint") for s in markers)
-            or raw.header.level in ("warning", "error", "critical")
-            or FAILURE_WORDS.search(text) is not None
+        note, counter = look(self.library, raw)
+        self.notes.append(note)
+        self.fold.know_raw(
+            code, raw.shape, suspect=note.suspect, content_at=content_place(raw), counter=counter
         )
-        self.notes.append(RawNote(failures, markers, suspect))
-        counting = [s for s in hits if s.marker == "progress"]
-        known = any(s.role != "benign" for s in failures) or any(s.marker != "progress" for s in markers)
-        if known and not raw.lead:
-            counting = [s for s in counting if s.weight > GUESS]
-        counter = _counter(raw, counting)
-        self.fold.know_raw(code, raw.shape, suspect=suspect, content_at=content_place(raw), counter=counter)
+
+
+def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:
+    """Ask the library about a raw shape: what it tells, and where it counts."""
+    text = plain(raw.text)[:2000]
+    whole = plain((raw.lead + raw.content).encode("latin-1").decode("utf-8", "replace"))[:2000]
+    hits = library.match([text])[0]
+    if raw.lead:
+        bar = library.match([whole])[0]
+        hits = hits + [s for s in bar if s.marker == "progress" and s not in hits]
+    markers = tuple(told(hits)[1])
+    failures = tuple(s for s in hits if s.role != "marker")
+    suspect = (
+        any(s.role in ("root", "consequence", "teardown", "context") for s in failures)
+        or any(s.marker == "identity" or (s.marker or "").startswith("checkpoint") for s in markers)
+        or raw.header.level in ("warning", "error", "critical")
+        or FAILURE_WORDS.search(text) is not None
+    )
+    counting = [s for s in hits if s.marker == "progress"]
+    known = any(s.role != "benign" for s in failures) or any(s.marker != "progress" for s in markers)
+    if known and not raw.lead:
+        counting = [s for s in counting if s.weight > GUESS]
+    return RawNote(failures, markers, suspect), _counter(raw, counting)
 
 
 def _counter(raw: RawShape, markers: Iterable[Signature]) -> Counter | None:

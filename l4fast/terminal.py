@@ -40,9 +40,9 @@ def print_json(value: object) -> None:
     sys.stdout.buffer.flush()
 
 
-def warn(file: str, reason: str) -> None:
-    """Say on stderr that a file was not read, or not all of it."""
-    print(f"l4fast: warning: {escaped(file)}: {escaped(reason)}", file=sys.stderr)
+def warn(subject: str, reason: str) -> None:
+    """Say on stderr that a file was not read, or not all of it; or what else the answer lacks."""
+    print(f"l4fast: warning: {escaped(subject)}: {escaped(reason)}", file=sys.stderr)
 
 
 @contextmanager

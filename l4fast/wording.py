@@ -153,6 +153,8 @@ def _coverage(
         told.append(
             f"shapes with more than {ROWS_OF_SUSPECT} lines: {len(full)}; their later lines are left out"
         )
+    if collapse := job.told_of_collapse():
+        told.append(f"vocabulary: {collapse}")
     if job.streams and not any(s.timed for s in job.streams):
         told.append("no line has a time: order is known within each file only")
     sources = sorted(set(top.source.values()))

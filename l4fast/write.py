@@ -49,12 +49,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Report:
-    """What was written: to ``out``, how many lines and templates, and what could not be read."""
+    """What was written: to ``out``, how many lines and templates, and what could not be read.
+
+    ``collapsed`` is what `l4fast.job.Job.told_of_collapse` says.
+    """
 
     out: str
     lines: int
     templates: int
     unreadable: tuple[Unreadable, ...]
+    collapsed: str | None = None
 
 
 def write(
@@ -87,12 +91,13 @@ def write(
     half = None if tick is None else _half(tick)
     with staged(folder, out) as staging:
         got = read([], load(), tick=half, found=found)
-        templates = templates_of(got.job.shapes, got.job.shape_count.tolist())
+        n_shapes = len(got.job.shapes)
+        templates = templates_of(got.job.shapes, got.job.shape_count.tolist(), range(n_shapes))
         final = _Final(got.job, templates)
         stem, suffix = os.path.splitext(name)
         names = [name] * len(found.streams) if name else [f"{each}.parquet" for each in _names_below(found)]
         form = schema(template=True, text=text, params=params)
-        parser = Parser(reference_day=day_of(found.streams))
+        parser = Parser(reference_day=day_of(found.streams), buckets=got.job.buckets)
         lines = 0
         first = staging / name if name else None
         with _beside(partial(_write_sheets, form=form, first=first)) as put:
@@ -107,7 +112,8 @@ def write(
             [(beside, each) for each in templates.to_batches()], form=templates.schema, first=beside
         )
     n_templates = len(templates["template_id"].unique())
-    return Report(os.fspath(out), lines, n_templates, (*found.unreadable, *got.problems))
+    unreadable = (*found.unreadable, *got.problems)
+    return Report(os.fspath(out), lines, n_templates, unreadable, got.job.told_of_collapse())
 
 
 def _half(tick: Callable[[int], None]) -> Callable[[int], None]:

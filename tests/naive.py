@@ -134,3 +134,60 @@ def accuracy(true: list[str], found: list[str]) -> tuple[float, float, float, fl
         sum(t == f for t, f in zip(true, found, strict=True)) / n,
         f1(len(pure)),
     )
+
+
+_ALL_WORDS = re.compile(rb"[A-Za-z0-9_\x80-\xff]+|.", re.DOTALL)
+
+
+def outline(line: bytes, vocabulary: set[bytes], level: int) -> list[bytes]:
+    """Return the pieces of a line's outline between its cuts, up to ``level`` of them."""
+    out: list[bytes] = [b""]
+    n_words = n_masked = n_delimiters = 0
+    waiting = b""
+    for token in _ALL_WORDS.findall(line):
+        is_word, is_wild = _WORD.match(token) is not None, b"".join(out)[-1:] == b"\x01"
+        is_masked = is_word and _DIGIT.search(token) is not None
+        is_known = is_word and not is_masked and len(token) <= 40 and folded(token) in vocabulary
+        if waiting and not (is_word and not is_masked and not is_known):
+            out[-1] += waiting
+            n_delimiters += 1
+            waiting, is_wild = b"", False
+        if not is_word and is_wild and token in b"-./:@":
+            waiting = token
+        elif not is_word:
+            out[-1] += token if token > b"\x02" else b"?"
+            n_delimiters += 1
+        elif is_masked:
+            out[-1] += b"\x00"
+            n_masked += 1
+        elif is_known:
+            out[-1] += token
+            n_words += 1
+        elif not waiting:
+            tail = re.search(rb"(?i)(?<=.)(?:error|exception)$", token)
+            out[-1] += b"\x01" + (tail[0] if tail else b"")
+            n_words += 1
+        if is_word:
+            waiting = b""
+        width = (1, 2, 4, 8, 16)[len(out) - 1]
+        if n_words >= width or n_masked >= 4 * width or n_delimiters >= 16 * width:
+            if len(out) == level:
+                return out
+            out.append(b"")
+    out[-1] += waiting + b"\x02"
+    return out
+
+
+def folded(word: bytes) -> bytes:
+    return bytes(byte | 32 for byte in word)
+
+
+def collapsed(outlines: dict[str, tuple[bytes, ...]], ladder, cap: int) -> tuple[int, set[tuple[bytes, ...]]]:
+    """Return the step and the collapsed buckets of a set of raw shapes, each with its outline."""
+    for step, (level, most) in enumerate(ladder):
+        sizes: dict[tuple[bytes, ...], int] = {}
+        for key in outlines.values():
+            sizes[key[:level]] = sizes.get(key[:level], 0) + 1
+        if sum(min(n, most + 1) for n in sizes.values()) <= cap:
+            return step, {bucket for bucket, n in sizes.items() if n > most}
+    raise AssertionError("the last step of the ladder must always do")

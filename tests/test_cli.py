@@ -569,3 +569,41 @@ def test_the_demo_shows_answer_and_truth(arguments, capsys, tmp_path, monkeypatc
 def test_warmup_says_what_it_did(capsys):
     assert main(["warmup"]) == 0
     assert "compiled and cached" in capsys.readouterr().out
+
+
+def test_a_vocabulary_that_explodes_is_told(tmp_path, capsys):
+    letters = "abcdefghij"
+    users = ("zq" + "".join(letters[int(digit)] for digit in f"{k:05}") for k in range(1000))
+    log = tmp_path / "a.log"
+    log.write_text("".join(f"user {user} cannot log in\n" for user in users))
+    told = "1 kind of lines has more than 256 forms, counted as one (1,000 lines)"
+
+    assert main(["templates", str(log)]) == 0
+    out, err = capsys.readouterr()
+    assert out.split(None, 2)[::2] == ["1000", "user <*> cannot log in\n"]
+    assert err == f"l4fast: warning: vocabulary: {told}\n"
+
+    assert main(["parse", str(log), "-o", str(tmp_path / "out.parquet")]) == 0
+    assert f"l4fast: warning: vocabulary: {told}\n" in capsys.readouterr().err
+
+    main(["diagnose", str(log), "--json"])
+    assert f"vocabulary: {told}" in json.loads(capsys.readouterr().out)["coverage"]["notes"]
+
+
+def test_an_interrupt_that_a_finaliser_swallows_comes_again(tmp_path):
+    code = (
+        "import signal, sys, time\n"
+        "from l4fast import cli, commands\n"
+        "class Finalised:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        for _ in range(1000): pass\n"
+        "def run(options):\n"
+        "    Finalised()\n"
+        "    time.sleep(5)\n"
+        "    return 0\n"
+        "commands.warmup = run\n"
+        "sys.exit(cli.main(['warmup']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"l4fast: interrupted\n")

@@ -36,13 +36,17 @@ def scan(data: bytes, *, layouts: np.ndarray | None = None):
     state = np.zeros(5, np.int64)
     layouts = np.zeros(1 << 10, np.uint64) if layouts is None else layouts
     keys, codes = np.zeros(1 << 18, np.uint64), np.zeros(1 << 18, np.int32)
-    done = shapes.scan(
-        buf, len(data), 0, np.zeros(4, np.int64), True, np.uint64(77), layouts, keys, codes, state,
-        start, stop, origin, line, code, layout, fresh,
-    )  # fmt: skip
-    assert done
+    carry, new, done = np.zeros(4, np.int64), [], False
+    while not done:
+        done = shapes.scan(
+            buf, len(data), int(state[4]), carry, True, np.uint64(77), layouts, keys, codes,
+            np.zeros(2, np.uint64), -1, np.zeros(1, np.uint64), np.zeros(1, np.int32), state,
+            start, stop, origin, line, code, layout, fresh,
+        )  # fmt: skip
+        new += fresh[: int(state[2])].tolist()
+        state[2] = 0
     n = int(state[3])
-    return start[:n], stop[:n], origin[:n], line[:n], code[:n], fresh[: int(state[2])]
+    return start[:n], stop[:n], origin[:n], line[:n], code[:n], new
 
 
 @given(LINES)

@@ -266,3 +266,52 @@ def test_every_public_name_is_there():
     assert [name for name in l4fast.__all__ if getattr(l4fast, name).__name__ != name] == []
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = l4fast.nonsense
+
+
+# ------------------------------------------------------------------- a vocabulary that explodes
+
+
+def letters(number: int) -> str:
+    """A word without a digit for each number, none of them known."""
+    return "zq" + "".join(chr(ord("a") + int(digit)) for digit in f"{number:05}")
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> Path:
+    """Logs with ever new users: 3,000 in one, 100 of them new in the other."""
+    folder = tmp_path / "growing"
+    folder.mkdir()
+    for name, users in {"a.log": range(3000), "b.log": range(2900, 3100)}.items():
+        lines = [f"user {letters(k)} cannot log in\n" for k in users]
+        (folder / name).write_text("".join([*lines, "training done\n"]))
+    return folder
+
+
+def test_each_line_that_is_written_has_the_shape_of_its_bucket(tmp_path, growing):
+    report = write(growing, tmp_path / "out.parquet", text=True)
+
+    rows = read_back(tmp_path / "out.parquet")
+    assert [row["file"].rsplit("/", 1)[1] for row in rows.select(["file"]).to_pylist()] == (
+        ["a.log"] * 3001 + ["b.log"] * 201
+    )
+    table = read_back(tmp_path / "out.templates.parquet").to_pylist()
+    assert {(row["template"], row["count"]) for row in table} == {
+        ("user <*> cannot log in", 3200),
+        ("training done", 2),
+    }
+    template_of = {row["shape"]: row["template"] for row in table}
+    for shape, text in zip(rows["shape"].to_pylist(), rows["text"].to_pylist(), strict=True):
+        assert template_of[shape].startswith(text.decode().split()[0])
+    assert report.collapsed == "1 kind of lines has more than 256 forms, counted as one (3,200 lines)"
+
+
+def test_shapes_that_were_given_before_the_collapse_have_its_template(growing):
+    batches = l4fast.parse(growing, chunk_bytes=4000)
+    given = [shape for batch in batches for shape in batch["shape"].to_pylist()]
+
+    table = batches.templates().to_pylist()
+    template_of = {row["shape"]: row["template"] for row in table}
+    assert len(template_of) == len(table) == len(set(given))
+    assert {template_of[shape] for shape in given} == {"user <*> cannot log in", "training done"}
+    assert sum(row["count"] for row in table) == len(given) == 3202
+    assert batches.collapsed == 1

@@ -26,17 +26,13 @@ from l4fast_kernels.blocks import (
     word_bits,
 )
 from l4fast_kernels.jit import inline, kernel
+from l4fast_kernels.outlines import CLASS, OUTLINE_BYTES, WIDTHS, bucket_code
 
 WINDOW = 1 << 16  # bytes per round: line ends, hashes and probes of a window stay in L2
 LAYOUT_SLOTS = 1 << 18  # 4 MB: a larger table costs more in cache misses than it saves
 SHAPE_SLOTS = 1 << 18
+FRESH_AT_ONCE = 128  # so many new shapes, and the caller is asked whether a bucket collapses
 
-# 0 delimiter, 1 word byte, 2 digit
-CLASS = np.zeros(256, np.uint8)
-CLASS[48:58] = 2
-CLASS[65:91] = CLASS[97:123] = 1
-CLASS[95] = 1
-CLASS[128:] = 1
 
 _P1 = np.uint64(0x9E3779B97F4A7C15)
 _P2 = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -144,6 +140,10 @@ def scan(
     layouts,
     shape_keys,
     shape_codes,
+    words,
+    level,
+    bucket_keys,
+    bucket_codes,
     state,
     start,
     stop,
@@ -166,8 +166,11 @@ def scan(
         Whether the stream ends here: an open segment is then a segment.
     key : uint64
     layouts : uint64[2 * LAYOUT_SLOTS]
-        Interleaved layout hash and code; no more than half of it is ever filled.
+        Interleaved layout hash and code; emptied when half of it is filled, so that lines which
+        come once do not keep out for ever those that come often.
     shape_keys, shape_codes : uint64[SHAPE_SLOTS], int32[SHAPE_SLOTS]
+    words, level, bucket_keys, bucket_codes
+        Collapsed buckets, as `bucket_code` takes them; ``level`` is -1 where there are none.
     state : int64[5], read and written
         Layouts held, shapes held, shapes found fresh in this call, segments written,
         where to go on.
@@ -181,19 +184,21 @@ def scan(
     Returns
     -------
     bool
-        False if there is no room for the segments of another window (``WINDOW + 1``), or the
-        shape table is half full: grow what is full and call again.
+        False if the caller must look at the fresh shapes first; if there is no room for the segments
+        of another window (``WINDOW + 1``); or if the shape table is half full: grow what is full and
+        call again.
     """
     layout_mask = layouts.size // 2 - 1
     shape_mask = shape_keys.size - 1
     hashes = np.empty(WINDOW + 1, np.uint64)
+    outlined, cuts = np.empty(OUTLINE_BYTES, np.uint8), np.empty(WIDTHS.size, np.int64)
     n = state[3]
     seg_begin = carry[0]
     line_idx = carry[1]
     has_segment = carry[2]
     line_begin = carry[3]
     while at < size:
-        if state[1] * 2 > shape_mask or n + WINDOW + 1 > start.size:
+        if state[1] * 2 > shape_mask or state[2] >= FRESH_AT_ONCE or n + WINDOW + 1 > start.size:
             break
         window_end = min(at + WINDOW, size)
         first = n
@@ -241,17 +246,33 @@ def scan(
                     code[i] = np.int32(layouts[2 * slot + 1])
                     break
                 if held == _ZERO:
-                    canonical = shape_hash(buf, start[i], stop[i], key)
-                    probe = _slot(canonical, shape_mask)
-                    while shape_keys[probe] != canonical and shape_keys[probe] != _ZERO:
-                        probe = (probe + 1) & shape_mask
-                    if shape_keys[probe] == _ZERO:
-                        shape_keys[probe] = canonical
-                        shape_codes[probe] = np.int32(state[1])
-                        fresh[state[2]] = np.int32(i)
-                        state[1] += 1
-                        state[2] += 1
-                    code[i] = shape_codes[probe]
+                    found = np.int64(-1)
+                    if level >= 0:
+                        found = bucket_code(
+                            buf,
+                            start[i],
+                            stop[i],
+                            key,
+                            words,
+                            level,
+                            bucket_keys,
+                            bucket_codes,
+                            outlined,
+                            cuts,
+                        )
+                    if found < 0:
+                        canonical = shape_hash(buf, start[i], stop[i], key)
+                        probe = _slot(canonical, shape_mask)
+                        while shape_keys[probe] != canonical and shape_keys[probe] != _ZERO:
+                            probe = (probe + 1) & shape_mask
+                        if shape_keys[probe] == _ZERO:
+                            shape_keys[probe] = canonical
+                            shape_codes[probe] = np.int32(state[1])
+                            fresh[state[2]] = np.int32(i)
+                            state[1] += 1
+                            state[2] += 1
+                        found = np.int64(shape_codes[probe])
+                    code[i] = np.int32(found)
                     if state[0] * 2 <= layout_mask:
                         layouts[2 * slot] = h
                         layouts[2 * slot + 1] = np.uint64(code[i])
