@@ -27,6 +27,7 @@ from l4fast.discovery import Found, discover
 from l4fast.errors import DataError, UsageError
 from l4fast.job import Job
 from l4fast.library import load
+from l4fast.parameters import Parameters, Plan
 from l4fast.parse import Parser
 from l4fast.paths import path_facts
 from l4fast.source import STDIN, Unreadable
@@ -97,7 +98,7 @@ def write(
         first = staging / name if name else None
         with _beside(partial(_write_sheets, form=form, first=first)) as put:
             for cols in columns(found.streams, parser, chunk_bytes=chunk_bytes, tick=half):
-                rows = batch(cols, final.codes(parser), form)
+                rows = batch(cols, final.codes(parser), form, final.values(parser) if params else None)
                 lines += rows.num_rows
                 put((staging / names[cols.stream], rows))
         if lines != sum(stream.lines for stream in got.job.streams):
@@ -209,6 +210,10 @@ class _Final:
         template_of = dict(
             zip(templates["shape"].to_pylist(), templates["template_id"].to_pylist(), strict=True)
         )
+        self._text_of = dict(
+            zip(templates["shape"].to_pylist(), templates["template"].to_pylist(), strict=True)
+        )
+        self._parameters = Parameters()
         template_place = {name: i for i, name in enumerate(sorted(set(template_of.values())))}
         # A shape without a line of its own (a bar that was drawn over) has no template.
         self._template_of = places_of((template_of.get(shape.id) for shape in job.shapes), template_place)
@@ -249,6 +254,12 @@ class _Final:
             rank_of=np.concatenate([held.rank_of, self._rank_of[speakers]]),
         )
         return self._codes
+
+    def values(self, parser: Parser) -> Plan:
+        """Return where the values of each raw shape's lines stand; call it behind `codes`."""
+        for raw in parser.raws[len(self._parameters) :]:
+            self._parameters.add(raw, self._text_of.get(parser.shapes[raw.shape].id))
+        return self._parameters.plan
 
 
 def _strings(values: Iterable[str]) -> Any:
