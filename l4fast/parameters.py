@@ -23,26 +23,35 @@ from l4fast_kernels import forms as kv
 
 def variables(template: str, text: bytes, span: Span) -> Sequence[Span]:
     """Return where each ``<*>`` of a template stands in a part of a text; nothing if it does not fit."""
-    match = _matcher(template).fullmatch(text, *span)
+    match = _matcher(template, True).fullmatch(text, *span) or _matcher(template, False).fullmatch(
+        text, *span
+    )
     return [] if match is None else [match.span(k + 1) for k in range(len(match.groups()))]
 
 
 @cache
-def _matcher(template: str) -> re.Pattern[bytes]:
+def _matcher(template: str, filled: bool) -> re.Pattern[bytes]:
     r"""Return the pattern of a template's lines; a variable takes as little as it can.
 
-    >>> _matcher("read <*> of <*>").fullmatch(b"read 1  of  2").groups()
+    ``filled``: no variable is empty. Else it may be a part that some lines lack, and its blank with it.
+
+    >>> _matcher("read <*> of <*>", True).fullmatch(b"read 1  of  2").groups()
     (b'1', b'2')
+    >>> _matcher("read <*> of <*>", False).fullmatch(b"read of 2").groups()
+    (b'', b'2')
     """
     pieces = [
         re.sub(rb"(?:\\ )+", rb"\\s+", re.escape(piece.encode("utf-8", "replace")))
         for piece in template.split(VARIABLE)
     ]
-    # A variable that is a part which some lines lack takes its blank with it.
-    pieces = [re.sub(rb"^\\s\+|\\s\+$", rb"\\s*", piece) for piece in pieces]
+    # U+FFFD may stand for up to three bytes of a broken character; its own UTF-8 has three too.
+    pieces = [piece.replace("\ufffd".encode(), rb"[\x80-\xff]{1,3}") for piece in pieces]
+    value = b"(.+?)" if filled else b"(.*?)"
+    if not filled:
+        pieces = [re.sub(rb"^\\s\+|\\s\+$", rb"\\s*", piece) for piece in pieces]
     # What stands between two variables is found as early as it can be, for good: see `logformat`.
-    inner = b"".join(b"(?>(.*?)" + piece + b")" for piece in pieces[1:-1])
-    last = b"(.*?)" + pieces[-1] if len(pieces) > 1 else b""
+    inner = b"".join(b"(?>" + value + piece + b")" for piece in pieces[1:-1])
+    last = value + pieces[-1] if len(pieces) > 1 else b""
     return re.compile(pieces[0] + inner + last, re.DOTALL)
 
 
@@ -74,8 +83,7 @@ class Parameters:
         """Add a raw shape; without a template, or where it does not fit, its lines have no values."""
         n_words = 0
         spans = [] if template is None else value_spans(raw, template)
-        # A line that was cut is not the longer for it: no place is told from its end.
-        for begin, end in (places(span, raw.words, b"") for span in spans):
+        for begin, end in (places(span, raw.words) for span in spans):
             self._places.extend(begin + end)
             n_words = max(n_words, begin[0] + 1, end[0] + 1)
         if template is not None and spans:

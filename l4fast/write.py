@@ -44,6 +44,8 @@ FOLDER_TEMPLATES = "_templates"
 WAITING = 2
 # Differences are small where values grow from line to line; packed, they need no compression.
 _DELTA = dict.fromkeys(("line", "offset", "length", "time"), "DELTA_BINARY_PACKED")
+# What Parquet calls the strings in the lists of `types`.
+_TYPES = "types.list.element"
 
 T = TypeVar("T")
 
@@ -72,7 +74,8 @@ def write(
     ``FILE.parquet`` and ``FILE.arrow`` hold the lines of all logs; the templates (see
     `Batches.templates`) go to ``FILE.templates.parquet`` or ``.arrow``. Any other name without a
     suffix, or an existing folder, is a folder: one Parquet file per log, under the log's name
-    below the path that led to it, and ``_templates.parquet``.
+    below the path that led to it, and ``_templates.parquet``. ``params`` adds, besides the column that
+    `l4fast.parse` has too, what each variable of a line's template stands for and its type.
 
     Raises
     ------
@@ -331,7 +334,7 @@ class _Sheet:
                 form,
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=[name for name in form.names if name not in _DELTA],
+                use_dictionary=[*(name for name in form.names if name not in _DELTA), _TYPES],
                 column_encoding={name: way for name, way in _DELTA.items() if name in form.names},
             )
         else:

@@ -112,9 +112,19 @@ def split_line(log_format: str, line: bytes) -> list[bytes | None] | None:
 def parameters(template: str, content: bytes) -> list[bytes]:
     """Return what each variable of a template stands for in one content; nothing if it does not fit."""
     pieces = [re.sub(rb"(\\ )+", rb"\\s+", re.escape(piece.encode())) for piece in template.split("<*>")]
-    pieces = [re.sub(rb"^\\s\+|\\s\+$", rb"\\s*", piece) for piece in pieces]
-    match = re.match(b"^" + b"(.*?)".join(pieces) + b"$", content)
+    pieces = [piece.replace("\ufffd".encode(), rb"[\x80-\xff]{1,3}") for piece in pieces]
+    match = re.match(b"^" + b"(.+?)".join(pieces) + b"$", content)
+    if match is None:  # a variable may be a part that some lines lack, and its blank with it
+        pieces = [re.sub(rb"^\\s\+|\\s\+$", rb"\\s*", piece) for piece in pieces]
+        match = re.match(b"^" + b"(.*?)".join(pieces) + b"$", content)
     return [] if match is None else list(match.groups())
+
+
+def values(template: str, content: bytes) -> list[bytes]:
+    """Return what each variable stands for if it is fitted to the masked text: no word is parted."""
+    words = (content[a:b] for a, b in words_with_digits(content))
+    found = parameters(template, masked(content))
+    return [re.sub(b"\x00", lambda _: next(words), value) for value in found]
 
 
 def accuracy(true: list[str], found: list[str]) -> tuple[float, float, float, float]:

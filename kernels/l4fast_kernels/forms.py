@@ -17,7 +17,7 @@
 
 import numpy as np
 
-from l4fast_kernels.jit import inline, kernel
+from l4fast_kernels.jit import kernel
 
 TYPES = (
     "integer", "decimal", "percent", "duration", "size", "date", "time", "hex", "boolean", "ip", "mac",
@@ -57,8 +57,8 @@ _UNIT_TYPES = np.repeat(
 _LONGEST_UNIT = 7
 
 # What a byte is: these bits. Bytes >= 0x80 are parts of names.
-_BLANK, _DIGIT, _HEXLETTER, _NAME, _SLASH, _DOT, _IN_PATH, _SCHEME = 1, 2, 4, 8, 16, 32, 64, 128
-_KIND = np.zeros(256, np.uint8)
+_BLANK, _DIGIT, _HEXLETTER, _NAME, _SLASH, _DOT, _IN_PATH, _SCHEME, _COLONS = (1 << k for k in range(9))
+_KIND = np.zeros(256, np.uint16)
 _KIND[[9, 10, 11, 12, 13, 32]] = _BLANK
 _KIND[48:58] |= _DIGIT | _IN_PATH | _SCHEME
 _KIND[65:91] |= _NAME | _IN_PATH | _SCHEME
@@ -71,6 +71,7 @@ _KIND[47] |= _SLASH | _IN_PATH
 _KIND[46] |= _DOT | _IN_PATH | _SCHEME
 _KIND[[43, 45]] |= _IN_PATH | _SCHEME
 _KIND[[64, 126]] |= _IN_PATH
+_KIND[58] |= _COLONS
 
 _PLUS, _COMMA, _DASH, _POINT, _SLASH_BYTE, _COLON = 43, 44, 45, 46, 47, 58
 _TRUE = np.frombuffer(b"true", np.uint8)
@@ -113,8 +114,8 @@ def form_of(buf, at, end):
             return DATE
         if _time_end(buf, at, end) == end:
             return TIME
-    every = np.uint8(255)
-    some = np.uint8(0)
+    every = ~np.uint16(0)
+    some = np.uint16(0)
     hex_only = True
     for i in range(at, end):
         k = _KIND[buf[i]]
@@ -129,13 +130,13 @@ def form_of(buf, at, end):
         return HEX
     if _is_truth(buf, at, end):
         return BOOLEAN
-    if _is_ip(buf, at, end):
+    if some & _DIGIT and some & (_COLONS | _DOT) and _is_ip(buf, at, end):
         return IP
     if _is_mac(buf, at, end):
         return MAC
     if _is_uuid(buf, at, end):
         return UUID
-    if _is_url(buf, at, end):
+    if some & _COLONS and _is_url(buf, at, end):
         return URL
     named = every & _IN_PATH != 0 and _KIND[buf[at]] & (_NAME | _DOT) != 0
     if named and some & _SLASH and some & (_DOT | _DIGIT):
@@ -146,7 +147,7 @@ def form_of(buf, at, end):
 # ------------------------------------------------------------------ numbers and units
 
 
-@inline
+@kernel
 def _digits_end(buf, at, end):
     while at < end and 48 <= buf[at] < 58:
         at += 1
@@ -188,7 +189,7 @@ def _number(buf, at, end):
     return DURATION if _has_parts(buf, begin, end) else -1
 
 
-@inline
+@kernel
 def _packed_unit(buf, at, end):
     """Return ``buf[at:end]`` as a number, as units are held; 0 for what is too long."""
     if end - at > _LONGEST_UNIT:
@@ -252,7 +253,7 @@ def _date_end(buf, at, end):
     return r
 
 
-@inline
+@kernel
 def _few_digits(buf, at, end):
     """Return where the digits at ``at`` end, their value if they are few, and how many they are."""
     behind = _digits_end(buf, at, end)
@@ -262,7 +263,7 @@ def _few_digits(buf, at, end):
     return behind, value, behind - at
 
 
-@inline
+@kernel
 def _sixtieths_end(buf, at, end):
     """Return where `:MM` ends, or -1."""
     if at + 3 > end or buf[at] != _COLON or not 48 <= buf[at + 1] < 54:
@@ -303,12 +304,12 @@ def _time_end(buf, at, end):
 # --------------------------------------------------------------------- words of one form
 
 
-@inline
+@kernel
 def _is_hex_byte(byte):
     return _KIND[byte] & (_DIGIT | _HEXLETTER) != 0
 
 
-@inline
+@kernel
 def _is_0x(buf, at, end):
     if end - at < 3 or buf[at] != 48 or buf[at + 1] | 32 != 120:
         return False
@@ -318,7 +319,7 @@ def _is_0x(buf, at, end):
     return fits
 
 
-@inline
+@kernel
 def _says(buf, at, word):
     fits = True
     for i in range(word.size):
@@ -326,7 +327,7 @@ def _says(buf, at, word):
     return fits
 
 
-@inline
+@kernel
 def _is_truth(buf, at, end):
     if end - at == _TRUE.size:
         return _says(buf, at, _TRUE)
@@ -348,7 +349,7 @@ def _ipv4_end(buf, at, end):
     return at
 
 
-@inline
+@kernel
 def _is_tail(buf, at, end, mark, most):
     """Whether ``mark`` and at most so many digits are all that is left."""
     if at + 2 > end or at + 1 + most < end or buf[at] != mark:
@@ -415,7 +416,7 @@ def _is_ipv6(buf, at, end):
     return has_digit and (groups <= 7 if short else groups == 8)
 
 
-@inline
+@kernel
 def _is_mac(buf, at, end):
     if end - at != 17 or buf[at + 2] not in (_COLON, _DASH):
         return False
@@ -425,7 +426,7 @@ def _is_mac(buf, at, end):
     return fits
 
 
-@inline
+@kernel
 def _is_uuid(buf, at, end):
     if end - at != 36:
         return False
@@ -435,12 +436,12 @@ def _is_uuid(buf, at, end):
     return fits
 
 
-@inline
+@kernel
 def _is_letter(byte):
     return 97 <= byte | 32 < 123
 
 
-@inline
+@kernel
 def _is_url(buf, at, end):
     if not _is_letter(buf[at]):
         return False
@@ -449,7 +450,7 @@ def _is_url(buf, at, end):
     return at + 3 < end and buf[at] == _COLON and buf[at + 1] == _SLASH_BYTE and buf[at + 2] == _SLASH_BYTE
 
 
-@inline
+@kernel
 def _is_rooted(buf, at, end):
     if buf[at] == _SLASH_BYTE:
         return True
