@@ -7,8 +7,8 @@
 - ``time``: `10:15`, `1:02:03`, `10:15:30.123`, with or without a zone.
 - ``hex``: behind `0x`, or four hex digits or more, among them a digit and a letter.
 - ``boolean``: true or false, in any case.
-- ``ip``: IPv4 with or without a port or a prefix length; IPv6 that holds a digit, also in brackets
-  with a port.
+- ``ip``: IPv4 with or without a port or a prefix length, also behind the `/` of Java; IPv6 that
+  holds a digit, also in brackets with a port.
 - ``mac``, ``uuid``.
 - ``url``: a scheme, `://` and more.
 - ``path``: from `/`, `~/` or a drive; or what begins like a name, holds a slash, and a dot or a digit.
@@ -359,7 +359,7 @@ def _is_tail(buf, at, end, mark, most):
 
 @kernel
 def _is_ip(buf, at, end):
-    p = _ipv4_end(buf, at, end)
+    p = _ipv4_end(buf, at + 1 if buf[at] == _SLASH_BYTE else at, end)
     if p >= 0:
         return p == end or _is_tail(buf, p, end, _COLON, 5) or _is_tail(buf, p, end, _SLASH_BYTE, 2)
     if buf[at] != 91:  # [
