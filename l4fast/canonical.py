@@ -11,6 +11,7 @@ Everything here runs once per distinct masked text, never once per line.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from l4fast.typed import MASK, typed
@@ -21,6 +22,7 @@ __all__ = [
     "MASKED_WORD",
     "VARIABLE",
     "canonical",
+    "drawn",
     "mask",
     "plain",
     "plain_offsets",
@@ -98,6 +100,26 @@ def canonical(masked: str) -> str:
     text = _BLANKS.sub(" ", text).strip(" ")
     text = _LIST.sub(_M, typed(text))
     return _utf8(text.replace(_M, VARIABLE))
+
+
+def drawn(masked: str) -> list[int]:
+    """Return which characters of a masked text its canonical form shows: colours go, rules are cut short.
+
+    >>> "".join("\\x1b[1mloss\\x1b[m --------".__getitem__(i) for i in drawn("\\x1b[1mloss\\x1b[m --------"))
+    'loss ---'
+    """
+    kept = _outside(range(len(masked)), (found.span() for found in _ANSI.finditer(masked)))
+    text = "".join(masked[i] for i in kept)
+    return _outside(kept, ((found.start() + 3, found.end()) for found in _RULE.finditer(text)))
+
+
+def _outside(items: Sequence[int], spans: Iterable[tuple[int, int]]) -> list[int]:
+    kept: list[int] = []
+    at = 0
+    for begin, end in spans:
+        kept.extend(items[at:begin])
+        at = end
+    return [*kept, *items[at:]]
 
 
 def _utf8(latin: str) -> str:

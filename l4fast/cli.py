@@ -100,7 +100,11 @@ def _arguments() -> argparse.ArgumentParser:
     parse.add_argument("paths", nargs="+", metavar="PATH")
     parse.add_argument("-o", "--out", required=True, metavar="FILE.parquet|FILE.arrow|DIR")
     parse.add_argument("--text", action="store_true", help="add the text of each line")
-    parse.add_argument("--params", action="store_true", help="add the masked words of each line")
+    parse.add_argument(
+        "--params",
+        action="store_true",
+        help="add the words of each line that hold a digit, its template's values and their types",
+    )
     parse.set_defaults(run="parse")
 
     templates = commands.add_parser("templates", help="list the templates of logs with their counts")

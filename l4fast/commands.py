@@ -287,6 +287,7 @@ def warmup(options: Namespace) -> int:
     from l4fast.logparser import warm
     from l4fast.simulate import simulate as run
     from l4fast.stream import diagnose as ask
+    from l4fast.write import write
 
     begun = time.perf_counter()
     folder = tempfile.mkdtemp(prefix="l4fast-warmup-")
@@ -294,6 +295,7 @@ def warmup(options: Namespace) -> int:
         out = os.path.join(folder, "job")
         run(out, style="megatron", nodes=2, ranks_per_node=4, iterations=20, fault="nan", seed=1)
         ask([os.path.join(out, "logs")])
+        write(os.path.join(out, "logs"), os.path.join(folder, "lines.parquet"), params=True)
         warm()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -216,12 +216,12 @@ def byte_spans(spans: Sequence[Span | None], words: Sequence[Span]) -> list[Span
     return [None if span is None else (byte(span[0]), byte(span[1])) for span in spans]
 
 
-def places(span: Span | None, words: Sequence[Span], line: bytes) -> tuple[Place, Place]:
+def places(span: Span | None, words: Sequence[Span], line: bytes | None = None) -> tuple[Place, Place]:
     """Return where a span of ``line`` begins and ends in every line of its raw shape.
 
     An edge inside a masked word keeps its distance from the nearer end of what the span leaves out:
     a span that begins there begins so many bytes after the word does, one that ends there ends so
-    many before.
+    many before. With ``line``, what ends where its text does ends there in every line.
 
     >>> line = b"took 12ms in all"
     >>> places((5, 7), [(5, 9)], line), places((10, 16), [(5, 9)], line)
@@ -230,8 +230,9 @@ def places(span: Span | None, words: Sequence[Span], line: bytes) -> tuple[Place
     if span is None:
         return (ABSENT, 0, 0), (ABSENT, 0, 0)
     begin, end = span
-    stop = len(line.rstrip(BLANKS.encode()))
-    last: Place = (END, 0, end - len(line)) if end == stop else _place(end, words, is_end=True)
+    last = _place(end, words, is_end=True)
+    if line is not None and end == len(line.rstrip(BLANKS.encode())):
+        last = END, 0, end - len(line)
     return _place(begin, words, is_end=False), last
 
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import BinaryIO
 
 import numpy as np
@@ -25,6 +23,7 @@ from l4fast.lines import LineReader, Lines
 from l4fast.logformat import LogFormat, Span, byte_spans, places
 from l4fast.names import Names, Wordings, filled
 from l4fast.notation import SAMPLE, styled
+from l4fast.parameters import variables
 from l4fast.source import Stream, Unreadable
 from l4fast.stream import CHUNK_BYTES
 from l4fast.templates import Template, derive
@@ -259,7 +258,7 @@ class _Shapes:
                 line, content = _renamed(line, content, told, wordings.names[i][told].encode("latin-1"))
             if line and VARIABLE in named.templates[code].text:
                 words = mask(line)[1]
-                for span in _variables(named.templates[code].text, line, content):
+                for span in variables(named.templates[code].text, line, content):
                     begin, end = places(span, words, line)
                     found.extend(begin + end)
             first.append(len(found) // 6)
@@ -272,31 +271,6 @@ def _renamed(line: bytes, content: Span, word: int, name: bytes) -> tuple[bytes,
     longer = len(name) - (end - begin)
     moved = tuple(at + longer if at >= end else at for at in content)
     return line[:begin] + name + line[end:], (moved[0], moved[1])
-
-
-def _variables(template: str, line: bytes, content: Span) -> Sequence[Span]:
-    """Return where each ``<*>`` of a template stands in a line; nothing if it does not fit."""
-    match = _matcher(template).fullmatch(line, *content)
-    return [] if match is None else [match.span(k + 1) for k in range(len(match.groups()))]
-
-
-@cache
-def _matcher(template: str) -> re.Pattern[bytes]:
-    r"""Return the pattern of a template's lines; a variable takes as little as it can.
-
-    >>> _matcher("read <*> of <*>").fullmatch(b"read 1  of  2").groups()
-    (b'1', b'2')
-    """
-    pieces = [
-        re.sub(rb"(?:\\ )+", rb"\\s+", re.escape(piece.encode("utf-8", "replace")))
-        for piece in template.split(VARIABLE)
-    ]
-    # A variable that is a part which some lines lack takes its blank with it.
-    pieces = [re.sub(rb"^\\s\+|\\s\+$", rb"\\s*", piece) for piece in pieces]
-    # What stands between two variables is found as early as it can be, for good: see `logformat`.
-    inner = b"".join(b"(?>(.*?)" + piece + b")" for piece in pieces[1:-1])
-    last = b"(.*?)" + pieces[-1] if len(pieces) > 1 else b""
-    return re.compile(pieces[0] + inner + last, re.DOTALL)
 
 
 # ------------------------------------------------------------------------------- rows

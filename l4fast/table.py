@@ -16,11 +16,15 @@ import pyarrow.compute as pc
 
 from l4fast.canonical import CANONICAL_VERSION
 from l4fast.columns import Columns
+from l4fast.parameters import Plan
 from l4fast.rawshapes import LEVELS
 from l4fast_kernels.fields import NO_TIME, word_bounds
+from l4fast_kernels.forms import TYPES, classify
+from l4fast_kernels.places import find_values
 from l4fast_kernels.rows import fill_codes, known_bits
 
 CODE = pa.dictionary(pa.int32(), pa.string())
+TYPE = pa.dictionary(pa.int8(), pa.string())
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ COLUMNS = {
     "template": Column(CODE, "id of its template; the table of templates tells the text", always=False),
     "text": Column(pa.binary(), "the bytes of the line", always=False),
     "params": Column(pa.list_(pa.string()), "the words that hold a digit, in their order", always=False),
+    "values": Column(
+        pa.list_(pa.string()), "what each <*> of its template stands for, in order", always=False
+    ),
+    "types": Column(pa.list_(TYPE), "the type of each value, by its form", always=False),
 }
 
 TEMPLATE_SCHEMA = pa.schema(
@@ -59,7 +67,8 @@ TEMPLATE_SCHEMA = pa.schema(
 
 def schema(*, template: bool = False, text: bool = False, params: bool = False) -> pa.Schema:
     """Return the schema of a batch with the columns that were asked for."""
-    asked = {"template": template, "text": text, "params": params}
+    values = template and params  # what they are is known when templates are
+    asked = {"template": template, "text": text, "params": params, "values": values, "types": values}
     return pa.schema(
         [(name, column.type) for name, column in COLUMNS.items() if column.always or asked[name]],
         metadata={"l4fast.schema": "l4fast.lines/1", "l4fast.canonical": str(CANONICAL_VERSION)},
@@ -92,8 +101,11 @@ class Codes:
 _LEVEL_NAMES = pa.array(LEVELS[1:], pa.string())
 
 
-def batch(cols: Columns, codes: Codes, form: pa.Schema) -> pa.RecordBatch:
-    """Return the lines of a chunk as a batch of schema ``form``; nothing in it refers to ``cols.buf``."""
+def batch(cols: Columns, codes: Codes, form: pa.Schema, plan: Plan | None = None) -> pa.RecordBatch:
+    """Return the lines of a chunk as a batch of schema ``form``; nothing in it refers to ``cols.buf``.
+
+    ``plan`` tells where values stand, if they are asked for.
+    """
     rows = np.flatnonzero(cols.skip == 0) if cols.skip.any() else slice(None)
     shape, time = cols.shape[rows], cols.time[rows]
     n = len(shape)
@@ -129,6 +141,10 @@ def batch(cols: Columns, codes: Codes, form: pa.Schema) -> pa.RecordBatch:
         made["text"] = pieces(cols.buf, n, begin, begin + cols.length[rows])
     if "params" in form.names:
         made["params"] = params(cols.buf, cols.start[rows], cols.stop[rows])
+    if plan is not None:
+        made["values"], made["types"] = values(
+            cols.buf, cols.start[rows], cols.stop[rows], cols.raw[rows], plan
+        )
     return pa.RecordBatch.from_arrays([made[name] for name in form.names], schema=form)
 
 
@@ -165,6 +181,29 @@ def params(buf: np.ndarray, start: np.ndarray, stop: np.ndarray) -> Any:
     n_words = int(word_bounds(buf, n, start, stop, first, begin, end))
     words = pieces(buf, n_words, begin, end)
     return pa.ListArray.from_arrays(pa.array(first), as_strings(words))
+
+
+_TYPE_NAMES = pa.array(TYPES, pa.string())
+
+
+def values(
+    buf: np.ndarray, start: np.ndarray, stop: np.ndarray, raw: np.ndarray, plan: Plan
+) -> tuple[Any, Any]:
+    """Return what the variables of each segment's template stand for, and their types, as lists."""
+    n = len(start)
+    room = int(np.diff(plan.first_param)[raw].sum(dtype=np.int64))
+    first, begin, end = np.empty(n + 1, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    hint, kind = np.empty(room, np.int8), np.empty(room, np.int8)
+    edges = np.zeros(2 * int(plan.n_words.max(initial=0)) + 2, np.int64)
+    find_values(
+        buf, n, start, stop, raw, plan.n_words, plan.first_param, plan.params, plan.hints, edges,
+        first, begin, end, hint,
+    )  # fmt: skip
+    classify(buf, room, begin, end, hint, kind)
+    places = pa.array(first)
+    named = pa.DictionaryArray.from_arrays(pa.array(kind), _TYPE_NAMES, safe=False)
+    strings = as_strings(pieces(buf, room, begin, end))
+    return pa.ListArray.from_arrays(places, strings), pa.ListArray.from_arrays(places, named)
 
 
 def as_strings(words: Any) -> Any:

@@ -27,6 +27,7 @@ from l4fast.discovery import Found, discover
 from l4fast.errors import DataError, UsageError
 from l4fast.job import Job
 from l4fast.library import load
+from l4fast.parameters import Parameters, Plan
 from l4fast.parse import Parser
 from l4fast.paths import path_facts
 from l4fast.source import STDIN, Unreadable
@@ -43,6 +44,8 @@ FOLDER_TEMPLATES = "_templates"
 WAITING = 2
 # Differences are small where values grow from line to line; packed, they need no compression.
 _DELTA = dict.fromkeys(("line", "offset", "length", "time"), "DELTA_BINARY_PACKED")
+# What Parquet calls the strings in the lists of `types`.
+_TYPES = "types.list.element"
 
 T = TypeVar("T")
 
@@ -75,7 +78,8 @@ def write(
     ``FILE.parquet`` and ``FILE.arrow`` hold the lines of all logs; the templates (see
     `Batches.templates`) go to ``FILE.templates.parquet`` or ``.arrow``. Any other name without a
     suffix, or an existing folder, is a folder: one Parquet file per log, under the log's name
-    below the path that led to it, and ``_templates.parquet``.
+    below the path that led to it, and ``_templates.parquet``. ``params`` adds, besides the column that
+    `l4fast.parse` has too, what each variable of a line's template stands for and its type.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def write(
         first = staging / name if name else None
         with _beside(partial(_write_sheets, form=form, first=first)) as put:
             for cols in columns(found.streams, parser, chunk_bytes=chunk_bytes, tick=half):
-                rows = batch(cols, final.codes(parser), form)
+                rows = batch(cols, final.codes(parser), form, final.values(parser) if params else None)
                 lines += rows.num_rows
                 put((staging / names[cols.stream], rows))
         if lines != sum(stream.lines for stream in got.job.streams):
@@ -215,6 +219,10 @@ class _Final:
         template_of = dict(
             zip(templates["shape"].to_pylist(), templates["template_id"].to_pylist(), strict=True)
         )
+        self._text_of = dict(
+            zip(templates["shape"].to_pylist(), templates["template"].to_pylist(), strict=True)
+        )
+        self._parameters = Parameters()
         template_place = {name: i for i, name in enumerate(sorted(set(template_of.values())))}
         # A shape without a line of its own (a bar that was drawn over) has no template.
         self._template_of = places_of((template_of.get(shape.id) for shape in job.shapes), template_place)
@@ -255,6 +263,12 @@ class _Final:
             rank_of=np.concatenate([held.rank_of, self._rank_of[speakers]]),
         )
         return self._codes
+
+    def values(self, parser: Parser) -> Plan:
+        """Return where the values of each raw shape's lines stand; call it behind `codes`."""
+        for raw in parser.raws[len(self._parameters) :]:
+            self._parameters.add(raw, self._text_of.get(parser.shapes[raw.shape].id))
+        return self._parameters.plan
 
 
 def _strings(values: Iterable[str]) -> Any:
@@ -326,7 +340,7 @@ class _Sheet:
                 form,
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=[name for name in form.names if name not in _DELTA],
+                use_dictionary=[*(name for name in form.names if name not in _DELTA), _TYPES],
                 column_encoding={name: way for name, way in _DELTA.items() if name in form.names},
             )
         else:

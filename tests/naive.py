@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 _WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
@@ -111,9 +112,19 @@ def split_line(log_format: str, line: bytes) -> list[bytes | None] | None:
 def parameters(template: str, content: bytes) -> list[bytes]:
     """Return what each variable of a template stands for in one content; nothing if it does not fit."""
     pieces = [re.sub(rb"(\\ )+", rb"\\s+", re.escape(piece.encode())) for piece in template.split("<*>")]
-    pieces = [re.sub(rb"^\\s\+|\\s\+$", rb"\\s*", piece) for piece in pieces]
-    match = re.match(b"^" + b"(.*?)".join(pieces) + b"$", content)
+    pieces = [piece.replace("\ufffd".encode(), rb"[\x80-\xff]{1,3}") for piece in pieces]
+    match = re.match(b"^" + b"(.+?)".join(pieces) + b"$", content)
+    if match is None:  # a variable may be a part that some lines lack, and its blank with it
+        pieces = [re.sub(rb"^\\s\+|\\s\+$", rb"\\s*", piece) for piece in pieces]
+        match = re.match(b"^" + b"(.*?)".join(pieces) + b"$", content)
     return [] if match is None else list(match.groups())
+
+
+def values(template: str, content: bytes) -> list[bytes]:
+    """Return what each variable stands for if it is fitted to the masked text: no word is parted."""
+    words = (content[a:b] for a, b in words_with_digits(content))
+    found = parameters(template, masked(content))
+    return [re.sub(b"\x00", lambda _: next(words), value) for value in found]
 
 
 def accuracy(true: list[str], found: list[str]) -> tuple[float, float, float, float]:
@@ -191,3 +202,56 @@ def collapsed(outlines: dict[str, tuple[bytes, ...]], ladder, cap: int) -> tuple
         if sum(min(n, most + 1) for n in sizes.values()) <= cap:
             return step, {bucket for bucket, n in sizes.items() if n > most}
     raise AssertionError("the last step of the ladder must always do")
+
+
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_PART = r"\d+(?:\.\d+)?(?:[num\xb5\u03bc]?s|[mhd])"
+_CLOCK = r"(?:\d{1,3}:[0-5]\d:[0-5]\d(?:[.,]\d+)?|\d\d:[0-5]\d)(?:Z|[+-]\d\d:?\d\d)?"
+_YEAR_FIRST = r"\d{4}([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
+_YEAR_LAST = r"(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])/\d{4}"
+_OCTET = r"(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])"
+_IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+_X = "[0-9a-fA-F]"
+_NAMED = r"A-Za-z0-9_\x80-\U0010ffff"
+FORMS = {
+    "integer": r"[+-]?\d+",
+    "decimal": _NUMBER,
+    "percent": rf"{_NUMBER} ?%",
+    "duration": rf"{_NUMBER} ?(?:[num\xb5\u03bc]?s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)"
+    rf"|[+-]?(?:{_PART}){{2,}}",
+    "size": rf"{_NUMBER} ?(?:B|[kKMGTPE]B|[KMGTPE]iB|[bB]ytes?)",
+    "date": rf"(?:{_YEAR_FIRST}|{_YEAR_LAST})(?:[ T]{_CLOCK})?",
+    "time": _CLOCK,
+    "hex": rf"0[xX]{_X}+|(?=.*\d)(?=.*[a-fA-F]){_X}{{4,}}",
+    "boolean": "(?i:true|false)",
+    "ip": rf"/?{_IPV4}(?::\d{{1,5}}|/\d{{1,2}})?",
+    "mac": rf"{_X}{{2}}([-:]){_X}{{2}}(?:\1{_X}{{2}}){{4}}",
+    "uuid": rf"{_X}{{8}}-{_X}{{4}}-{_X}{{4}}-{_X}{{4}}-{_X}{{12}}",
+    "url": r"[A-Za-z][A-Za-z0-9+.-]*://[^ \t\n\r\f\v]+",
+    "path": r"(?:/|~/|[A-Za-z]:[/\\])[^ \t\n\r\f\v]*"
+    rf"|(?=[^/]*/)(?=.*[.\d])(?=[^\d])[{_NAMED}.][{_NAMED}./+~@-]*",
+    "word": r"[^ \t\n\r\f\v]+",
+    "text": "(?s:.*)",
+}
+
+
+def form(value: bytes) -> str:
+    """Return the type of a value: the first whose form it has."""
+    text = value.decode("utf-8", "surrogateescape")
+    fits = (
+        kind for kind, rule in FORMS.items() if re.fullmatch(rule, text, re.ASCII) or kind == is_ipv6(text)
+    )
+    return next(fits)
+
+
+def is_ipv6(text: str) -> str | None:
+    """Return "ip" for an IPv6 address that holds a digit, also with a zone, or in brackets with a port."""
+    bracketed = re.fullmatch(r"\[([^]]*)\](?::\d{1,5})?", text, re.ASCII)
+    address, mark, zone = (bracketed[1] if bracketed else text).partition("%")
+    if mark and not re.fullmatch(rf"[{_NAMED}.]+", zone):
+        return None
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return None
+    return "ip" if re.search("[0-9]", address) else None

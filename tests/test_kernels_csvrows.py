@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import naive
 from l4fast_kernels import csvrows as kr
+from l4fast_kernels import places as kp
 
 PIECES = [b" ", b"ab", b"a1", b"22", b"-", b",", b'"', b"'", b"\\", b"\t", b"\x00", b"\x1b", b"\x7f"]
 PIECES += [
@@ -25,7 +26,7 @@ PIECES += [
 ]
 PIECES += [b"\xf4\x90", b"\xf0\x80\x80\x80"]
 LINES = st.lists(st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join), min_size=1, max_size=9)
-WHOLE = [kr.LINE, 0, 0, kr.END, 0, 0]
+WHOLE = [kp.LINE, 0, 0, kp.END, 0, 0]
 MOST_WORDS = 3
 TAILS = [b",id,text", b',id,"a, b"', b"", b",x"]
 
@@ -39,8 +40,8 @@ def written(lines: list[bytes], *, with_params: bool, room: int) -> bytes:
     start = np.cumsum([0, *(len(line) + 1 for line in lines)])[:-1].astype(np.int32)
     stop = start + np.array([len(line) for line in lines], np.int32)
     code = np.array([n_words(line) for line in lines], np.int32)
-    absent = [kr.ABSENT] + [0] * 5
-    halves = [kr.LINE, 0, 0, 0, 0, 0, *absent, 0, 0, 0, kr.END, 0, 0]
+    absent = [kp.ABSENT] + [0] * 5
+    halves = [kp.LINE, 0, 0, 0, 0, 0, *absent, 0, 0, 0, kp.END, 0, 0]
     fields = [[*WHOLE, *absent, *absent], *[halves] * MOST_WORDS]
     params = [[WHOLE], *([[k, 0, 0, k, 1, 0] for k in range(n + 1)] for n in range(MOST_WORDS))]
     state = np.zeros(3, np.int64)

@@ -22,6 +22,7 @@ HOUSE = (
     "layouts signature_cache",
     "library",
     "rawshapes",
+    "parameters",
     "parse table",
     "reader vocabularies",
     "job",
@@ -62,7 +63,8 @@ KERNEL_FLOORS = (
     "jit",
     "blocks counts distances outlines rows segments",
     "shapes",
-    "fields lines names",
+    "fields forms lines names",
+    "places",
     "csvrows sums",
     "__init__",
 )

@@ -94,7 +94,7 @@ def test_what_is_written_is_what_is_iterated(tmp_path, logs, suffix, chunk_bytes
     iterated = l4fast.parse(logs, text=True, params=True)
     want = pa.Table.from_batches(list(iterated), iterated.schema)
     got = read_back(out)
-    assert got.drop_columns("template").to_pylist() == want.to_pylist()
+    assert got.drop_columns(["template", "values", "types"]).to_pylist() == want.to_pylist()
     assert got.schema.types == writing.schema(template=True, text=True, params=True).types
     assert (report.out, report.lines, report.unreadable) == (str(out), want.num_rows, ())
     templates = read_back(out.with_suffix(f".templates{suffix}"))

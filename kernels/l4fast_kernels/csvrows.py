@@ -9,9 +9,7 @@ import numpy as np
 
 from l4fast_kernels.fields import find_words
 from l4fast_kernels.jit import inline, kernel
-
-# What a place may be relative to, besides a masked word (see `l4fast.logformat`).
-LINE, END, ABSENT = -1, -2, -3
+from l4fast_kernels.places import ABSENT, edge
 
 QUOTE, APOSTROPHE, COMMA, BACKSLASH, NEWLINE = 34, 39, 44, 92, 10
 
@@ -162,23 +160,6 @@ def put_number(value, out, used):
         out[used + n - 1 - k] = 48 + value % 10
         value //= 10
     return used + n
-
-
-@inline
-def edge(place, at, begin, end, edges, least):
-    """Return where an edge stands in the line ``[begin, end)``; ``place[at:at + 3]`` is (word, edge, delta).
-
-    Always inside the line, at ``least`` or behind it: edges come in order, and where they do not (two
-    raw shapes whose hashes agree) a field is wrong, but the row takes no more room than it may.
-    """
-    word = place[at]
-    if word == END:
-        found = end + place[at + 2]
-    elif word == LINE:
-        found = begin + place[at + 2]
-    else:
-        found = edges[2 * word + place[at + 1]] + place[at + 2]
-    return min(max(found, least), end)
 
 
 @kernel
