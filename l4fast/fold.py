@@ -11,7 +11,8 @@ import numpy as np
 
 from l4fast.columns import Columns
 from l4fast_kernels import sums
-from l4fast_kernels.fields import NO_TIME, find_places, read_numbers
+from l4fast_kernels.fields import find_places, read_numbers
+from l4fast_kernels.times import NO_TIME
 
 # First rows of a shape that are kept one by one; of those, how many with their text.
 ROWS_OF_ORDINARY, ROWS_OF_SUSPECT = 4096, 65536

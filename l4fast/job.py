@@ -20,7 +20,7 @@ from l4fast.parse import Shape, Speaker
 from l4fast.rawshapes import LEVELS, RawShape, peel_bar
 from l4fast.reader import Part, RawNote, look
 from l4fast.vocabularies import Vocabulary, together
-from l4fast_kernels.fields import NO_TIME
+from l4fast_kernels.times import NO_TIME
 
 NONE = int(NO_TIME)
 

@@ -16,15 +16,16 @@ from l4fast.buckets import WILD, Key, text_of
 from l4fast.canonical import MASK, MASKED_WORD, canonical
 from l4fast.layouts import Field, Header, peel
 from l4fast_kernels import fields as kf
+from l4fast_kernels import times as kt
 
 LEVELS = (None, "debug", "info", "warning", "error", "critical")
 _TIME_FORMS = {
-    "time.iso": kf.ISO,
-    "time.us": kf.US,
-    "time.glog": kf.GLOG,
-    "time.syslog": kf.SYSLOG,
-    "time.ctime": kf.CTIME,
-    "time.epoch": kf.EPOCH,
+    "time.iso": kt.ISO,
+    "time.us": kt.US,
+    "time.glog": kt.GLOG,
+    "time.syslog": kt.SYSLOG,
+    "time.ctime": kt.CTIME,
+    "time.epoch": kt.EPOCH,
 }
 # What a speaker is told by. A thread id changes too often to be one.
 _LABELS = (
@@ -207,7 +208,7 @@ def plan_of(masked: str, header: Header) -> np.ndarray:
         if word < kf.MAX_WORDS - 8:
             plan[kf.P_TIME : kf.P_TIME + 4] = (form, word, edge, delta)
             needed = max(needed, word + 1)
-            if form == kf.GLOG and header.level is None:
+            if form == kt.GLOG and header.level is None:
                 plan[kf.P_LEVEL] = -1
             break
     k = 0

@@ -18,10 +18,11 @@ from l4fast.canonical import CANONICAL_VERSION
 from l4fast.columns import Columns
 from l4fast.parameters import Plan
 from l4fast.rawshapes import LEVELS
-from l4fast_kernels.fields import NO_TIME, word_bounds
+from l4fast_kernels.fields import word_bounds
 from l4fast_kernels.forms import TYPES, classify
 from l4fast_kernels.places import find_values
 from l4fast_kernels.rows import fill_codes, known_bits
+from l4fast_kernels.times import NO_TIME
 
 CODE = pa.dictionary(pa.int32(), pa.string())
 TYPE = pa.dictionary(pa.int8(), pa.string())

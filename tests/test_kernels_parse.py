@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import naive
-from l4fast_kernels import fields, shapes, sums
+from l4fast_kernels import fields, shapes, sums, times
 
 TEXT = st.lists(
     st.sampled_from(
@@ -145,8 +145,8 @@ def read_time(text: str, form: int, reference: str = "2026-11-22"):
     data = text.encode()
     buf = padded(data)
     day = (dt.date.fromisoformat(reference) - dt.date(1970, 1, 1)).days
-    micros, zoned = fields.parse_time(buf, 0, len(data), form, day, np.zeros((fields.FORMS, 6), np.uint64))
-    if micros == fields.NO_TIME:
+    micros, zoned = times.parse_time(buf, 0, len(data), form, day, np.zeros((times.FORMS, 6), np.uint64))
+    if micros == times.NO_TIME:
         return None, bool(zoned)
     return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(micros)), bool(zoned)
 
@@ -157,31 +157,31 @@ def read_time(text: str, form: int, reference: str = "2026-11-22"):
 )
 def test_iso_times_read_back(when, between):
     text = f"{when:%Y-%m-%d}{between}{when:%H:%M:%S},{when.microsecond:06d} rest"
-    assert read_time(text, fields.ISO) == (when, False)
+    assert read_time(text, times.ISO) == (when, False)
 
 
 @pytest.mark.parametrize(
     ("text", "form", "want", "zoned"),
     [
-        ("2019-01-01T01:00:00.000000001Z stderr", fields.ISO, "2019-01-01 01:00:00", True),
-        ("2024-05-08T08:47:31+02:00 x", fields.ISO, "2024-05-08 06:47:31", True),
-        ("2024/05/08 08:47:31 x", fields.ISO, "2024-05-08 08:47:31", False),
-        ("2021-10-17-05:54:07.599.074 [file", fields.ISO, "2021-10-17 05:54:07.599074", False),
-        ("11/22/2026 08:52:16 - WARNING", fields.US, "2026-11-22 08:52:16", False),
-        ("22/11/2026 08:52:16", fields.US, "2026-11-22 08:52:16", False),
-        ("08/01/24 10:00:00] INFO", fields.US, "2024-08-01 10:00:00", False),
-        ("E1122 08:45:33.217000 445747", fields.GLOG, "2026-11-22 08:45:33.217", False),
-        ("E429 13:55:49.384372190 P", fields.GLOG, "2026-04-29 13:55:49.384372", False),
-        ("W1231 23:59:59 x", fields.GLOG, "2026-12-31 23:59:59", False),
-        ("Oct 10 03:06:53 node07", fields.SYSLOG, "2026-10-10 03:06:53", False),
-        ("Oct  3 03:06:53 node07", fields.SYSLOG, "2026-10-03 03:06:53", False),
-        ("Thu Oct 10 03:06:53 2024] pt", fields.CTIME, "2024-10-10 03:06:53", False),
-        ("1714684090748, ", fields.EPOCH, "2024-05-02 21:08:10.748", True),
-        ("1715963741.264028] [", fields.EPOCH, "2024-05-17 16:35:41.264028", True),
-        ("2026-13-01 08:00:00", fields.ISO, None, False),
-        ("12 text", fields.EPOCH, None, False),
-        ("2026-11-22", fields.ISO, None, False),
-        ("E9999 08:45:33 x", fields.GLOG, None, False),
+        ("2019-01-01T01:00:00.000000001Z stderr", times.ISO, "2019-01-01 01:00:00", True),
+        ("2024-05-08T08:47:31+02:00 x", times.ISO, "2024-05-08 06:47:31", True),
+        ("2024/05/08 08:47:31 x", times.ISO, "2024-05-08 08:47:31", False),
+        ("2021-10-17-05:54:07.599.074 [file", times.ISO, "2021-10-17 05:54:07.599074", False),
+        ("11/22/2026 08:52:16 - WARNING", times.US, "2026-11-22 08:52:16", False),
+        ("22/11/2026 08:52:16", times.US, "2026-11-22 08:52:16", False),
+        ("08/01/24 10:00:00] INFO", times.US, "2024-08-01 10:00:00", False),
+        ("E1122 08:45:33.217000 445747", times.GLOG, "2026-11-22 08:45:33.217", False),
+        ("E429 13:55:49.384372190 P", times.GLOG, "2026-04-29 13:55:49.384372", False),
+        ("W1231 23:59:59 x", times.GLOG, "2026-12-31 23:59:59", False),
+        ("Oct 10 03:06:53 node07", times.SYSLOG, "2026-10-10 03:06:53", False),
+        ("Oct  3 03:06:53 node07", times.SYSLOG, "2026-10-03 03:06:53", False),
+        ("Thu Oct 10 03:06:53 2024] pt", times.CTIME, "2024-10-10 03:06:53", False),
+        ("1714684090748, ", times.EPOCH, "2024-05-02 21:08:10.748", True),
+        ("1715963741.264028] [", times.EPOCH, "2024-05-17 16:35:41.264028", True),
+        ("2026-13-01 08:00:00", times.ISO, None, False),
+        ("12 text", times.EPOCH, None, False),
+        ("2026-11-22", times.ISO, None, False),
+        ("E9999 08:45:33 x", times.GLOG, None, False),
     ],
 )
 def test_times_of_the_field(text, form, want, zoned):
@@ -191,15 +191,15 @@ def test_times_of_the_field(text, form, want, zoned):
 
 
 def test_a_date_without_a_year_is_the_latest_not_long_after_the_reference():
-    assert read_time("W0102 00:00:00 x", fields.GLOG, "2026-12-30")[0] == dt.datetime(2027, 1, 2)
-    assert read_time("W1230 00:00:00 x", fields.GLOG, "2027-01-02")[0] == dt.datetime(2026, 12, 30)
+    assert read_time("W0102 00:00:00 x", times.GLOG, "2026-12-30")[0] == dt.datetime(2027, 1, 2)
+    assert read_time("W1230 00:00:00 x", times.GLOG, "2027-01-02")[0] == dt.datetime(2026, 12, 30)
 
 
 @given(st.floats(-1e9, 1e9, allow_nan=False), st.sampled_from([" ", ",", "]", "GiB", ""]))
 def test_numbers_read_back(value, behind):
     for text in (f"{value:.6f}", f"{value:.6e}", f"{int(value)}"):
         data = (text + behind).encode()
-        got = fields.parse_number(padded(data), 0, len(data))
+        got = times.parse_number(padded(data), 0, len(data))
         assert got == pytest.approx(float(text), rel=1e-12, abs=1e-12)
 
 
@@ -211,7 +211,7 @@ def test_thousands_commas_and_lists():
         ("abc", None),
         ("7,890", 7890),
     ):
-        got = fields.parse_number(padded(text.encode()), 0, len(text))
+        got = times.parse_number(padded(text.encode()), 0, len(text))
         assert (np.isnan(got) and want is None) or got == want
 
 
@@ -226,7 +226,7 @@ def test_pair_sums_are_those_of_a_dictionary(rows, by_time, order):
     left = np.array([r[0] for r in rows], np.int32)
     right = np.array([r[1] for r in rows], np.int32)
     time = np.array([r[2] for r in rows], np.int64)
-    time[time == 9] = fields.NO_TIME
+    time[time == 9] = times.NO_TIME
     line = np.array(order[:n], np.int64)
     skip = np.array([r[3] for r in rows], np.uint8)
     keys, slots = np.zeros(256, np.uint64), np.zeros(256, np.int32)
@@ -243,10 +243,10 @@ def test_pair_sums_are_those_of_a_dictionary(rows, by_time, order):
             told.setdefault((a, b), []).append((t, at))
     for pair, said in told.items():
         if by_time:  # a known time before none; of equal times, the order of the lines
-            t, at = min(said, key=lambda s: (s[0] == fields.NO_TIME, s))
+            t, at = min(said, key=lambda s: (s[0] == times.NO_TIME, s))
             end, last = max(said)
         else:
-            t = next((s[0] for s in said if s[0] != fields.NO_TIME), fields.NO_TIME)
+            t = next((s[0] for s in said if s[0] != times.NO_TIME), times.NO_TIME)
             at, (end, last) = said[0][1], said[-1]
         want[pair] = [len(said), t, end, at, at * 10, last, last * 10]
     got = {(int(lefts[k]), int(rights[k])): ints[k].tolist() for k in range(int(state[0]))}

@@ -14,8 +14,8 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "accuracy codecs columns errors lines notation paths terminal typed",
-    "align canonical names neighbours",
+    "accuracy codecs columns errors lines notation pathnames terminal typed",
+    "align canonical names neighbours paths",
     "variables",
     "buckets crossjob envelopes fold logformat signature source templates",
     "chunks database discovery prefixes signature_file",
@@ -63,7 +63,8 @@ KERNEL_FLOORS = (
     "jit",
     "blocks counts distances outlines rows segments",
     "shapes",
-    "fields forms lines names",
+    "forms lines names times",
+    "fields",
     "places",
     "csvrows sums",
     "__init__",

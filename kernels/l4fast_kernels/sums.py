@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from l4fast_kernels.fields import NO_TIME
 from l4fast_kernels.jit import kernel
+from l4fast_kernels.times import NO_TIME
 
 _K1 = np.uint64(0x9E3779B97F4A7C15)
 _ZERO = np.uint64(0)
