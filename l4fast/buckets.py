@@ -31,7 +31,7 @@ from l4fast_kernels import outlines as ko
 
 CAP = 1 << 16  # raw shapes that are kept: 5 KB each with all that is decided on them, 350 MB at most
 # (level of the outline: 5 is 16 words, 4 is 8, 3 is 4, 2 is 2, 1 is 1, 0 is none; most raw shapes).
-LADDER = ((5, 256), (5, 64), (4, 64), (4, 16), (3, 16), (2, 16), (2, 4), (1, 4), (0, 4))
+LADDER = ((5, 128), (5, 64), (4, 64), (4, 16), (3, 16), (2, 16), (2, 4), (1, 4), (0, 4))
 WORD_SLOTS = 1 << 13
 _END = chr(ko.END)
 WILD = "\ue001"  # in a collapsed text: any words; no byte of a log can produce it

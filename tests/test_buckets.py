@@ -164,7 +164,7 @@ def test_one_form_more_and_all_of_them_are_one_shape():
     _, job = grown_job(n)
     counts = {s.text: int(k) for s, k in zip(job.shapes, job.shape_count, strict=True)}
     assert counts == {"user <*> cannot log in from <*>": n, "training done": 1}
-    assert job.told_of_collapse() == f"1 kind of lines has more than 256 forms, counted as one ({n} lines)"
+    assert job.told_of_collapse() == f"1 kind of lines has more than 128 forms, counted as one ({n} lines)"
 
 
 def test_a_line_of_a_collapsed_bucket_keeps_its_time_level_and_content():
@@ -182,7 +182,7 @@ def test_a_line_of_a_collapsed_bucket_keeps_its_time_level_and_content():
 
 def test_what_came_past_the_cap_costs_no_python():
     part, _ = grown_job(20_000)
-    assert len(part.parser.raws) < 1200  # 256 and what one window of the kernel holds
+    assert len(part.parser.raws) < 1200  # 128 and what one window of the kernel holds
 
 
 def test_a_second_reading_knows_from_the_begin_what_collapses():
