@@ -576,7 +576,7 @@ def test_a_vocabulary_that_explodes_is_told(tmp_path, capsys):
     users = ("zq" + "".join(letters[int(digit)] for digit in f"{k:05}") for k in range(1000))
     log = tmp_path / "a.log"
     log.write_text("".join(f"user {user} cannot log in\n" for user in users))
-    told = "1 kind of lines has more than 256 forms, counted as one (1,000 lines)"
+    told = "1 kind of lines has more than 128 forms, counted as one (1,000 lines)"
 
     assert main(["templates", str(log)]) == 0
     out, err = capsys.readouterr()

@@ -302,7 +302,7 @@ def test_each_line_that_is_written_has_the_shape_of_its_bucket(tmp_path, growing
     template_of = {row["shape"]: row["template"] for row in table}
     for shape, text in zip(rows["shape"].to_pylist(), rows["text"].to_pylist(), strict=True):
         assert template_of[shape].startswith(text.decode().split()[0])
-    assert report.collapsed == "1 kind of lines has more than 256 forms, counted as one (3,200 lines)"
+    assert report.collapsed == "1 kind of lines has more than 128 forms, counted as one (3,200 lines)"
 
 
 def test_shapes_that_were_given_before_the_collapse_have_its_template(growing):
