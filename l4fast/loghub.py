@@ -172,7 +172,8 @@ def run(
         seconds = time.perf_counter() - begun
         true, texts = read_labels(each.labels)
     except DataError as error:
-        return Unreadable(printable(each.log), f"it is left out: {error}")
+        said = str(error).removeprefix(f"{printable(each.log)}: ")
+        return Unreadable(printable(each.log), f"it is left out: {said}")
     tell(each.log, parsed)
     if len(true) != parsed.lines:
         warn(

@@ -34,7 +34,7 @@ class LogParser:
         labels of the full logs, which join variables that only a delimiter parts.
     keep_para : bool
         Whether to write what each ``<*>`` stands for, in the column ``ParameterList``.
-    **ignored
+    *tuning, **ignored
         What other parsers are tuned with.
 
     Raises
@@ -53,6 +53,7 @@ class LogParser:
         log_format: str,
         indir: str | os.PathLike[str] = "./",
         outdir: str | os.PathLike[str] = "./result/",
+        *tuning: object,
         rex: object = None,
         labels: str = SAMPLE,
         keep_para: bool = True,
@@ -99,6 +100,8 @@ def parse_file(
 
     Raises what `LogParser.parse` raises.
     """
+    if os.path.isdir(path):
+        raise UsageError(f"{path} is a folder: name one log", path)
     stream = discover([path]).streams[0]
     options: dict[str, Any] = {
         "labels": labels,

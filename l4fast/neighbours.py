@@ -19,9 +19,10 @@ from l4fast.typed import MASK
 Words = tuple[str, ...]
 Columns = tuple[int, ...]
 
-# Pairs of columns cost the square of a message's words; many messages show their variables one by one.
+# Pairs of columns cost the square of a message's words: the longest messages go without, and the
+# more there are in all, the more of those.
 MOST_PAIRED = 24
-MOST_IN_PAIRS = 8192
+MOST_PAIRS = 3_000_000
 
 _P1 = np.uint64(0x9E3779B97F4A7C15)
 _P2 = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -61,8 +62,7 @@ def groups(
     open_ = [np.flatnonzero(varies[row]) for row in ids]
     found: list[tuple[Columns, list[int]]] = []
     found += _met(*_singles(totals, change, open_), totals)
-    if len(rows) <= MOST_IN_PAIRS:
-        found += _met(*_pairs(totals, change, open_), totals)
+    found += _met(*_pairs(totals, change, open_), totals)
     found += _met_tuples(rows, totals, change, open_, values)
     for columns, members in found:
         yield columns, masked(rows[members[0]], columns), [rows[i] for i in members]
@@ -100,8 +100,11 @@ def _pairs(
     """Return the same for two masked columns; the first word of a row is never one of two."""
     sums, rows, columns = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], [np.zeros((0, 2), np.int64)]
     at: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    rows_of = np.bincount([len(held) for held in open_], minlength=MOST_PAIRED + 1)[: MOST_PAIRED + 1]
+    words = np.arange(MOST_PAIRED + 1)
+    most = int(np.searchsorted(np.cumsum(rows_of * (words * (words - 1) // 2)), MOST_PAIRS, "right")) - 1
     for i, held in enumerate(open_):
-        if not 2 <= len(held) <= MOST_PAIRED:
+        if not 2 <= len(held) <= most:
             continue
         n = len(held)
         first, second = at.setdefault(n, np.triu_indices(n, 1))

@@ -82,7 +82,8 @@ class Parameters:
     def add(self, raw: RawShape, template: str | None) -> None:
         """Add a raw shape; without a template, or where it does not fit, its lines have no values."""
         n_words = 0
-        spans = [] if template is None else value_spans(raw, template)
+        # The lines of a collapsed kind have no place in common.
+        spans = [] if template is None or raw.is_collapsed else value_spans(raw, template)
         for begin, end in (places(span, raw.words) for span in spans):
             self._places.extend(begin + end)
             n_words = max(n_words, begin[0] + 1, end[0] + 1)

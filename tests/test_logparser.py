@@ -120,3 +120,15 @@ def test_an_interrupted_run_leaves_what_was_there(folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         parser.parse("app.log")
     assert {name: (out / name).read_bytes() for name in os.listdir(out)} == before
+
+
+def test_what_others_are_tuned_with_may_stand_behind_the_folders(tmp_path):
+    (tmp_path / "a.log").write_text("step 1 done\nstep 2 done\n")
+    parser = l4fast.LogParser("<Content>", tmp_path, tmp_path / "out", 4, 0.5, 100, [], True)
+    assert [t.text for t in parser.parse("a.log").templates] == ["step <*> done"]
+
+
+def test_a_folder_is_no_log(tmp_path):
+    (tmp_path / "logs").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        l4fast.LogParser("<Content>", tmp_path, tmp_path / "out").parse("logs")

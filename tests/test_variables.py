@@ -60,6 +60,13 @@ def test_two_columns_may_vary_together():
     assert freed(*(f"task for {a} uses the {b} pool" for a, b in pairs)) == {"task for <*> uses the <*> pool"}
 
 
+def test_two_columns_vary_together_in_very_many_messages_too():
+    letters = "abcdefghijklmnopqrst"
+    words = ["".join(pair) for pair in itertools.product(letters, repeat=2)]
+    lines = [f"user {a}x logged in from {b}y" for a, b in itertools.product(words[:100], words[100:200])]
+    assert freed(*lines[::3]) == {"user <*> logged in from <*>"}
+
+
 def test_a_word_that_stands_in_many_places_is_one_variable():
     lines = [f"store {n} failed: no index {n}, cannot write {n}" for n in NAMES[:4]]
     assert freed(*lines) == {"store <*> failed: no index <*>, cannot write <*>"}

@@ -305,6 +305,11 @@ def test_each_line_that_is_written_has_the_shape_of_its_bucket(tmp_path, growing
     assert report.collapsed == "1 kind of lines has more than 128 forms, counted as one (3,200 lines)"
 
 
+def test_the_lines_of_a_collapsed_kind_have_no_values(tmp_path, growing):
+    write(growing, tmp_path / "out.parquet", params=True)
+    assert {len(values) for values in read_back(tmp_path / "out.parquet")["values"].to_pylist()} == {0}
+
+
 def test_shapes_that_were_given_before_the_collapse_have_its_template(growing):
     batches = l4fast.parse(growing, chunk_bytes=4000)
     given = [shape for batch in batches for shape in batch["shape"].to_pylist()]
