@@ -107,8 +107,15 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parse.set_defaults(run="parse")
 
-    templates = commands.add_parser("templates", help="list the templates of logs with their counts")
-    templates.add_argument("paths", nargs="+", metavar="PATH")
+    templates = commands.add_parser(
+        "templates",
+        help="list the templates of logs with their counts",
+        description="List the templates of logs, most lines first: how often, id, text with <*> for what varies. "
+        "The list does not depend on the order of lines or paths; counts of several logs add up.",
+    )
+    templates.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a file, folder, glob, compressed file, or - for stdin"
+    )
     templates.add_argument("--json", action="store_true", help="print exactly one JSON object")
     templates.add_argument("--workers", type=_positive, default=1, metavar="N", help="threads that read")
     templates.set_defaults(run="templates")
