@@ -110,7 +110,7 @@ def _arguments() -> argparse.ArgumentParser:
     templates = commands.add_parser(
         "templates",
         help="list the templates of logs with their counts",
-        description="List the templates of logs, most lines first: how often, id, text with <*> for what varies. "
+        description="List the templates of logs, most lines first: count, id, text with <*> for what varies. "
         "The list does not depend on the order of lines or paths; counts of several logs add up.",
     )
     templates.add_argument(
