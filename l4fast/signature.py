@@ -36,6 +36,8 @@ ACTIONS = ("restart", "restart_excluding", "resume_older_checkpoint", "stop")
 NAMES = ("none", "self", "victim", "other")
 # What kind of word a line is in the cascade of a failure: it decides who may be the culprit.
 TELLS = ("hang", "stop", "timeout", "lost-peer", "death", "asked-to-end", "abort", "ending", "heard")
+# A signature that tells none of these is an error of its own, or the echo of another's.
+KINDS = ("error", *TELLS, "echo")
 MARKERS = (
     "progress",
     "stage",
@@ -49,6 +51,8 @@ MARKERS = (
     "attempt",
     "identity",
 )
+# Who says what a line brings about: the same process, any on its node, any in the job.
+PLACES = ("process", "node", "job")
 # The groups whose value may change what a line means.
 DECIDING = ("exit_code", "signal", "errno", "xid", "sxid", "status", "code")
 
@@ -77,6 +81,19 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """What a line brings about: which other lines, told where, and how much later.
+
+    ``what`` holds ids of signatures, with ``*`` for any characters, or ``tells:KIND``.
+    ``after_s`` is the least and the most time between the two, in seconds, clocks set aside.
+    """
+
+    what: tuple[str, ...]
+    where: str
+    after_s: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Signature:
     """A known line: its pattern and what it tells; see DESIGN, "the failure library"."""
 
@@ -94,9 +111,22 @@ class Signature:
     action: str | None
     source: str
     when: tuple[Case, ...]
+    explains: tuple[Effect, ...]
     matches: tuple[str, ...]
     spares: tuple[str, ...]
     file: str
+
+    @property
+    def kind(self) -> str | None:
+        """Which of `KINDS` its lines are in a cascade; None where they have no part in one."""
+        if self.role not in ("root", "consequence", "teardown"):
+            return None
+        return self.tells or ("error" if self.role == "root" else "echo")
+
+    @property
+    def is_victims(self) -> bool:
+        """Whether only a victim says it: whatever its values are, it never began a failure."""
+        return self.role in ("consequence", "teardown") and all(case.role != "root" for case in self.when)
 
     @cached_property
     def regex(self) -> re.Pattern[str]:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from l4fast.database import engine
-from l4fast.signature import Case, Signature
+from l4fast.signature import Case, Effect, Signature
 
-FORMAT = 2  # of the cache file; raise it when the checks or the stored form change
+FORMAT = 3  # of the cache file; raise it when the checks or the stored form change
 
 
 def cache_path(files: Sequence[tuple[Path, bytes]]) -> Path:
@@ -63,6 +63,9 @@ def _revived(table: dict[str, Any]) -> Signature:
     table["when"] = tuple(
         Case(**{**case, "values": tuple((group, tuple(wanted)) for group, wanted in case["values"])})
         for case in table["when"]
+    )
+    table["explains"] = tuple(
+        Effect(tuple(one["what"]), one["where"], tuple(one["after_s"])) for one in table["explains"]
     )
     table["matches"], table["spares"] = tuple(table["matches"]), tuple(table["spares"])
     return Signature(**table)

@@ -13,13 +13,16 @@ from l4fast.signature import (
     ACTIONS,
     CATEGORIES,
     DECIDING,
+    KINDS,
     MARKERS,
     MAX_CHARS,
     NAMES,
+    PLACES,
     ROLES,
     STAGES,
     TELLS,
     Case,
+    Effect,
     Signature,
 )
 
@@ -33,7 +36,8 @@ _ONE_OF = {
     "marker": MARKERS,
 }
 _TEXTS = ("title", "pattern", "advice", "source", *_ONE_OF)
-_KEYS = {*_TEXTS, "weight", "when", "matches", "spares"}
+_KEYS = {*_TEXTS, "weight", "when", "explains", "matches", "spares"}
+_EFFECT_KEYS = {"what", "where", "after_s"}
 _CASE_KEYS = {"values", "role", "category", "title", "advice", "action"}
 _UNSUPPORTED = re.compile(r"(?<!\\)\((?:\?(?:[=!]|<[=!]|P=|\()|\*)|(?<!\\)(?:\\\\)*\\[1-9]")
 
@@ -93,6 +97,7 @@ def _signature(name: str, table: object, path: Path) -> Signature:
         weight=table.get("weight", 0),
         advice=table.get("advice", ""),
         when=_cases(name, table.get("when", []), groups, path),
+        explains=effects(name, table.get("explains", []), path),
         matches=tuple(table["matches"]),
         spares=tuple(table["spares"]),
         file=path.name,
@@ -157,6 +162,46 @@ def _case(name: str, case: object, groups: Mapping[str, int], path: Path) -> Cas
             raise fault(path, name, f"when.values.{group}", "is no list of texts")
     values = tuple((group, tuple(wanted)) for group, wanted in case["values"].items())
     return Case(values, **{key: value for key, value in case.items() if key != "values"})
+
+
+def effects(name: str, tables: object, path: Path) -> tuple[Effect, ...]:
+    """Return what ``explains`` of the signature (or kind) ``name`` holds.
+
+    Raises
+    ------
+    SignatureError
+        A table lacks a key, or has one that is unknown or holds the wrong thing.
+    """
+    if not isinstance(tables, list):
+        raise fault(path, name, "explains", "is no array of tables")
+    return tuple(_effect(name, table, path) for table in tables)
+
+
+def _effect(name: str, table: object, path: Path) -> Effect:
+    if not isinstance(table, dict) or not _EFFECT_KEYS & table.keys():
+        raise fault(path, name, "explains", "each is a table with what, where and after_s")
+    for key in table.keys() ^ _EFFECT_KEYS:
+        known = ", ".join(sorted(_EFFECT_KEYS))
+        reason = "is missing" if key in _EFFECT_KEYS else f"unknown key (known: {known})"
+        raise fault(path, name, f"explains.{key}", reason)
+    what, after = table["what"], table["after_s"]
+    if not isinstance(what, list) or not what or not all(isinstance(one, str) for one in what):
+        raise fault(path, name, "explains.what", 'is no list of ids or "tells:KIND"')
+    for one in what:
+        if one.startswith("tells:") and one.removeprefix("tells:") not in KINDS:
+            raise fault(path, name, "explains.what", f"{one!r} is unknown (known: {', '.join(KINDS)})")
+    if table["where"] not in PLACES:
+        raise fault(
+            path, name, "explains.where", f"{table['where']!r} is unknown (known: {', '.join(PLACES)})"
+        )
+    if (
+        not isinstance(after, list)
+        or len(after) != 2
+        or not all(type(one) in (int, float) for one in after)
+        or not 0 <= after[0] <= after[1]
+    ):
+        raise fault(path, name, "explains.after_s", f"{after!r} is no pair [least, most] of seconds")
+    return Effect(tuple(what), table["where"], (float(after[0]), float(after[1])))
 
 
 def _check_samples(signature: Signature, path: Path) -> None:

@@ -19,7 +19,7 @@ HOUSE = (
     "variables",
     "buckets crossjob envelopes fold logformat signature source templates",
     "chunks database discovery prefixes signature_file",
-    "layouts signature_cache",
+    "cascade layouts signature_cache",
     "library",
     "rawshapes",
     "parameters",
