@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from l4fast.crossjob import Baseline
     from l4fast.diagnosis import Diagnosis
     from l4fast.errors import BaselineError, DataError, L4Error, NothingToRead, SignatureError, UsageError
+    from l4fast.library import Library
+    from l4fast.library import load as load_library
     from l4fast.logparser import LogParser
     from l4fast.simulate import simulate
     from l4fast.stream import Session, diagnose
@@ -27,12 +29,14 @@ __all__ = [
     "DataError",
     "Diagnosis",
     "L4Error",
+    "Library",
     "LogParser",
     "NothingToRead",
     "Session",
     "SignatureError",
     "UsageError",
     "diagnose",
+    "load_library",
     "parse",
     "simulate",
 ]
@@ -41,9 +45,11 @@ __all__ = [
 _HOME = {
     "Baseline": "crossjob",
     "Diagnosis": "diagnosis",
+    "Library": "library",
     "LogParser": "logparser",
     "Session": "stream",
     "diagnose": "stream",
+    "load_library": "library:load",
     "parse": "batches",
     "simulate": "simulate",
 }
@@ -52,7 +58,8 @@ _HOME = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
+    home, _, attribute = _HOME.get(name, "errors").partition(":")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), attribute or name)
     return value
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
 from l4fast.errors import L4Error, UsageError
@@ -38,6 +39,18 @@ The name of the log, or of its folder, tells the system, and so the header of it
 examples:
   l4fast bench loghub loghub-2k
   l4fast bench loghub loghub-2.0/full_dataset --out rows --json
+"""
+
+
+_SIGNATURES_EPILOG = """\
+examples:
+  l4fast signatures list --category network         what is known of networks
+  l4fast signatures show xid                        all about one
+  l4fast signatures test /logs/job-123              what the library says of these logs
+  l4fast diagnose /logs/job-123 --json > found.json
+  l4fast signatures learn found.json --id switch-port-flap -o ours/network.toml
+  l4fast signatures check ours/network.toml
+  l4fast diagnose /logs/job-124 --signatures ours
 """
 
 
@@ -90,6 +103,7 @@ def _arguments() -> argparse.ArgumentParser:
     diagnose.add_argument(
         "--workers", type=_positive, default=1, metavar="N", help="threads that read (default 1)"
     )
+    _with_library(diagnose)
     diagnose.set_defaults(run="diagnose")
 
     parse = commands.add_parser(
@@ -125,6 +139,7 @@ def _arguments() -> argparse.ArgumentParser:
     learn = actions.add_parser("learn", help="each PATH is one healthy job")
     learn.add_argument("paths", nargs="+", metavar="PATH")
     learn.add_argument("-o", "--out", required=True, metavar="FILE.l4b")
+    _with_library(learn)
     learn.set_defaults(run="baseline_learn")
     merge = actions.add_parser("merge", help="add baseline files up")
     merge.add_argument("paths", nargs="+", metavar="FILE.l4b")
@@ -134,6 +149,8 @@ def _arguments() -> argparse.ArgumentParser:
     show.add_argument("path", metavar="FILE.l4b")
     show.add_argument("--json", action="store_true")
     show.set_defaults(run="baseline_show")
+
+    _add_signatures(commands)
 
     simulate = commands.add_parser(
         "simulate", help="write the logs of a made-up job with a planted fault, and the truth beside them"
@@ -175,6 +192,82 @@ def _arguments() -> argparse.ArgumentParser:
     warmup = commands.add_parser("warmup", help="compile and cache the kernels and the failure library")
     warmup.set_defaults(run="warmup")
     return top
+
+
+def _with_library(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--signatures",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a signature file, or a folder of them (*.toml): adds to the failure library, and replaces "
+        "what has the same id; may be given again",
+    )
+    parser.add_argument(
+        "--mute",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="take the lines of a signature for harmless (* stands for any characters); may be given again",
+    )
+
+
+def _add_signatures(commands: Any) -> None:
+    top = commands.add_parser(
+        "signatures",
+        help="read, check, try and extend the failure library",
+        description="A signature is a known line: its pattern, what it means, who is to blame, what to do, "
+        "and lines that must and must not match it.",
+        epilog=_SIGNATURES_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = top.add_subparsers(dest="action", metavar="ACTION", required=True)
+    contents = actions.add_parser("list", help="a table of contents")
+    contents.add_argument("words", nargs="*", metavar="WORD", help="only those with all these words")
+    contents.add_argument("--category", metavar="NAME", help="only these causes: network, hardware, ...")
+    contents.add_argument("--role", metavar="NAME", help="only root, consequence, teardown, marker, ...")
+    contents.set_defaults(run="contents")
+    show = actions.add_parser("show", help="what one means, what explains it, what it explains, what to do")
+    show.add_argument("id", metavar="ID", help="* stands for any characters")
+    show.set_defaults(run="show")
+    check = actions.add_parser(
+        "check", help="say all that is wrong with signature files; exit code 65 if any is"
+    )
+    check.add_argument("files", nargs="+", metavar="FILE")
+    check.set_defaults(run="check")
+    trial = actions.add_parser(
+        "test", help="say which signatures hit the lines of logs, and which warnings and errors none names"
+    )
+    trial.add_argument("paths", nargs="+", metavar="PATH")
+    trial.add_argument("--workers", type=_positive, default=1, metavar="N", help="threads that read")
+    trial.set_defaults(run="trial")
+    learn = actions.add_parser(
+        "learn",
+        help="make a signature of a confirmed event of a diagnosis",
+        description="Write a signature, with its samples, for an event of a diagnosis that turned out right, "
+        "so that the next job that says so is named at once.",
+    )
+    learn.add_argument("diagnosis", metavar="DIAGNOSIS.json", help="of `l4fast diagnose --json`; - for stdin")
+    learn.add_argument("--id", required=True, metavar="ID", help="how to call it: switch-port-flap")
+    learn.add_argument("--event", metavar="EVENT_ID", help="which event (default: the first root)")
+    for name, told in (
+        ("title", "a short sentence: what happened"),
+        ("category", "of the cause (default: the event's)"),
+        ("role", "root, consequence, teardown, benign (default: the event's)"),
+        ("advice", "what to do"),
+        ("source", "what wrote the line"),
+    ):
+        learn.add_argument(f"--{name}", metavar="TEXT", help=told)
+    learn.add_argument("-o", "--out", metavar="FILE.toml", help="add it to this file (default: print it)")
+    learn.set_defaults(run="learn")
+    for each in (contents, show, check, trial):
+        each.add_argument(
+            "--json", action="store_true", help="print exactly one JSON object (l4fast.signatures/1)"
+        )
+    for each in (contents, show, trial):
+        _with_library(each)
+    for each in (contents, show, check, trial, learn):
+        each.set_defaults(home="signature_commands")
 
 
 def _positive(text: str) -> int:
@@ -241,9 +334,8 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     if not options.command:
         raise UsageError("no command (see `l4fast --help`)")
-    from l4fast import commands
-
-    run: Callable[[Any], int] = getattr(commands, options.run)
+    home = import_module(f"l4fast.{getattr(options, 'home', 'commands')}")
+    run: Callable[[Any], int] = getattr(home, options.run)
     return run(options)
 
 

@@ -9,13 +9,13 @@ import tempfile
 import time
 from argparse import Namespace
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import orjson
 
 from l4fast.errors import DataError, UsageError
 from l4fast.source import Unreadable
+from l4fast.targets import check_target, replaced, share
 from l4fast.terminal import escaped, print_json, ticking, warn
 
 if TYPE_CHECKING:
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 
 def diagnose(options: Namespace) -> int:
+    from l4fast.library import load
     from l4fast.stream import diagnose as run
 
     if options.lines:
-        _check_target(options.lines)
+        check_target(options.lines)
+    library = load(options.signatures, mute=options.mute)
     with ticking(options.paths, "reading") as tick:
-        found = run(options.paths, options.baseline or None, workers=options.workers, tick=tick)
+        found = run(
+            options.paths, options.baseline or None, workers=options.workers, library=library, tick=tick
+        )
     for problem in found.coverage["unreadable"]:
         warn(problem["file"], problem["reason"])
     if options.lines:
@@ -44,58 +48,21 @@ def diagnose(options: Namespace) -> int:
     return found.exit_code
 
 
-def _check_target(path: str) -> None:
-    """Refuse a file that cannot be written before gigabytes of logs are read, not after."""
-    target = Path(path)
-    if target.is_dir():
-        raise UsageError(f"{path} is a folder: name a file in it", path)
-    if not target.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: there is no folder {target.parent}", path)
-    if not os.access(target if _is_special(target) else target.parent, os.W_OK):
-        raise UsageError(f"{path} cannot be written: ask for write permission, or name another folder", path)
-
-
-def _is_special(target: Path) -> bool:
-    """Whether this is a device or a pipe, which is written to and never replaced."""
-    return target.exists() and not target.is_file()
-
-
 def write_lines(path: str, lines: list[dict[str, object]]) -> None:
-    """Write one JSON object a line, aside first: an interrupted run leaves no half file."""
-    target = Path(os.path.realpath(path))
-    if _is_special(Path(path)):
-        with open(path, "wb") as pipe:
-            _write_objects(pipe, lines)
-        return
-    descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            _write_objects(out, lines)
-        _share(aside)
-        os.replace(aside, target)
-    except BaseException:
-        os.unlink(aside)
-        raise
-
-
-def _write_objects(out: BinaryIO, lines: list[dict[str, object]]) -> None:
-    for line in lines:
-        out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-
-
-def _share(path: str) -> None:
-    """Give a temporary file, which only its owner can read, the mode of any new file."""
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(path, 0o666 & ~mask)
+    """Write one JSON object a line."""
+    with replaced(path) as out:
+        for line in lines:
+            out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def baseline_learn(options: Namespace) -> int:
     from l4fast.library import load
     from l4fast.stream import baseline_of, read
 
-    _check_target(options.out)
-    library = load()
+    check_target(options.out)
+    library = load(options.signatures, mute=options.mute)
+    for problem in library.problems:
+        warn(problem.file, problem.reason)
     merged = None
     with ticking(options.paths, "learning") as tick:
         for path in options.paths:
@@ -111,7 +78,7 @@ def baseline_learn(options: Namespace) -> int:
 def baseline_merge(options: Namespace) -> int:
     from l4fast.crossjob import Baseline
 
-    _check_target(options.out)
+    check_target(options.out)
     merged = Baseline.load(options.paths[0])
     for path in options.paths[1:]:
         merged = merged.merge(Baseline.load(path))
@@ -120,7 +87,7 @@ def baseline_merge(options: Namespace) -> int:
 
 def _save(baseline: Baseline, path: str) -> int:
     baseline.save(path)
-    _share(path)
+    share(path)
     print(f"{escaped(path)}: {_jobs(baseline)}, {len(baseline.shapes)} shapes", file=sys.stderr)
     return 0
 

@@ -10,28 +10,49 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from types import MappingProxyType
 
 from l4fast.database import compiled, dumped, is_there, restored
 from l4fast.errors import SignatureError
 from l4fast.signature import MAX_CHARS, Case, Resolved, Signature
-from l4fast.signature_cache import cache_path, read_cache, write_cache
+from l4fast.signature_cache import Shelf, cache_path, read_cache, write_cache
 from l4fast.signature_file import fault, parse
+from l4fast.source import Unreadable
 
 PACKAGED = Path(__file__).parent / "signatures"
 
 
 class Library:
-    """A set of signatures and the database that finds them in texts."""
+    """A set of signatures and the database that finds them in texts.
 
-    def __init__(self, signatures: Iterable[Signature], serialised: bytes | None = None) -> None:
-        # In order of preference, so that sorting the hits of a text is sorting integers.
-        self._ranked = sorted(signatures, key=_preference)
-        self.signatures: Mapping[str, Signature] = MappingProxyType({s.id: s for s in self._ranked})
+    Attributes
+    ----------
+    signatures : mapping of str to Signature
+        By id, in order of preference: failures before markers, the weightiest first.
+    problems : tuple of Unreadable
+        Files that were asked for and are not in it, and why.
+    """
+
+    def __init__(
+        self,
+        signatures: Iterable[Signature] | Shelf,
+        serialised: bytes | None = None,
+        problems: Iterable[Unreadable] = (),
+    ) -> None:
+        if isinstance(signatures, Shelf):
+            self._shelf = signatures
+        else:
+            # In order of preference, so that sorting the hits of a text is sorting integers.
+            ranked = sorted(signatures, key=_preference)
+            self._shelf = Shelf([s.id for s in ranked], ranked.__getitem__)
+        self.signatures: Mapping[str, Signature] = self._shelf
+        self.problems = tuple(problems)
         self._database = None
-        if is_there() and self._ranked:
-            self._database = restored(serialised) if serialised else compiled(self._ranked)
+        if is_there() and self._shelf:
+            everything = list(self._shelf.values()) if serialised is None else []
+            self._database = compiled(everything) if serialised is None else restored(serialised)
         # The database has one scratch space: two threads must not scan at once.
         self._lock = threading.Lock()
 
@@ -60,8 +81,9 @@ class Library:
 
     def _candidates(self, texts: Sequence[str]) -> Iterator[list[Signature]]:
         if self._database is None:
+            every = list(self._shelf.values())
             for _ in texts:
-                yield self._ranked
+                yield every
             return
         hits: list[int] = []
 
@@ -72,7 +94,7 @@ class Library:
             with self._lock:
                 self._database.scan(text.encode("utf-8", "replace"), match_event_handler=note)
                 found, hits[:] = sorted(hits), []
-            yield [self._ranked[index] for index in found]
+            yield [self._shelf.at(index) for index in found]
 
     def _serialised(self) -> bytes:
         return b"" if self._database is None else dumped(self._database)
@@ -92,44 +114,108 @@ def told(hits: Sequence[Signature]) -> tuple[Signature | None, list[Signature]]:
     return meaning, list(best.values())
 
 
-def load(paths: Sequence[Path] | None = None) -> Library:
+def load(paths: Sequence[str | Path] | None = None, *, mute: Sequence[str] = ()) -> Library:
     """Return the packaged signatures with those of ``paths`` (files or folders) on top.
 
-    A signature of ``paths`` replaces a packaged one, or one of an earlier path, that has
-    the same id. Raises `SignatureError`, which names file, key and reason, for a file
-    that breaks a rule.
+    A signature of ``paths`` replaces a packaged one, or one of an earlier path, that has the same
+    id. A file that cannot be read or breaks a rule is left out whole, and told in `Library.problems`:
+    a slip of the pen must not stop a diagnosis.
+
+    Parameters
+    ----------
+    mute : ids of signatures, ``*`` for any characters
+        Whose lines are taken for harmless; files may mute others too.
     """
-    packaged = sorted(PACKAGED.glob("*.toml"))
-    extra = [file for path in paths or () for file in _toml_files(Path(path))]
-    files = [(path, _read(path)) for path in (*packaged, *extra)]
-    cache = cache_path(files)
+    packaged = [(path, path.read_bytes()) for path in sorted(PACKAGED.glob("*.toml"))]
+    extra, unread = _gathered(paths or ())
+    cache = cache_path([*packaged, *extra], mute)
     cached = read_cache(cache)
     if cached is not None:
         # Whatever is wrong with a cache, making it anew is right.
         with suppress(Exception):
-            return Library(*cached)
+            shelf, known, serialised = cached
+            return Library(shelf, serialised, [*unread, *known])
     signatures: dict[str, Signature] = {}
-    for index, (path, content) in enumerate(files):
-        for signature in parse(content, path):
-            if index < len(packaged) and signature.id in signatures:
+    for path, content in packaged:
+        for signature in parse(content, path).signatures:
+            if signature.id in signatures:
                 other = signatures[signature.id].file
                 raise fault(path, signature.id, signature.id, f"{other} has a signature of that name")
             signatures[signature.id] = signature
-    library = Library(signatures.values())
-    write_cache(cache, library.signatures.values(), library._serialised())
+    silent = [("mute", name) for name in mute]
+    problems = []
+    for path, content in extra:
+        try:
+            page = parse(content, path)
+            _check_gates(page.signatures, path)
+        except SignatureError as error:
+            problems.append(_left_out(path, error))
+            continue
+        signatures.update((signature.id, signature) for signature in page.signatures)
+        silent += [(str(path), name) for name in page.mute]
+    problems += _muted(signatures, silent)
+    library = Library(signatures.values(), problems=[*unread, *problems])
+    write_cache(cache, library.signatures.values(), problems, library._serialised())
     return library
+
+
+def headings() -> dict[str, str]:
+    """Return what each packaged file says in its first line that it is about."""
+    found = {}
+    for path in sorted(PACKAGED.glob("*.toml")):
+        with path.open(encoding="utf-8") as file:
+            found[path.name] = file.readline().lstrip("# ").rstrip(".\n")
+    return found
+
+
+def _gathered(paths: Iterable[str | Path]) -> tuple[list[tuple[Path, bytes]], list[Unreadable]]:
+    """Read the signature files of a user; return also those that cannot be read."""
+    files: list[tuple[Path, bytes]] = []
+    problems: list[Unreadable] = []
+    for one in paths:
+        path = Path(one)
+        found = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        if not found:
+            problems.append(Unreadable(str(path), "no signature file in it: they end in .toml", True))
+        for file in found:
+            try:
+                files.append((file, file.read_bytes()))
+            except OSError as error:
+                problems.append(Unreadable(str(file), f"signatures left out: {error.strerror}", True))
+    return files, problems
+
+
+def _left_out(path: Path, error: SignatureError) -> Unreadable:
+    reason = str(error).removeprefix(f"{path}: ")
+    return Unreadable(str(path), f"signatures left out: {reason} (`l4fast signatures check` tells all)", True)
+
+
+def _check_gates(signatures: Sequence[Signature], path: Path) -> None:
+    """Raise `SignatureError` where Hyperscan refuses a pattern that Python takes."""
+    if is_there() and signatures:
+        try:
+            compiled(signatures)
+        except SignatureError as error:
+            # It knows the file's name only.
+            raise SignatureError(f"{path}: {str(error).partition(': ')[2]}", str(path)) from error
+
+
+def _muted(signatures: dict[str, Signature], silent: Iterable[tuple[str, str]]) -> list[Unreadable]:
+    """Make the lines of muted signatures harmless; return the names that name nothing."""
+    problems = []
+    for where, name in silent:
+        hits = [signature for signature in signatures.values() if fnmatchcase(signature.id, name)]
+        if not hits:
+            problems.append(Unreadable(where, f"mute: no signature is called {name!r}", True))
+        for signature in hits:
+            if signature.marker is not None:
+                del signatures[signature.id]
+            else:
+                signatures[signature.id] = replace(
+                    signature, role="benign", tells=None, when=(), explains=(), action=None
+                )
+    return problems
 
 
 def _preference(signature: Signature) -> tuple[bool, int, int, str]:
     return (signature.role == "marker", -signature.weight, -len(signature.pattern), signature.id)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SignatureError(f"{path}: cannot be read: {error.strerror}", str(path)) from error
-
-
-def _toml_files(path: Path) -> list[Path]:
-    return sorted(path.glob("*.toml")) if path.is_dir() else [path]

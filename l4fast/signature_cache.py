@@ -1,7 +1,7 @@
 """What loading the signatures took a second for, kept in the user's cache directory.
 
 It is kept under a name that states everything that it depends on, and costs milliseconds from
-then on.
+then on: most of what it holds is not looked at before a line asks for it.
 """
 
 from __future__ import annotations
@@ -11,25 +11,56 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from isal import isal_zlib
+
 from l4fast.database import engine
 from l4fast.signature import Case, Effect, Signature
+from l4fast.source import Unreadable
 
-FORMAT = 3  # of the cache file; raise it when the checks or the stored form change
+FORMAT = 4  # of the cache file; raise it when the checks or the stored form change
+_MAGIC = b"l4fast signatures\n"
+_CHECK = len(_MAGIC) + 4
 
 
-def cache_path(files: Sequence[tuple[Path, bytes]]) -> Path:
+class Shelf(Mapping[str, Signature]):
+    """Signatures by id, in order of preference; each is made when it is first asked for."""
+
+    def __init__(self, names: Sequence[str], make: Callable[[int], Signature]) -> None:
+        self._place = {name: i for i, name in enumerate(names)}
+        self._make = make
+        self._made: list[Signature | None] = [None] * len(names)
+
+    def at(self, place: int) -> Signature:
+        """Return the signature at a place in the order of preference."""
+        found = self._made[place]
+        if found is None:
+            found = self._made[place] = self._make(place)
+        return found
+
+    def __getitem__(self, name: str) -> Signature:
+        return self.at(self._place[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+
+def cache_path(files: Sequence[tuple[Path, bytes]], mute: Sequence[str]) -> Path:
     """Return where the outcome for these files, on this machine, by these versions is kept."""
     key = blake2b(digest_size=16)
-    for part in (str(FORMAT), sys.version, engine(), platform.machine(), _cpu_flags()):
-        key.update(f"{len(part)}:{part}".encode())
+    for part in (str(FORMAT), sys.version, engine(), platform.machine(), _cpu_flags(), *mute):
+        key.update(f"{len(part)}:{part}".encode(errors="surrogateescape"))
     for path, content in files:
-        key.update(f"{path.name}:{len(content)}:".encode())
+        key.update(f"{path}:{len(content)}:".encode(errors="surrogateescape"))
         key.update(content)
     root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(root) / "l4fast" / f"signatures-{key.hexdigest()}.bin"
@@ -44,19 +75,26 @@ def _cpu_flags() -> str:
         return ""
 
 
-def read_cache(path: Path) -> tuple[list[Signature], bytes | None] | None:
-    """Return the signatures and the database kept at ``path``, or None where they are missing or damaged."""
+def read_cache(path: Path) -> tuple[Shelf, list[Unreadable], bytes | None] | None:
+    """Return the signatures, problems and database kept at ``path``; None where missing or damaged."""
     try:
         content = path.read_bytes()
-        digest, body = content[:16], content[16:]
-        if blake2b(body, digest_size=16).digest() != digest:
+        check = int.from_bytes(content[len(_MAGIC) : _CHECK], "little")
+        if not content.startswith(_MAGIC) or isal_zlib.crc32(content[_CHECK:]) != check:
             return None
-        size = int.from_bytes(body[:8], "little")
-        tables, serialised = json.loads(body[8 : 8 + size]), body[8 + size :]
-        return [_revived(table) for table in tables], serialised or None
+        begin = _CHECK + 8
+        end = begin + int.from_bytes(content[_CHECK:begin], "little")
+        index = json.loads(content[begin:end])
+        bounds = [end, *(end + bound for bound in index["bounds"])]
+        problems = [Unreadable(*problem) for problem in index["problems"]]
     except Exception:
         # Whatever is wrong with a cache, making it anew is right.
         return None
+
+    def make(place: int) -> Signature:
+        return _revived(json.loads(content[bounds[place] : bounds[place + 1]]))
+
+    return Shelf(index["names"], make), problems, content[bounds[-1] :] or None
 
 
 def _revived(table: dict[str, Any]) -> Signature:
@@ -71,14 +109,27 @@ def _revived(table: dict[str, Any]) -> Signature:
     return Signature(**table)
 
 
-def write_cache(path: Path, signatures: Iterable[Signature], serialised: bytes) -> None:
+def write_cache(
+    path: Path, signatures: Iterable[Signature], problems: Iterable[Unreadable], serialised: bytes
+) -> None:
     """Keep signatures and their database: written aside and renamed, for many processes may start at once."""
-    tables = json.dumps([asdict(signature) for signature in signatures]).encode()
-    body = len(tables).to_bytes(8, "little") + tables + serialised
+    names, bounds, tables = [], [], bytearray()
+    for signature in signatures:
+        tables += json.dumps(asdict(signature)).encode()
+        names.append(signature.id)
+        bounds.append(len(tables))
+    told = [(problem.file, problem.reason, problem.goes_on) for problem in problems]
+    index = json.dumps({"names": names, "bounds": bounds, "problems": told}).encode()
+    body = len(index).to_bytes(8, "little") + index + tables + serialised
+    aside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as aside:
-            aside.write(blake2b(body, digest_size=16).digest() + body)
-        os.replace(aside.name, path)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+            aside = file.name
+            file.write(_MAGIC + isal_zlib.crc32(body).to_bytes(4, "little") + body)
+        os.replace(aside, path)
     except OSError:
-        pass  # a read-only home costs time, never the answer
+        # A read-only home or a full disk costs time, never the answer.
+        if aside is not None:
+            with suppress(OSError):
+                os.unlink(aside)

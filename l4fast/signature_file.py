@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,21 +38,54 @@ _ONE_OF = {
 }
 _TEXTS = ("title", "pattern", "advice", "source", *_ONE_OF)
 _KEYS = {*_TEXTS, "weight", "when", "explains", "matches", "spares"}
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _EFFECT_KEYS = {"what", "where", "after_s"}
 _CASE_KEYS = {"values", "role", "category", "title", "advice", "action"}
 _UNSUPPORTED = re.compile(r"(?<!\\)\((?:\?(?:[=!]|<[=!]|P=|\()|\*)|(?<!\\)(?:\\\\)*\\[1-9]")
 
 
-def parse(content: bytes, path: Path) -> list[Signature]:
-    """Return the signatures of a file's ``content``, all rules and samples checked."""
+@dataclass(frozen=True)
+class Page:
+    """What a file holds: signatures, and the ids (``*`` for any characters) that it mutes."""
+
+    signatures: tuple[Signature, ...]
+    mute: tuple[str, ...]
+
+
+def parse(content: bytes, path: Path) -> Page:
+    """Return what a file holds, all rules and samples checked.
+
+    Raises
+    ------
+    SignatureError
+        The first rule that it breaks: file, signature, key and reason.
+    """
+    page, errors = read(content, path)
+    if errors:
+        raise errors[0]
+    return page
+
+
+def read(content: bytes, path: Path) -> tuple[Page, list[SignatureError]]:
+    """Return what is right in a file, and an error for each signature that is not."""
     try:
         tables = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SignatureError(f"{path}: not a TOML file: {error}", str(path)) from error
-    signatures = [_signature(name, table, path) for name, table in tables.items()]
-    for signature in signatures:
-        _check_samples(signature, path)
-    return signatures
+        return Page((), ()), [SignatureError(f"{path}: not a TOML file: {error}", str(path))]
+    errors: list[SignatureError] = []
+    mute = tables.pop("mute", [])
+    if not isinstance(mute, list) or not all(isinstance(name, str) for name in mute):
+        errors.append(SignatureError(f"{path}: mute: {mute!r} is no list of signature ids", str(path)))
+        mute = []
+    signatures = []
+    for name, table in tables.items():
+        try:
+            signature = _signature(name, table, path)
+            _check_samples(signature, path)
+            signatures.append(signature)
+        except SignatureError as error:
+            errors.append(error)
+    return Page(tuple(signatures), tuple(mute)), errors
 
 
 def fault(path: Path, name: str, key: str, reason: str) -> SignatureError:
@@ -60,6 +94,8 @@ def fault(path: Path, name: str, key: str, reason: str) -> SignatureError:
 
 
 def _signature(name: str, table: object, path: Path) -> Signature:
+    if not _ID.fullmatch(name):
+        raise fault(path, name, name, "an id is made of letters, digits, `-`, `_` and `.`")
     if not isinstance(table, dict):
         raise fault(path, name, name, "is no table; a signature is written [name], then its keys")
     for key in table:

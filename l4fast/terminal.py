@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import orjson
@@ -38,6 +38,11 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
     sys.stdout.buffer.flush()
+
+
+def print_text(lines: Iterable[str]) -> None:
+    """Write lines to stdout, control characters as escapes."""
+    sys.stdout.write("".join(f"{escaped(line)}\n" for line in lines))
 
 
 def warn(subject: str, reason: str) -> None:

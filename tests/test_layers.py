@@ -15,12 +15,12 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
     "accuracy codecs columns errors lines notation pathnames terminal typed",
-    "align canonical names neighbours paths",
+    "align canonical names neighbours paths targets",
     "variables",
     "buckets crossjob envelopes fold logformat signature source templates",
     "chunks database discovery prefixes signature_file",
-    "cascade layouts signature_cache",
-    "library",
+    "cascade layouts signature_cache signature_learn",
+    "library signature_pages",
     "rawshapes",
     "parameters",
     "parse table",
@@ -42,7 +42,7 @@ HOUSE = (
     "structured",
     "logparser",
     "loghub __init__",
-    "commands",
+    "commands signature_commands",
     "cli",
     "__main__",
 )

@@ -15,6 +15,7 @@ from l4fast import database, library
 from l4fast.errors import SignatureError
 from l4fast.library import Library, load, told
 from l4fast.signature import MARKERS, MAX_CHARS, ROLES
+from l4fast.signature_file import parse, read
 
 GOOD = """
 [disk-gone]
@@ -236,12 +237,14 @@ def test_a_bad_file_is_refused_by_file_key_and_reason(
     file.write_text(GOOD.replace(old, new))
 
     with pytest.raises(SignatureError) as caught:
-        load([file])
+        parse(file.read_bytes(), file)
 
     text = str(caught.value)
     assert str(file) in text and reason in text
     assert "TOML" in reason or f"disk-gone: {key}: " in text
     assert caught.value.path == str(file)
+    (problem,) = load([file]).problems
+    assert problem.file == str(file) and reason in problem.reason and problem.goes_on
 
 
 def test_a_pattern_that_only_hyperscan_refuses_is_named(tmp_path: Path) -> None:
@@ -249,13 +252,75 @@ def test_a_pattern_that_only_hyperscan_refuses_is_named(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(GOOD.replace("'disk (?P", "'(?:ab{1,9}c{1,999}){900}|disk (?P"))
 
-    with pytest.raises(SignatureError, match="disk-gone: pattern: Hyperscan"):
-        load([file])
+    (problem,) = load([file]).problems
+
+    assert problem.file == str(file) and "disk-gone: pattern: Hyperscan" in problem.reason
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SignatureError, match="cannot be read"):
-        load([tmp_path / "none.toml"])
+def test_what_is_wrong_with_one_file_leaves_the_others_in_use(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(GOOD)
+    (tmp_path / "b.toml").write_text(GOOD.replace("disk-gone", "disk-well").replace('"root"', '"boss"'))
+    (tmp_path / "c.toml").mkdir()
+
+    for lib in (load([tmp_path, tmp_path / "none.toml"]), load([tmp_path, tmp_path / "none.toml"])):
+        assert "disk-gone" in lib.signatures and "disk-well" not in lib.signatures
+        told = {Path(problem.file).name: problem.reason for problem in lib.problems}
+        assert set(told) == {"b.toml", "c.toml", "none.toml"}
+        assert "disk-well: role" in told["b.toml"] and "No such file" in told["none.toml"]
+    (tmp_path / "none.toml").write_text(GOOD.replace("disk-gone", "disk-none"))
+    assert "disk-none" in load([tmp_path, tmp_path / "none.toml"]).signatures
+
+
+def test_a_folder_without_signatures_is_told(tmp_path: Path) -> None:
+    (problem,) = load([tmp_path]).problems
+
+    assert "no signature file" in problem.reason
+
+
+def test_all_that_is_wrong_with_a_file_is_told_at_once() -> None:
+    twice = GOOD + GOOD.replace("disk-gone", "disk-well").replace('"storage"', '"gremlins"')
+    thrice = twice + GOOD.replace("disk-gone", "disk-ill").replace('"root"', '"boss"')
+
+    page, errors = read(thrice.encode(), Path("mine.toml"))
+
+    assert [s.id for s in page.signatures] == ["disk-gone"]
+    assert ["category" in str(errors[0]), "role" in str(errors[1])] == [True, True]
+
+
+def test_a_muted_signature_makes_its_lines_harmless(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('mute = ["oom-*", "progress-megatron", "nothing"]\n' + GOOD)
+    line = "Out of memory: Killed process 4711 (python3)"
+    heard, _ = told(load().match([line])[0])
+    assert heard is not None and heard.role == "root"
+
+    lib = load([tmp_path], mute=["disk-gone"])
+
+    assert lib.signatures["oom-killer"].role == lib.signatures["disk-gone"].role == "benign"
+    assert [problem.reason for problem in lib.problems] == ["mute: no signature is called 'nothing'"]
+    assert "progress-megatron" not in lib.signatures
+    assert "disk-gone" not in load(mute=["oom-*"]).signatures
+
+
+@pytest.mark.parametrize(
+    ("explains", "reason"),
+    [
+        ('{ what = ["x"], where = "node" }', "explains.after_s: is missing"),
+        ('{ what = ["x"], where = "moon", after_s = [0, 1] }', "explains.where: 'moon' is unknown"),
+        ('{ what = ["x"], where = "node", after_s = [2, 1] }', "explains.after_s: [2, 1] is no pair"),
+        ('{ what = ["x"], where = "node", after_s = [0, "a"] }', "explains.after_s"),
+        ('{ what = [], where = "node", after_s = [0, 1] }', "explains.what"),
+        ('{ what = ["tells:joy"], where = "node", after_s = [0, 1] }', "'tells:joy' is unknown"),
+        ('{ what = ["x"], where = "node", after_s = [0, 1], how = 1 }', "explains.how: unknown key"),
+        ('"x"', "explains: each is a table"),
+    ],
+)
+def test_what_explains_may_hold(explains: str, reason: str) -> None:
+    text = GOOD.replace('source   = "a test"', f'source = "a test"\nexplains = [{explains}]')
+
+    with pytest.raises(SignatureError) as caught:
+        parse(text.encode(), Path("mine.toml"))
+
+    assert "mine.toml: disk-gone: " in str(caught.value) and reason in str(caught.value)
 
 
 def _cache_files() -> list[Path]:

@@ -1,0 +1,262 @@
+"""`l4fast signatures ...`: read, check, try and extend the failure library."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from l4fast import signature_learn, signature_pages
+from l4fast.cascade import cycle, unknown_targets
+from l4fast.database import compiled, is_there
+from l4fast.errors import DataError, SignatureError, UsageError
+from l4fast.job import Job
+from l4fast.library import Library, headings, load, told
+from l4fast.signature import Signature
+from l4fast.signature_file import Page, read
+from l4fast.targets import check_target, replaced
+from l4fast.terminal import escaped, print_json, print_text, ticking, warn
+
+SCHEMA = "l4fast.signatures/1"
+_DOUBTS = 20  # kinds of lines that no signature names, in a list for people
+
+
+def _library(options: Namespace) -> Library:
+    library = load(options.signatures, mute=options.mute)
+    for problem in library.problems:
+        warn(problem.file, problem.reason)
+    return library
+
+
+def contents(options: Namespace) -> int:
+    library = _library(options)
+    found = signature_pages.chosen(
+        library.signatures.values(), category=options.category, role=options.role, words=options.words
+    )
+    if options.json:
+        keys = ("id", "title", "role", "category", "marker", "tells", "file")
+        rows = [{key: getattr(s, key) for key in keys} for s in found]
+        print_json({"schema": SCHEMA, "signatures": rows})
+    else:
+        print_text(signature_pages.contents(found, headings()))
+    return 0
+
+
+def show(options: Namespace) -> int:
+    library = _library(options)
+    found = signature_pages.find(library.signatures, options.id)
+    if options.json:
+        objects = [signature_pages.as_object(s, library.signatures) for s in found]
+        print_json({"schema": SCHEMA, "signatures": objects})
+        return 0
+    lines: list[str] = []
+    for signature in found:
+        lines += [signature.id]
+        lines += [
+            f"  {name:<12}  {line}" for name, line in signature_pages.page(signature, library.signatures)
+        ]
+        lines.append("")
+    print_text(lines[:-1])
+    return 0
+
+
+def check(options: Namespace) -> int:
+    """Check signature files; every error is a line on stdout, 65 where there is one."""
+    packaged = load()
+    reports = [_report(Path(name), packaged) for path in options.files for name in _files(path)]
+    wrong = sum(len(report["errors"]) for report in reports)
+    if options.json:
+        print_json({"schema": SCHEMA, "files": reports})
+    else:
+        for report in reports:
+            print_text([*report["errors"], *report["notes"]])
+            if not report["errors"]:
+                n = report["signatures"]
+                print_text(
+                    [f"{report['file']}: {n} signature{'' if n == 1 else 's'}, all rules and samples hold"]
+                )
+    return DataError.exit_code if wrong else 0
+
+
+def _files(path: str) -> list[str]:
+    if not os.path.isdir(path):
+        return [path]
+    found = sorted(str(file) for file in Path(path).glob("*.toml"))
+    if not found:
+        raise UsageError(f"{path}: no signature file in it: they end in .toml", path)
+    return found
+
+
+def _report(path: Path, packaged: Library) -> dict[str, Any]:
+    try:
+        page, errors = read(path.read_bytes(), path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}", str(path)) from error
+    texts = [str(error) for error in errors]
+    together = {**packaged.signatures, **{s.id: s for s in page.signatures}}
+    for signature in page.signatures:
+        try:
+            if is_there():
+                compiled([signature])
+        except SignatureError as error:
+            texts.append(f"{path}: {str(error).partition(': ')[2]}")
+        for target in unknown_targets(signature, together):
+            texts.append(f"{path}: {signature.id}: explains.what: no signature is called {target!r}")
+    if any(s.explains for s in page.signatures) and (loop := cycle(together)):
+        texts.append(f"{path}: explains: they explain each other in a circle: {' -> '.join(loop)}")
+    return {
+        "file": str(path),
+        "signatures": len(page.signatures),
+        "errors": texts,
+        "notes": _notes(path, page, packaged),
+    }
+
+
+def _notes(path: Path, page: Page, packaged: Library) -> list[str]:
+    """Say what is no error but may not be meant: what is replaced, and who else hits the samples."""
+    notes = []
+    for signature in page.signatures:
+        if signature.id in packaged.signatures and Path(packaged.signatures[signature.id].file) != path:
+            notes.append(f"{path}: {signature.id}: replaces the packaged signature of that name")
+        for sample, hits in zip(signature.matches, packaged.match(signature.matches), strict=True):
+            meaning, _ = told(hits)
+            if meaning is None or meaning.id == signature.id or signature.marker is not None:
+                continue
+            if (-meaning.weight, -len(meaning.pattern)) < (-signature.weight, -len(signature.pattern)):
+                notes.append(
+                    f"{path}: {signature.id}: weight: {meaning.id} (weight {meaning.weight}) wins over it "
+                    f"on {sample[:60]!r}"
+                )
+    return notes
+
+
+@dataclass(frozen=True)
+class Hit:
+    """The lines of a job that a signature, or none (doubtful lines), names: how many, and the first."""
+
+    signature: Signature | None
+    lines: int
+    file: str
+    line: int
+    text: str
+
+
+def trial(options: Namespace) -> int:
+    """Say which signatures hit the lines of logs, and which doubtful lines none does."""
+    from l4fast.stream import read as read_logs
+
+    library = _library(options)
+    with ticking(options.paths, "reading") as tick:
+        got = read_logs(options.paths, library, workers=options.workers, tick=tick)
+    for problem in (*got.found.unreadable, *got.problems):
+        warn(problem.file, problem.reason)
+    hits, doubts = hits_of(got.job)
+    if options.json:
+        print_json({"schema": SCHEMA, "hits": [_hit(h) for h in hits], "unnamed": [_hit(h) for h in doubts]})
+        return 0
+    width = max((len(h.signature.id) for h in hits if h.signature), default=0)
+    lines = [
+        f"{h.lines:>10}  {h.signature.id:<{width}}  {h.signature.marker or h.signature.role:<11}  "
+        f"{h.file}:{h.line}  {h.text[:100]}"
+        for h in hits
+        if h.signature
+    ]
+    if doubts:
+        lines += ["", "warnings and errors that no signature names:"]
+        lines += [f"{h.lines:>10}  {h.file}:{h.line}  {h.text[:140]}" for h in doubts[:_DOUBTS]]
+        if len(doubts) > _DOUBTS:
+            lines.append(f"... and {len(doubts) - _DOUBTS} more kinds of lines (--json lists all)")
+    print_text(lines or ["no signature hits a line of it"])
+    return 0
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    told = {"lines": hit.lines, "file": hit.file, "line": hit.line, "text": hit.text}
+    if hit.signature is not None:
+        return {
+            "id": hit.signature.id,
+            "role": hit.signature.role,
+            "category": hit.signature.category,
+            **told,
+        }
+    return told
+
+
+def hits_of(job: Job) -> tuple[list[Hit], list[Hit]]:
+    """Return what each signature hits, most lines first, and the doubtful lines that none names."""
+    named: dict[str, Hit] = {}
+    doubts: list[Hit] = []
+    for shape, raws in enumerate(job.raws_of_shape):
+        note = job.notes[raws[0]]
+        n = int(job.shape_count[shape])
+        file, line = _first(job, shape)
+        text = job.raws[raws[0]].content.encode("latin-1").decode("utf-8", "replace")
+        meant = [*note.failures[:1], *note.markers]
+        for signature in meant:
+            held = named.get(signature.id)
+            if held is None:
+                named[signature.id] = Hit(signature, n, file, line, text)
+            else:
+                named[signature.id] = Hit(signature, held.lines + n, held.file, held.line, held.text)
+        if not meant and job.raws[raws[0]].header.level in ("warning", "error", "critical"):
+            doubts.append(Hit(None, n, file, line, text))
+    order = lambda hit: (-hit.lines, hit.file, hit.line)  # noqa: E731
+    return sorted(named.values(), key=order), sorted(doubts, key=order)
+
+
+def _first(job: Job, shape: int) -> tuple[str, int]:
+    mine = (job.pairs.shape == shape).nonzero()[0]
+    places = [(job.speakers[int(job.pairs.speaker[i])].stream, int(job.pairs.first_line[i])) for i in mine]
+    stream, line = min(places)
+    return job.streams[stream].name, line
+
+
+def learn(options: Namespace) -> int:
+    """Write a signature for an event of a diagnosis; add it to the file where that holds others."""
+    if options.out is not None:
+        check_target(options.out)
+    try:
+        text = signature_learn.learned(
+            _diagnosis(options.diagnosis),
+            options.id,
+            event_id=options.event,
+            title=options.title,
+            category=options.category,
+            role=options.role,
+            advice=options.advice or "",
+            origin=options.source or f"learned from {os.path.basename(options.diagnosis)}",
+        )
+    except SignatureError:
+        raise
+    except DataError as error:
+        raise DataError(f"{options.diagnosis}: {error}", options.diagnosis) from error
+    if options.out is None:
+        sys.stdout.write(text)
+        return 0
+    target = Path(options.out)
+    held = target.read_text("utf-8") if target.exists() else ""
+    if held and any(s.id == options.id for s in signature_learn.check(held, target.stem).signatures):
+        raise UsageError(f"{target} holds a signature {options.id!r}: take another --id", str(target))
+    whole = f"{held.rstrip()}\n\n{text}" if held.strip() else text
+    signature_learn.check(whole, target.stem)
+    with replaced(str(target)) as out:
+        out.write(whole.encode("utf-8"))
+    print(f"{escaped(options.out)}: {escaped(options.id)} added; use it with --signatures", file=sys.stderr)
+    return 0
+
+
+def _diagnosis(path: str) -> Mapping[str, Any]:
+    try:
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        found = orjson.loads(content)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}") from error
+    except orjson.JSONDecodeError as error:
+        raise DataError(f"no JSON: {error}") from error
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,191 @@
+"""A confirmed event of a diagnosis -> a signature with its samples: how the library grows.
+
+References
+----------
+L4 (FSE 2025), section 4: confirmed failure patterns are kept and matched in later jobs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from l4fast.canonical import VARIABLE, plain
+from l4fast.errors import DataError, UsageError
+from l4fast.signature import MAX_CHARS
+from l4fast.signature_file import Page, parse
+
+_LEAST_LETTERS = 8  # letters a pattern must hold: fewer would hit everywhere
+
+
+def event_of(diagnosis: Mapping[str, Any], event_id: str | None) -> Mapping[str, Any]:
+    """Return the event to learn: the one with ``event_id``, or the first root.
+
+    Raises
+    ------
+    DataError
+        The object is no diagnosis, or has no event.
+    UsageError
+        It has no event of that id.
+    """
+    if diagnosis.get("schema") != "l4fast.diagnosis/1":
+        raise DataError("no diagnosis in it: write one with `l4fast diagnose PATH --json`")
+    events: Sequence[Mapping[str, Any]] = diagnosis["events"]
+    if not events:
+        raise DataError("the diagnosis holds no event: there is nothing to learn from it")
+    if event_id is None:
+        return events[0]
+    for event in events:
+        if event["event_id"] == event_id:
+            return event
+    known = ", ".join(f"{event['event_id']} ({event['template'][:40]})" for event in events[:5])
+    raise UsageError(f"no event {event_id!r} in the diagnosis; the first are {known}")
+
+
+def pattern_of(template: str, samples: Sequence[str], values: Sequence[str] = ()) -> str:
+    """Return the pattern that stands for a template: its words as they are, blanks and variables free.
+
+    Where a variable is one of ``values`` in all samples (an exit code that decides what the line
+    means), it is a word of its own.
+
+    >>> pattern_of("link <*> is down (code=<*>)", ["x: link eth0 is down (code=7)"], ["7"])
+    'link\\\\s+\\\\S+\\\\s+is\\\\s+down\\\\s+\\\\(code=7\\\\)'
+
+    Raises
+    ------
+    DataError
+        The template holds too few words of its own, or its samples are none of it.
+    """
+    words = template.split()
+    while words and words[-1] == VARIABLE:
+        words.pop()
+    while words and words[0] == VARIABLE:
+        words.pop(0)
+    if _letters(words) < _LEAST_LETTERS:
+        raise DataError(f"the template {template!r} has too few words of its own to be a signature")
+    for anything in (r"\S+", r".{1,200}?"):
+        pattern = _joined(words, [anything] * sum(word.count(VARIABLE) for word in words))
+        found = [re.search(_joined(words, _captured(words, anything)), line, re.ASCII) for line in samples]
+        if all(found):
+            told = [match.groups() for match in found if match]
+            fixed = [set(column).pop() if len(set(column)) == 1 else "" for column in zip(*told, strict=True)]
+            return (
+                _joined(words, [re.escape(v) if v in values else anything for v in fixed])
+                if fixed
+                else pattern
+            )
+    # Its canonical form is not how the line is written: the longest run of plain words is.
+    runs = [run.split() for run in " ".join(words).split(VARIABLE)]
+    longest = max(runs, key=_letters)
+    pattern = _joined(longest, [])
+    if _letters(longest) < _LEAST_LETTERS or not all(re.search(pattern, line, re.ASCII) for line in samples):
+        raise DataError(f"no pattern fits both the template {template!r} and its lines: write one by hand")
+    return pattern
+
+
+def _letters(words: Sequence[str]) -> int:
+    return sum(c.isalpha() for word in words for c in word.replace(VARIABLE, ""))
+
+
+def _captured(words: Sequence[str], anything: str) -> list[str]:
+    return [f"({anything})"] * sum(word.count(VARIABLE) for word in words)
+
+
+def _joined(words: Sequence[str], variables: Sequence[str]) -> str:
+    left = iter(variables)
+    made = []
+    for word in words:
+        first, *rest = (_literal(part) for part in word.split(VARIABLE))
+        made.append(first + "".join(next(left) + part for part in rest))
+    return r"\s+".join(made)
+
+
+def _literal(text: str) -> str:
+    return re.escape(text).replace("\\-", "-")
+
+
+def learned(
+    diagnosis: Mapping[str, Any],
+    name: str,
+    *,
+    event_id: str | None,
+    title: str | None,
+    category: str | None,
+    role: str | None,
+    advice: str,
+    origin: str,
+) -> str:
+    """Return a signature file's text for an event of a diagnosis, checked.
+
+    What is not given is taken from the event. Its samples are the event's first and last line;
+    what it must spare are lines of the diagnosis's other events.
+
+    Raises
+    ------
+    DataError, UsageError
+        See `event_of` and `pattern_of`.
+    SignatureError
+        What was given breaks a rule of signatures.
+    """
+    event = event_of(diagnosis, event_id)
+    matches = _distinct([event["first"]["text"], event["last"]["text"]])
+    pattern = pattern_of(event["template"], matches, list(event["values"].values()))
+    others = [line for e in diagnosis["events"] for line in (e["first"]["text"], e["last"]["text"])]
+    spares = [line for line in _distinct(others) if not re.search(pattern, line, re.ASCII)][:2]
+    text = toml(
+        name,
+        {
+            "title": title or f"Seen before: {event['template'][:80]}",
+            "category": category or event["category"] or "unknown",
+            "role": role or ("root" if event["role"] == "root" else "consequence"),
+            "names": "self",
+            "pattern": pattern,
+            "weight": 5,
+            "advice": advice,
+            "source": origin,
+            "matches": matches,
+            # A line that no pattern of eight letters hits.
+            "spares": spares or ["0"],
+        },
+    )
+    check(text, name)
+    return text
+
+
+def check(text: str, name: str) -> Page:
+    """Return what ``text`` holds; raise `SignatureError` where it breaks a rule."""
+    return parse(text.encode("utf-8"), Path(f"{name}.toml"))
+
+
+def _distinct(lines: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(plain(line)[:MAX_CHARS].replace("\n", " ") for line in lines))
+
+
+def toml(name: str, keys: Mapping[str, str | int | Sequence[str]]) -> str:
+    """Write one signature as TOML; empty texts are left out."""
+    lines = [f"[{name}]"]
+    for key, value in keys.items():
+        if isinstance(value, str):
+            if value:
+                lines.append(f"{key:<8} = {_quoted(value)}")
+        elif isinstance(value, int):
+            lines.append(f"{key:<8} = {value}")
+        else:
+            lines.append(f"{key:<8} = [")
+            lines += [f"    {_quoted(one)}," for one in value]
+            lines.append("]")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    # A literal string shows a pattern as it is; what it cannot hold goes into a basic one.
+    if "'" not in text and text.isprintable():
+        return f"'{text}'"
+    escapes = {'"': '\\"', "\\": "\\\\"}
+    return '"' + "".join(escapes.get(c) or (c if c.isprintable() else _escape(c)) for c in text) + '"'
+
+
+def _escape(c: str) -> str:
+    return f"\\u{ord(c):04X}" if ord(c) < 0x10000 else f"\\U{ord(c):08X}"
