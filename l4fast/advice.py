@@ -111,7 +111,9 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
     nodes = [n for n, _, _, _ in verdict.nodes]
     explicit = verdict.roots[0].action if verdict.roots else None
     few = 0 < len(nodes) <= max(1, len(story.top.nodes) // 3)
-    if category == "preemption":
+    if story.outcome == "unknown":
+        decided = "unknown"
+    elif category == "preemption":
         decided = "restart"
     elif explicit == "stop" or (category in ("user.code", "user.config") and explicit is None):
         decided = "stop"

@@ -7,7 +7,7 @@ timeout; the end of the wait-for chain.
 
 from __future__ import annotations
 
-from l4fast.deaths import also_deaths, first_death, settle_deaths, unexplained_deaths
+from l4fast.deaths import also_deaths, first_death, settle_deaths, settle_echoes, unexplained_deaths
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric
@@ -17,6 +17,7 @@ from l4fast.topology import Topology
 from l4fast.verdict import FEW, Verdict, blame
 from l4fast.victims import accused, blame_outlier, blame_victims, laggard, silent_ones
 
+GUESS = -10  # signatures of so small a weight are words that any program may use
 SKEW_S = 2.0  # clocks of nodes may differ so much: a smaller gap tells no order
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
 CHAIN_S = 5.0  # errors of the culprit's own ranks within this time belong to one story
@@ -35,9 +36,15 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     settle_deaths(events, about)
     verdict = Verdict(events, [], about=about)
     clock = Clock(job, events, about, progress)
+    settle_echoes(events, about, clock)
     nan = [e for e in events if e.category == "numeric" and e.role == "root"]
     reactions = ("hang", "stop", "timeout", "lost-peer")
-    own = [e for e in events if e.role == "root" and tells(e) not in reactions and e not in nan]
+    known = any(e.grave and e.weight > GUESS for e in events)
+    # Beside known words of victims, an error that no signature knows is asked after what they tell.
+    odd = [e for e in events if e.signature is None and e.role == "root" and tells(e) is None and known]
+    own = [
+        e for e in events if e.role == "root" and tells(e) not in reactions and e not in nan and e not in odd
+    ]
     hangs = [e for e in events if tells(e) == "hang"]
     stops = [e for e in events if tells(e) == "stop"]
     timeouts = [e for e in events if tells(e) == "timeout"]
@@ -60,6 +67,8 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         verdict.kind = "error"
         verdict.roots = unexplained
         blame(verdict, about, unexplained, "ended without a word while the others went on")
+    elif began := _began(odd, [*timeouts, *lost], about, clock):
+        _blame_errors(began, verdict, about, clock)
     elif accused(events, verdict, about):
         verdict.kind = "peer"
     elif timeouts and laggard(job, about, timeouts, events, verdict):
@@ -92,6 +101,15 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     return verdict
 
 
+def _began(odd: list[Event], victims: list[Event], about: Subjects, clock: Clock) -> list[Event]:
+    """Return the errors that no signature knows, said by few and not after the first victim's word."""
+    first = min((clock.of(e) for e in victims), default=LATE)
+    early = [e for e in odd if clock.of(e) <= first + SKEW_S * 1e6 and clock.of(e) != LATE]
+    return [
+        e for e in early if e.grave and (about.ranks([e]) or about.nodes([e])) and about.share([e]) <= FEW
+    ]
+
+
 def _stood_still(stops: list[Event], progress: Progress, clock: Clock) -> bool:
     """Whether the counter had stopped long before the job was told to end."""
     stop = min(clock.of(e) for e in stops)
@@ -118,6 +136,7 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
         key=lambda e: (
             not (about.ranks([e]) or about.nodes([e])),
             *_grade(e),
+            e.signature is None and not about.ranks([e]),  # a launcher's summary
             clock.of(e),
             int(e.rows[0]),
             -e.weight,

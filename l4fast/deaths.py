@@ -94,6 +94,27 @@ def settle_deaths(events: list[Event], about: Subjects) -> None:
     events.extend(fresh)
 
 
+def settle_echoes(events: list[Event], about: Subjects, clock: Clock) -> None:
+    """What no signature knows is no cause if ranks say it that wait for others, or who tells of deaths."""
+    waiting = set(about.ranks(e for e in events if tells(e) in ("timeout", "lost-peer")))
+    died = min((clock.of(e) for e in events if tells(e) == "death"), default=LATE)
+    for event in events:
+        if event.signature is not None or event.role != "root":
+            continue
+        ranks = about.ranks([event])
+        if tells(event) == "death":
+            if ranks or about.nodes([event]):
+                continue
+            event.why.append("it does not say which process ended")
+        elif ranks and waiting.issuperset(ranks):
+            event.why.append("said by ranks that waited for others")
+        elif not ranks and died <= clock.of(event) and died != LATE:
+            event.why.append("no process says it, and one had ended before")
+        else:
+            continue
+        event.role = "consequence"
+
+
 def unexplained_deaths(events: list[Event], about: Subjects, clock: Clock) -> list[Event]:
     """Deaths of processes that said nothing before, and that nobody had asked to end."""
     asked = _processes(events, about, "asked-to-end", "hang")

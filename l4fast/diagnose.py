@@ -10,7 +10,7 @@ from l4fast import marks as marking
 from l4fast.attempts import attempts_of, last_attempt
 from l4fast.checkpoints import Checkpoints
 from l4fast.crossjob import Baseline
-from l4fast.events import Evidence
+from l4fast.events import Event, Evidence
 from l4fast.job import Job
 from l4fast.library import Library
 from l4fast.marks import Mark
@@ -20,6 +20,8 @@ from l4fast.templates import Template, derive
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 from l4fast.verdict import Verdict
+
+GUESS = -10  # signatures of so small a weight are words that any program may use
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
     checkpoint = checkpoints.trace(job, marks, progress)
     evidence = events.find(job, library, templates, progress, baseline, rows_in=in_attempt)
     outcome, evidence = outcome_of(job, top, marks, progress, evidence)
+    if outcome != "finished" and not any(_is_cause(e) for e in evidence.events):
+        # No known line tells of a cause: the failure that nobody has met matters most.
+        found = events.find(job, library, templates, progress, baseline, rows_in=in_attempt, unknown=True)
+        outcome, evidence = outcome_of(job, top, marks, progress, found)
     verdict = culprit.judge(job, top, evidence, progress, hung=outcome == "hung")
     if verdict.kind == "stall":
         outcome = "hung"
@@ -68,3 +74,8 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
     return Story(
         job, top, templates, progress, marks, checkpoint, evidence, verdict, outcome, start, attempts
     )
+
+
+def _is_cause(event: Event) -> bool:
+    """Whether a signature knows an event as an error of its own, and not as a guess."""
+    return event.grave and event.weight > GUESS and event.role == "root" and event.tells is None

@@ -20,25 +20,17 @@ from l4fast.canonical import shape_id
 from l4fast.crossjob import Baseline
 from l4fast.job import NONE, Job
 from l4fast.library import Library
+from l4fast.novelty import new_shapes, not_later_than, strange_shapes, went_on
+from l4fast.rawshapes import RawShape
 from l4fast.signature import DECIDING, Signature
 from l4fast.templates import Template
 from l4fast.temporal import Progress
+from l4fast.words import EXCEPTION, HARMLESS, STRONG, groups_of, kind_of, tells_of_failure
 
 SURVIVED_ITERATIONS = 3  # further iterations after a line that show that the job survived it
+LAST_LINES = 50  # of a file: what stands there is told at its end
 FAILURE_ROLES = ("root", "consequence", "teardown")
 
-# Words that tell of a failure where no signature does.
-_STRONG = re.compile(
-    r"(?i)(?<![\w-])(?:error|fail(?:ed|ure|ures|s|ing)?|fatal|exception|abort(?:ed|ing)?|killed|panic"
-    r"|segfault|crash(?:ed|es)?|corrupt(?:ed|ion)?|time[d]?[ -]?out|refused|denied|illegal|out of memory"
-    r"|unreachable|died|not responding|cannot|could not|unable to|no such|no space|broken|stuck|lost"
-    r"|uncorrectable|core dumped|mismatch)\b"
-)
-_HARMLESS = re.compile(
-    r"(?i)\b(?:no (?:errors?|failures?)|without (?:errors?|failures?)|retry(?:ing)?|will retry|succeeded"
-    r"|recovered|ignor(?:e|ed|ing)|warn(?:ing)?s?|deprecat\w*|falling back|fallback"
-    r"|error[_ -](?:handling|feedback|rate|correction|file))\b"
-)
 # A count or a code in a line decides for that line alone, not for all lines of its shape.
 _NUMBERED = re.compile(
     r"(?i)(?<![\w.])(?:(?P<n>\d+(?:\.\d+)?)"
@@ -61,6 +53,10 @@ class Event:
         Indices into ``job.rows``, ordered by stream and line.
     values : tuple of (str, str)
         The deciding values.
+    tells : str or None
+        Which kind of word it is in a cascade (`signature.TELLS`); None for an error of its own.
+    grave : bool
+        Whether it shows by itself that the job failed.
     """
 
     id: str
@@ -73,9 +69,17 @@ class Event:
     advice: str
     action: str | None
     rows: np.ndarray
+    tells: str | None
     why: list[str] = field(default_factory=list)
     score: float = 0.0
     grave: bool = True
+
+    @property
+    def names(self) -> str:
+        """Whom its lines name; see `Signature.names`. In plain words the dead are named by others."""
+        if self.signature is None:
+            return "other" if self.tells in ("death", "asked-to-end") else "self"
+        return self.signature.names
 
     @property
     def names_culprit(self) -> bool:
@@ -133,6 +137,11 @@ def _row_values(
     return tuple((name, groups[name]) for name in DECIDING if name in groups), groups
 
 
+def _plain_values(job: Job, row: int) -> tuple[tuple[tuple[str, str], ...], dict[str, str]]:
+    groups = groups_of(job.content(row))
+    return tuple((name, groups[name]) for name in DECIDING if name in groups), groups
+
+
 def find(
     job: Job,
     library: Library,
@@ -141,14 +150,23 @@ def find(
     baseline: Baseline | None,
     *,
     rows_in: np.ndarray,
+    unknown: bool = False,
 ) -> Evidence:
-    """Return the candidate events among ``rows_in`` (bool per row: the attempt's)."""
+    """Return the candidate events among ``rows_in`` (bool per row: the attempt's).
+
+    ``unknown`` says that no known event tells of a failure: what was never said before the rhythm
+    broke, in whatever words, is a candidate then, and may be the root.
+    """
     rows = job.rows
+    nothing = np.zeros(len(job.shapes), bool)
+    fresh, certain = new_shapes(job, progress, baseline) if unknown else (nothing, nothing)
+    heard = any(_is_heard(s) for note in job.notes for s in note.failures[:1])
+    strange = strange_shapes(job, nothing if heard else certain)
     healthy = _healthy_templates(baseline, templates)
     survived = _survived(job, progress)
     buckets: dict[tuple[str, tuple[tuple[str, str], ...], str | None], list[int]] = defaultdict(list)
     meaning: dict[tuple[str, tuple[tuple[str, str], ...], str | None], tuple[Signature | None, str]] = {}
-    groups_of: dict[int, dict[str, str]] = {}
+    groups_in: dict[int, dict[str, str]] = {}
     n_survived = n_known = 0
     ignored = {i for i, raw in enumerate(job.raws) if raw.content.startswith("Exception ignored in")}
     order = np.argsort(rows.raw, kind="stable")
@@ -156,7 +174,7 @@ def find(
     for raw_idx, note in enumerate(job.notes):
         mine = order[bounds[raw_idx] : bounds[raw_idx + 1]]
         mine = np.sort(mine[rows_in[mine]])
-        if mine.size == 0 or not note.suspect:
+        if mine.size == 0 or not (note.suspect or strange[raw_idx]):
             continue
         raw = job.raws[raw_idx]
         signature = note.failures[0] if note.failures else None
@@ -167,7 +185,16 @@ def find(
         text = job.shapes[raw.shape].text
         template = templates[text]
         is_known = template.id in healthy
-        if signature is None and not _speaks_of_failure(job, raw_idx, baseline is not None):
+        if signature is None and not (
+            _speaks_of_failure(job, raw_idx, baseline is not None)
+            or strange[raw_idx]
+            or (
+                fresh[raw.shape]
+                and raw.header.level not in ("info", "debug")
+                and tells_of_failure(raw.text)
+                and _is_said(raw)
+            )
+        ):
             continue
         if ignored and signature is not None and signature.file == "python_exceptions.toml":
             mine = mine[[not _is_ignored(job, row, ignored) for row in mine.tolist()]]
@@ -180,8 +207,10 @@ def find(
             role = "consequence"
             if signature is not None:
                 if signature.regex.groupindex:
-                    values, groups_of[row] = _row_values(job, row, signature)
+                    values, groups_in[row] = _row_values(job, row, signature)
                 role = library.resolve(signature, dict(values)).role
+            else:
+                values, groups_in[row] = _plain_values(job, row)
             if role not in FAILURE_ROLES:
                 continue
             if is_known and _same_values(baseline, text, values):
@@ -198,17 +227,18 @@ def find(
         _event(library, templates[meaning[key][1]], key[1], meaning[key][0], np.array(found, np.int64))
         for key, found in buckets.items()
     ]
+    moved = went_on(job) if unknown else np.zeros(len(rows), bool)
     for event in events:
-        event.grave = _is_grave(job, event)
+        shape = int(rows.shape[event.rows[0]])
+        is_new = bool(fresh[shape]) and (bool(certain[shape]) or _are_last_words(job, event, moved))
+        if event.signature is None and is_new and event.tells in (None, "death"):
+            event.role = "root"
+        event.grave = _is_grave(job, event, is_new)
+    if not any(event.grave for event in events):
+        # A line that is only new tells nothing where nothing else does.
+        events = [e for e in events if not strange[rows.raw[e.rows]].all() or _says(job, e)]
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
-    return Evidence(events, groups_of, n_survived, n_known)
-
-
-# The last line of a traceback, or of a C++ one.
-EXCEPTION = re.compile(
-    r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Timeout)\b(?::|$|\()"
-    r"|^terminate called"
-)
+    return Evidence(events, groups_in, n_survived, n_known)
 
 
 def is_exception(job: Job, event: Event) -> bool:
@@ -216,11 +246,32 @@ def is_exception(job: Job, event: Event) -> bool:
     return EXCEPTION.search(job.content(int(event.rows[0]))) is not None
 
 
-def _is_grave(job: Job, event: Event) -> bool:
+def _says(job: Job, event: Event) -> bool:
+    """Whether an event that no signature knows tells of a failure by its level or in plain words."""
+    row = int(event.rows[0])
+    level = job.level(row)
+    if level in ("error", "critical") or is_exception(job, event):
+        return True
+    if level in ("info", "debug"):
+        return False
+    return event.tells is not None or STRONG.search(job.content(row)) is not None
+
+
+def _are_last_words(job: Job, event: Event, moved: np.ndarray) -> bool:
+    """Whether an event of unknown time is the end of who says it, and not just of their part in a file."""
+    rows = event.rows[~moved[event.rows]]
+    if rows.size == 0:
+        return False
+    lines = np.array([s.lines for s in job.streams], np.int64)[job.rows.stream[rows]]
+    at_end = bool((job.rows.line[rows] > lines - LAST_LINES).any())
+    return at_end or event.tells is not None or is_exception(job, event)
+
+
+def _is_grave(job: Job, event: Event, is_new: bool) -> bool:
     """Whether an event by itself shows that the job failed: a warning of a lost peer does not."""
     signature = event.signature
     if signature is None:
-        return False
+        return is_new and _says(job, event)
     if event.category == "numeric":
         return signature.weight >= -10
     level = job.level(int(event.rows[0]))
@@ -253,6 +304,7 @@ def _event(
             "",
             None,
             rows,
+            kind_of(template.text),
         )
     told = library.resolve(signature, dict(values))
     return Event(
@@ -266,6 +318,7 @@ def _event(
         advice=told.advice,
         action=told.action,
         rows=rows,
+        tells=signature.tells,
     )
 
 
@@ -289,13 +342,24 @@ def _speaks_of_failure(job: Job, raw_idx: int, has_baseline: bool) -> bool:
     level = raw.header.level
     if raw.indent >= _INDENTED:
         return False
-    if _HARMLESS.search(text):
+    if HARMLESS.search(text):
         return level in ("error", "critical") and has_baseline
     if level in ("error", "critical"):
         return True
     if level in ("debug", "info"):
         return False
-    return _STRONG.search(text) is not None and (has_baseline or level is None or level == "warning")
+    return STRONG.search(text) is not None and (has_baseline or level is None or level == "warning")
+
+
+def _is_heard(signature: Signature) -> bool:
+    """Whether a signature tells of a failure, and of more than that something waited or ended."""
+    return signature.kind in ("error", "echo") or (signature.kind is not None and signature.weight > -10)
+
+
+def _is_said(raw: RawShape) -> bool:
+    """Whether a line is no quotation: source code under a frame is indented; so are ends in a table."""
+    told = raw.text.lstrip().startswith("what():") or groups_of(raw.text).keys() & set(DECIDING)
+    return raw.indent < _INDENTED or bool(told)
 
 
 def _counts_none(text: str) -> bool:
@@ -356,22 +420,6 @@ def _survived(job: Job, progress: Progress) -> np.ndarray:
         interval = float(np.median(np.diff(times)))
         slack = 3 * interval + min(2e6, 10 * interval)
         limit_time = int(times[-SURVIVED_ITERATIONS] - slack)
-        latest = _not_later_than(job)
+        latest = not_later_than(job)
         out |= (latest != NONE) & (latest < limit_time) & ~np.isin(rows.stream, counted)
-    return out
-
-
-def _not_later_than(job: Job) -> np.ndarray:
-    """Return per row the time of the next line of its stream that has one, or its own (else NONE)."""
-    rows = job.rows
-    n = len(rows)
-    out = np.full(n, NONE, np.int64)
-    timed = np.flatnonzero(rows.own_time)
-    if timed.size == 0:
-        return out
-    following = np.searchsorted(timed, np.arange(n))
-    inside = following < timed.size
-    at = timed[np.minimum(following, timed.size - 1)]
-    same = inside & (rows.stream[at] == rows.stream)
-    out[same] = rows.time[at[same]]
     return out

@@ -37,8 +37,10 @@ def outcome_of(
         began = finishes[0] if finishes else None
         if complete or (began is not None and all(_after(job, e, began) for e in fatal)):
             return "finished", nothing
-    if fatal:
+    if fatal and not _may_go_on(job, fatal, progress):
         return "failed", evidence
+    if fatal:
+        return "unknown", evidence
     if _stalled(job, progress):
         return "hung", evidence
     if temporal.slowdown(job, progress) is not None:
@@ -46,6 +48,17 @@ def outcome_of(
     if progress.series is None and not marks and not evidence.events:
         return "unknown", nothing
     return "running", nothing
+
+
+def _may_go_on(job: Job, fatal: Sequence[Event], progress: Progress) -> bool:
+    """Whether the one error that no signature knows may be the last line of a job that still runs.
+
+    A process that ended, an uncaught exception, a second voice or a long silence says that it does not.
+    """
+    if any(e.signature is not None or e.tells is not None or events.is_exception(job, e) for e in fatal):
+        return False
+    speakers = {int(speaker) for e in fatal for speaker in job.rows.speaker[e.rows]}
+    return len(speakers) == 1 and not _stalled(job, progress)
 
 
 def _is_farewell(job: Job, event: Event) -> bool:

@@ -29,14 +29,14 @@ class Subject:
 
 def tells(event: Event) -> str | None:
     """What kind of word an event is: hang, stop, timeout, lost-peer, death, asked-to-end, abort."""
-    return event.signature.tells if event.signature is not None else None
+    return event.tells
 
 
 def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int) -> Subject:
     """Return whom a row is about: the one it names, else who says it."""
     speaker = int(job.rows.speaker[row])
     groups = evidence.groups.get(row, {})
-    names = event.signature.names if event.signature is not None else "self"
+    names = event.names
     node = top.node[speaker]
     if row in top.subject_of_row:
         rank, host = top.subject_of_row[row]

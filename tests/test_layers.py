@@ -14,7 +14,7 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "accuracy codecs columns errors lines notation pathnames terminal typed",
+    "accuracy codecs columns errors lines notation pathnames terminal typed words",
     "align canonical names neighbours paths targets",
     "variables",
     "buckets crossjob envelopes fold logformat signature source templates",
@@ -27,7 +27,7 @@ HOUSE = (
     "reader vocabularies",
     "job",
     "diagnosis identities temporal topology",
-    "labels marks processes",
+    "labels marks novelty processes",
     "answer checkpoints events spatial speakers",
     "subjects",
     "outcome verdict",
