@@ -45,25 +45,25 @@ class Lines:
 
     Attributes
     ----------
-    files, nodes : tuple of str
-        ``files`` as they were given.
-    file, line, node, iteration : int64[n]
-        ``file`` and ``node`` are places in the tuples, ``node`` -1 where it is not known. ``iteration``
-        is the one under way: 0 before the first, one more than the last completed behind the last.
+    files, nodes, stages : tuple of str
+        ``files`` as they were given; ``stages`` in the order of the job, a name once for each time.
+    file, line, node, stage, iteration : int64[n]
+        ``file``, ``node`` and ``stage`` are places in the tuples, the last two -1 where not known.
+        ``iteration`` is the one under way: 0 before the first, one more than the last completed
+        behind the last.
     contents : list of str
         The lines without their prefixes.
-    stage : str or None
-        The last stage that the logs mark.
     """
 
     files: tuple[str, ...]
     nodes: tuple[str, ...]
+    stages: tuple[str, ...]
     file: np.ndarray
     line: np.ndarray
     node: np.ndarray
+    stage: np.ndarray
     iteration: np.ndarray
     contents: list[str]
-    stage: str | None
 
 
 def lines_of(logs: Path) -> Lines:
@@ -78,11 +78,12 @@ def lines_of(logs: Path) -> Lines:
     line = table["line"].to_numpy()
     time = table["time"].cast("int64").fill_null(NONE).to_numpy()
     time = _carried(time, file)
-    iteration, stage = _progress(job, files, file, line, time)
+    stages, stage, iteration = _progress(job, files, file, line, time)
     order = np.lexsort((line, file, time))
     texts = table["text"].to_pylist()
     contents = [content(texts[i]) for i in order.tolist()]
-    return Lines(files, nodes, file[order], line[order], node[order], iteration[order], contents, stage)
+    columns = (column[order] for column in (file, line, node, stage, iteration))
+    return Lines(files, nodes, stages, *columns, contents)
 
 
 def _coded(column) -> tuple[tuple[str, ...], np.ndarray]:
@@ -105,32 +106,32 @@ def _carried(time: np.ndarray, file: np.ndarray) -> np.ndarray:
 
 def _progress(
     job: Job, files: Sequence[str], file: np.ndarray, line: np.ndarray, time: np.ndarray
-) -> tuple[np.ndarray, str | None]:
-    """Return the iteration that was under way at each line, and the job's last stage."""
-    library = load()
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Return the stages of a job, and for each line its stage and the iteration that was under way."""
     every = marks.marks(job)
     start, streams, inside = last_attempt(job, path_facts([s.name for s in job.streams]), every)
-    progress = temporal.follow(job, library.signatures, since=start, streams=streams)
+    progress = temporal.follow(job, load().signatures, since=start, streams=streams)
     segments = marks.segments(job, [m for m in every if inside[m.row]], progress)
-    stage = segments[-1].stage if segments else None
-    done = np.zeros(len(line), np.int64)
+    stages = tuple(segment.stage for segment in segments)
+    stage = np.searchsorted([segment.start for segment in segments], time, side="right") - 1
     if progress.series is None:
-        return done, stage
+        return stages, stage, np.zeros(len(line), np.int64)
     its = job.iterations
     mine = np.flatnonzero(its.series == progress.series)
     number = its.iteration[mine].astype(np.int64) // progress.unit + progress.offset
-    timed = its.first_time[mine] != NONE
-    order = np.argsort(its.first_time[mine][timed], kind="stable")
-    reported, which = its.first_time[mine][timed][order], number[timed][order]
-    reached = np.maximum.accumulate(np.concatenate([[0], which]))
-    done = reached[np.searchsorted(reported, time, side="right")]
+    done = _reached(its.first_time[mine], number, time)
     counting = np.unique(its.first_stream[mine])
     if counting.size == 1:  # in the counter's own file, lines tell the order without a clock
         here = file == files.index(job.streams[int(counting[0])].name)
-        reached = np.maximum.accumulate(np.concatenate([[0], number]))
-        done[here] = reached[np.searchsorted(its.first_line[mine], line[here], side="right")]
-    began = done > 0
-    return done + began, stage
+        done[here] = _reached(its.first_line[mine], number, line[here])
+    return stages, stage, done + (done > 0)
+
+
+def _reached(reported: np.ndarray, number: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return the highest ``number`` that was ``reported`` until each of ``at``, 0 if none was."""
+    order = np.argsort(reported, kind="stable")
+    highest = np.maximum.accumulate(np.concatenate([[0], number[order]]))
+    return highest[np.searchsorted(reported[order], at, side="right")]
 
 
 # ---------------------------------------------------------------------------------- events
@@ -172,7 +173,6 @@ class Settings:
 
     similarity: float = 0.4
     depth: int = 4
-    whole_words: bool = False
 
 
 class Healthy:
@@ -188,8 +188,6 @@ class Healthy:
     def _mask(self, text: str) -> str:
         if Drain is None:
             return canonical(mask(text.encode("utf-8", "replace"))[0])
-        if self.settings.whole_words:
-            return mask(text.encode("utf-8", "replace"))[0].replace(MASK, "<*>")
         return _MASKED.sub("<*>", text)
 
     def events(self, contents: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
