@@ -197,8 +197,10 @@ def tune(folder: Path, options: argparse.Namespace) -> dict[str, list[Marks]]:
     chosen = paper.Guesses()
     variants = {
         "chosen": chosen,
-        "similarity 0.3": replace(chosen, parsing=Settings(similarity=0.3)),
-        "similarity 0.7": replace(chosen, parsing=Settings(similarity=0.7)),
+        "similarity 0.4": replace(chosen, parsing=Settings(similarity=0.4)),
+        "similarity 0.6": replace(chosen, parsing=Settings(similarity=0.6)),
+        "similarity 0.8": replace(chosen, parsing=Settings(similarity=0.8)),
+        "depth 6": replace(chosen, parsing=Settings(depth=6)),
         "300 trees": replace(chosen, trees=300),
         "spatial on all": replace(chosen, spatial_on_left=False),
         "temporal on all": replace(chosen, temporal_on_left=False),

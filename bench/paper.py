@@ -8,9 +8,15 @@
    far each is from the one before, and beyond the mean by three standard deviations is abnormal.
 
 Stated in public: Drain, the pool of healthy events, counts per node, Isolation Forest, splits as the
-events' importance, windows of ten, dynamic time warping, three sigma. Guessed, as `Guesses` says with
-reasons, is the rest. Where a guess was open, the one was chosen that scored better on the tuning half of the
-grid (``beside_paper.py --tune``), so that the method has the benefit of the doubt.
+events' importance, windows of ten, dynamic time warping, three sigma. The rest is guessed. Where a
+guess was open, the one was chosen that scored better on the tuning half of the grid
+(``beside_paper.py --tune``), so that the method has the benefit of the doubt; `Guesses` gives the
+figures. Guessed without a choice between scores:
+
+- the history is one healthy job, which l4fast is given as its baseline too;
+- lines whose node is not known take no part in the spatial comparison;
+- windows slide by one iteration: with steps of 2, 5 or 10 the first iteration told was never the exact one;
+- iterations are compared by their counts of events (see `odd_iterations`); sequences were not tried.
 """
 
 from __future__ import annotations
@@ -34,23 +40,24 @@ class Guesses:
     Attributes
     ----------
     parsing : Settings
-        Drain's parameters: its authors' defaults. From 0.3 to 0.7 the similarity made no difference.
+        Drain's parameters. A similarity of 0.7: with 0.4, its authors' default, 29 faulty nodes of 36 were
+        first instead of 32; 0.6 and 0.8 made no difference. A depth of 4, the default; 6 made none either.
     trees : int
-        Of the forest, whose other parameters are scikit-learn's defaults too. 300 made none either.
+        Of the forest, whose other parameters are scikit-learn's defaults too; 300 made no difference.
     spatial_on_left, temporal_on_left : bool
-        Whether a comparison is of the events that the filter left, or of all. Left: on all, rank 0's
-        node is the odd one, and saves and evaluations are the odd iterations.
+        Whether a comparison is of the events that the filter left, or of all. Left: on all, 17 nodes of 36
+        were first instead of 32, and 11 abnormal iterations of 34 were found instead of all.
     blame_above : float
-        The forest's anomaly score above which a node is named at all, 0 to 1. Nodes that say the same
-        have 0.5; with 0.6 one innocent fewer was blamed than with 0.5, and no faulty node lost.
+        The forest's anomaly score above which a node is named at all, 0 to 1. Nodes that all say the
+        same have 0.5. With 0.6 one innocent fewer was blamed, and no faulty node lost; as with 0.7.
     every_line_left : bool
         Whether each line that the filter left indicates the failure, or only those whose event tells
         nodes apart or which stand in an abnormal iteration. The latter, as the comparisons are said to
-        find the lines; both score nearly the same. A job that has not done a window of
-        iterations has no temporal pattern: there, all that is left counts.
+        find the lines: F1 0.987 and 38 stages of 49, instead of 0.988 and 34. A job that has not done a
+        window of iterations has no temporal pattern: there, all that is left counts.
     stage_of_last_line : bool
-        Whether the failure's stage is the last one marked, or that of the first failure-indicating line.
-        The latter: launchers mark a shutdown when a job dies.
+        Whether the failure's stage is that of the last line or of the first failure-indicating one. The
+        latter: 38 stages of 49 instead of 33.
     """
 
     parsing: Settings = field(default_factory=Settings)

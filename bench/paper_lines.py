@@ -92,11 +92,14 @@ def _coded(column) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _carried(time: np.ndarray, file: np.ndarray) -> np.ndarray:
-    """Give each line without a time (`NONE`) that of the line above in its file, else of the one below."""
+    """Give each line without a time (`NONE`) that of the line above in its file, else of the one below.
+
+    The lines of a file stand together, in their order.
+    """
     place = np.arange(len(time))
     known = np.flatnonzero(time != NONE)
     if known.size == 0:
-        return np.zeros_like(time)
+        return time
     above = known[np.maximum(np.searchsorted(known, place, side="right") - 1, 0)]
     below = known[np.minimum(np.searchsorted(known, place), known.size - 1)]
     use = np.where((file[above] == file) & (above <= place), above, below)
@@ -119,7 +122,8 @@ def _progress(
     its = job.iterations
     mine = np.flatnonzero(its.series == progress.series)
     number = its.iteration[mine].astype(np.int64) // progress.unit + progress.offset
-    done = _reached(its.first_time[mine], number, time)
+    timed = its.first_time[mine] != NONE
+    done = _reached(its.first_time[mine][timed], number[timed], time)
     counting = np.unique(its.first_stream[mine])
     if counting.size == 1:  # in the counter's own file, lines tell the order without a clock
         here = file == files.index(job.streams[int(counting[0])].name)
@@ -161,7 +165,7 @@ def _byte(position: int, masked: str, words: Sequence[tuple[int, int]]) -> int:
     return position - n + sum(end - begin for begin, end in words[:n])
 
 
-# What users of Drain mask before it, as its authors do for most logs.
+# Guessed too: numbers and addresses are masked before Drain, as its authors do for most logs.
 _MASKED = re.compile(
     r"(?<![\w.])(?:0x[0-9a-fA-F]+|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|[-+]?\d+(?:[.:]\d+)*(?:e[-+]?\d+)?)(?![\w])"
 )
@@ -169,9 +173,9 @@ _MASKED = re.compile(
 
 @dataclass(frozen=True)
 class Settings:
-    """How lines become events; see `paper` for where each number is from."""
+    """Drain's similarity threshold, 0 to 1, and the depth of its tree; see `paper.Guesses`."""
 
-    similarity: float = 0.4
+    similarity: float = 0.7
     depth: int = 4
 
 

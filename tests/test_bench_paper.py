@@ -103,3 +103,11 @@ def test_warping_forgives_delay_and_not_difference(bench):
     a, b, c = np.array([1.0, 2, 2, 3]), np.array([1.0, 1, 2, 3]), np.array([1.0, 1, 2, 8])
     assert paper.warped(abs(a[:, None] - b)) == 0.0
     assert paper.warped(abs(a[:, None] - c)) == 5.0
+
+
+def test_a_line_without_a_time_has_that_of_its_neighbours(bench):
+    _, paper_lines = bench
+    none = paper_lines.NONE
+    time = np.array([none, 5, none, none, 7, none, none])
+    file = np.array([0, 0, 0, 1, 1, 2, 2])
+    assert paper_lines._carried(time, file).tolist() == [5, 5, 5, 7, 7, none, none]
