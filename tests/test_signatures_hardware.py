@@ -161,6 +161,14 @@ AMD = "amdgpu 0000:c1:00.0: amdgpu:"
             EXCLUDE,
         ),
         (
+            f"{AMD} 0 uncorrectable hardware errors detected in gfx block",
+            "amdgpu-ras-uncorrectable",
+            "context",
+            "hardware.gpu",
+            EXCLUDE,
+        ),
+        (f"{AMD} GPU reset end with ret = 0", "amdgpu-reset", "context", "hardware.gpu", EXCLUDE),
+        (
             "Memory access fault by GPU node-2 (Agent handle: 0x55) on address 0x7f. Reason: DRAM ECC failure.",
             "rocm-memory-fault",
             "root",
@@ -210,7 +218,7 @@ AMD = "amdgpu 0000:c1:00.0: amdgpu:"
             "cublas-failed",
             "root",
             "platform",
-            "stop",
+            None,
         ),
         (
             "torch.AcceleratorError: CUDA error: Invalid access of peer GPU memory over nvlink or a hardware error",
