@@ -47,7 +47,7 @@ def _first_to_break(events: Iterable[Event], about: Subjects) -> dict[int, int]:
     found: dict[int, int] = {}
     for event in events:
         code = dict(event.values).get("exit_code")
-        scheduler = event.signature is not None and event.signature.file == "slurm.toml"
+        scheduler = event.signature is not None and event.signature.by == "scheduler"
         if tells(event) == "death" and scheduler and code not in (None, "0", *KILLED):
             for row in event.rows.tolist():
                 stream, line = int(rows.stream[row]), int(rows.line[row])
@@ -126,7 +126,7 @@ def unexplained_deaths(events: list[Event], about: Subjects, clock: Clock) -> li
         code = dict(event.values).get("exit_code")
         if tells(event) != "death" or code in (None, "0", "143"):
             continue
-        if code == "-15" and (event.signature is None or event.signature.file != "torchelastic.toml"):
+        if code == "-15" and (event.signature is None or event.signature.by != "launcher"):
             continue
         mine = [
             row

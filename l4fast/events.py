@@ -196,7 +196,7 @@ def find(
             )
         ):
             continue
-        if ignored and signature is not None and signature.file == "python_exceptions.toml":
+        if ignored and signature is not None and EXCEPTION.search(raw.text):
             mine = mine[[not _is_ignored(job, row, ignored) for row in mine.tolist()]]
         weak = signature is None or signature.weight <= -1
         numbered = weak and _NUMBERED.search(raw.text) is not None

@@ -51,6 +51,8 @@ MARKERS = (
     "attempt",
     "identity",
 )
+# Who prints a line: the training program, what starts and ends its processes, the cluster, the kernel.
+SPEAKERS = ("program", "launcher", "scheduler", "kernel")
 # Who says what a line brings about: the same process, any on its node, any in the job.
 PLACES = ("process", "node", "job")
 # The groups whose value may change what a line means.
@@ -106,6 +108,7 @@ class Signature:
     marker: str | None
     names: str
     tells: str | None
+    by: str
     weight: int
     advice: str
     action: str | None

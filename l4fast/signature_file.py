@@ -20,6 +20,7 @@ from l4fast.signature import (
     NAMES,
     PLACES,
     ROLES,
+    SPEAKERS,
     STAGES,
     TELLS,
     Case,
@@ -35,6 +36,7 @@ _ONE_OF = {
     "names": NAMES,
     "tells": TELLS,
     "marker": MARKERS,
+    "by": SPEAKERS,
 }
 _TEXTS = ("title", "pattern", "advice", "source", *_ONE_OF)
 _KEYS = {*_TEXTS, "weight", "when", "explains", "matches", "spares"}
@@ -77,10 +79,16 @@ def read(content: bytes, path: Path) -> tuple[Page, list[SignatureError]]:
     if not isinstance(mute, list) or not all(isinstance(name, str) for name in mute):
         errors.append(SignatureError(f"{path}: mute: {mute!r} is no list of signature ids", str(path)))
         mute = []
+    by = tables.pop("by", "program")
+    if by not in SPEAKERS:
+        errors.append(
+            SignatureError(f"{path}: by: {by!r} is unknown (known: {', '.join(SPEAKERS)})", str(path))
+        )
+        by = "program"
     signatures = []
     for name, table in tables.items():
         try:
-            signature = _signature(name, table, path)
+            signature = _signature(name, table, by, path)
             _check_samples(signature, path)
             signatures.append(signature)
         except SignatureError as error:
@@ -93,7 +101,7 @@ def fault(path: Path, name: str, key: str, reason: str) -> SignatureError:
     return SignatureError(f"{path}: {name}: {key}: {reason}", str(path))
 
 
-def _signature(name: str, table: object, path: Path) -> Signature:
+def _signature(name: str, table: object, by: str, path: Path) -> Signature:
     if not _ID.fullmatch(name):
         raise fault(path, name, name, "an id is made of letters, digits, `-`, `_` and `.`")
     if not isinstance(table, dict):
@@ -130,6 +138,7 @@ def _signature(name: str, table: object, path: Path) -> Signature:
         source=table["source"],
         names=table.get("names", "none"),
         tells=table.get("tells"),
+        by=table.get("by", by),
         weight=table.get("weight", 0),
         advice=table.get("advice", ""),
         when=_cases(name, table.get("when", []), groups, path),

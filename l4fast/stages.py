@@ -101,8 +101,7 @@ def stage_of_failure(
 
 def _is_launcher(verdict: Verdict) -> bool:
     signature = verdict.roots[0].signature
-    files = ("torchelastic.toml", "launchers.toml", "slurm.toml", "kubernetes.toml")
-    return signature is not None and signature.file in files
+    return signature is not None and signature.by in ("launcher", "scheduler")
 
 
 def _last_mark(marks: Sequence[Mark], until: int, among: tuple[str, ...] | None = None) -> str | None:

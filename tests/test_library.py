@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -84,10 +85,13 @@ def test_works_without_hyperscan(packaged: Library, monkeypatch: pytest.MonkeyPa
 
 def test_ids_are_unique_across_the_packaged_files() -> None:
     names = [
-        name for path in library.PACKAGED.glob("*.toml") for name in tomllib.loads(path.read_text("utf-8"))
+        name
+        for path in library.PACKAGED.glob("*.toml")
+        for name, table in tomllib.loads(path.read_text("utf-8")).items()
+        if isinstance(table, dict)
     ]
 
-    assert len(names) == len(set(names)) >= 200
+    assert len(names) == len(set(names)) > 1000
 
 
 def test_every_role_and_marker_is_used(packaged: Library) -> None:
@@ -408,3 +412,27 @@ def test_many_threads_may_match_at_once(packaged: Library) -> None:
         answers = list(pool.map(packaged.match, [texts] * 8))
 
     assert answers == [expected] * 8
+
+
+SOURCE = re.compile(r"[\w.-]+/[\w.-]+: \S|https://\S|common: \S")
+
+
+def test_every_signature_says_where_it_comes_from_and_what_to_do(packaged: Library) -> None:
+    vague = {s.id: s.source for s in packaged.signatures.values() if not SOURCE.match(s.source)}
+    silent = [
+        s.id
+        for s in packaged.signatures.values()
+        if s.role in ("root", "consequence") and not s.advice and not all(case.advice for case in s.when)
+    ]
+
+    assert vague == {}
+    assert silent == []
+
+
+def test_a_file_may_say_who_prints_its_lines() -> None:
+    page = parse(f'by = "kernel"\n{GOOD}'.encode(), Path("mine.toml"))
+    other = parse(GOOD.replace("source ", 'by = "launcher"\nsource ').encode(), Path("mine.toml"))
+    _, errors = read(f'by = "moon"\n{GOOD}'.encode(), Path("mine.toml"))
+
+    assert [s.by for s in (*page.signatures, *other.signatures)] == ["kernel", "launcher"]
+    assert "mine.toml: by: 'moon' is unknown" in str(errors[0])

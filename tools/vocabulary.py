@@ -22,7 +22,8 @@ def sample_words() -> set[str]:
     found: set[str] = set()
     for path in sorted((PACKAGE / "signatures").glob("*.toml")):
         for signature in tomllib.loads(path.read_text()).values():
-            for line in signature.get("matches", ()):
+            # What stands above the tables tells of the whole file.
+            for line in signature.get("matches", ()) if isinstance(signature, dict) else ():
                 found |= {word.lower() for word in _WORD.findall(line) if not re.search(r"\d", word)}
     return {word for word in found if len(word) <= 32}
 
