@@ -80,7 +80,7 @@ def read_cache(path: Path) -> tuple[Shelf, list[Unreadable], bytes | None] | Non
     try:
         content = path.read_bytes()
         check = int.from_bytes(content[len(_MAGIC) : _CHECK], "little")
-        if not content.startswith(_MAGIC) or isal_zlib.crc32(content[_CHECK:]) != check:
+        if not content.startswith(_MAGIC) or isal_zlib.crc32(memoryview(content)[_CHECK:]) != check:
             return None
         begin = _CHECK + 8
         end = begin + int.from_bytes(content[_CHECK:begin], "little")
