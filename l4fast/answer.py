@@ -14,7 +14,7 @@ from l4fast.diagnosis import Diagnosis
 from l4fast.terminal import escaped
 
 if TYPE_CHECKING:
-    from l4fast.simulate_job import Truth
+    from l4fast.simulate_truth import Truth
 
 _VERDICT = {
     "none": "nothing to do",

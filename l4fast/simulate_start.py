@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from l4fast.simulate_book import Said, Voice
-from l4fast.simulate_victims import communicator, nccl_head
+from l4fast.simulate_nccl import communicator, nccl_head
 
 INIT_S = 12.0
 """When the communicators begin to form."""
