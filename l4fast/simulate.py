@@ -277,8 +277,13 @@ def _truth(
         root_lines=notes.roots,
         failure_lines=tuple(notes.failures),
         context_lines=tuple(notes.context),
-        accepted=dict(fault.accepted) if fault else {"stage": _LAST_STAGES},
+        accepted=_accepted(fault, job) if fault else {"stage": _LAST_STAGES},
     )
+
+
+def _accepted(fault: Fault, job: Job) -> dict[str, tuple[str, ...]]:
+    """What else can be defended: more where the kernel's lines are missing."""
+    return {**fault.accepted, **({} if job.kernel_logs else fault.blind)}
 
 
 def _durable(voice: Voice, last: int, *, finished: bool) -> int | None:

@@ -266,8 +266,14 @@ class Sheet:
             line += n_ends
         self._line = line
 
-    def close(self, notes: Notes) -> None:
+    def __enter__(self) -> Sheet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._stream.close()
+
+    def tell(self, notes: Notes) -> None:
+        """Add this file's failing and neutral lines to ``notes``."""
         for line, kind in self._kinds.items():
             if kind != "context":
                 notes.failures.append(FailureLine(self.file, line, kind))
@@ -278,9 +284,9 @@ class Sheet:
 
 def write_file(root: Path, file: str, items: list[Item], notes: Notes) -> None:
     """Write one file in the order of time and note its failing lines."""
-    sheet = Sheet(root, file)
-    sheet.write(sorted(items, key=lambda item: item[0]))
-    sheet.close(notes)
+    with Sheet(root, file) as sheet:
+        sheet.write(sorted(items, key=lambda item: item[0]))
+        sheet.tell(notes)
 
 
 def _ranges(lines: list[int]) -> tuple[tuple[int, int], ...]:

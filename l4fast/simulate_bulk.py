@@ -9,6 +9,7 @@ in bounded memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -77,28 +78,41 @@ def write_chatter(
     Iterations 1 to ``last`` are told of, and whatever of the next was said before it broke.
     """
     for files in _groups(voice):
-        sheets = [Sheet(root, name) for name in files.names]
-        sparse = [sorted(voice.pages.pop(name, ()), key=lambda item: item[0]) for name in files.names]
-        for items in sparse:
-            items.reverse()  # so that the earliest are taken from the end
-        for first, end in _segments(last + 1, files.ranks.size):
-            until = float("inf") if end > last else voice.job.end_of(end)
-            bulk: list[list[Item]] = [[] for _ in files.names]
-            alone = [not items or items[-1][0] > until for items in sparse]
-            for line in lines:
-                upto = min(end, last if line.phase > 0.5 else last + 1, voice.job.iterations)
-                at = np.arange(first, upto + 1)
-                at = at[(at % line.every == 0) | ((at == 1) & line.tells)]
-                if at.size:
-                    _say(voice, files, line, at, bulk, alone, drag, rng)
-            for sheet, items, new in zip(sheets, sparse, bulk, strict=True):
-                while items and items[-1][0] <= until:
-                    new.append(items.pop())
-                new.sort(key=lambda item: item[0])
-                sheet.write(new)
-        for sheet, items in zip(sheets, sparse, strict=True):
-            sheet.write(items[::-1])
-            sheet.close(notes)
+        with ExitStack() as stack:
+            sheets = [stack.enter_context(Sheet(root, name)) for name in files.names]
+            _write_group(voice, sheets, files, last, lines, drag, rng)
+            for sheet in sheets:
+                sheet.tell(notes)
+
+
+def _write_group(
+    voice: Voice,
+    sheets: list[Sheet],
+    files: _Files,
+    last: int,
+    lines: tuple[Chatter, ...],
+    drag: Drag | None,
+    rng: np.random.Generator,
+) -> None:
+    """Write the sheets of one group of files, some iterations at a time."""
+    sparse = [sorted(voice.pages.pop(name, ()), key=lambda item: item[0]) for name in files.names]
+    for items in sparse:
+        items.reverse()  # so that the earliest are taken from the end
+    for first, end in _segments(last + 1, files.ranks.size):
+        until = float("inf") if end > last else voice.job.end_of(end)
+        bulk: list[list[Item]] = [[] for _ in files.names]
+        alone = [not items or items[-1][0] > until for items in sparse]
+        for line in lines:
+            upto = min(end, last if line.phase > 0.5 else last + 1, voice.job.iterations)
+            at = np.arange(first, upto + 1)
+            at = at[(at % line.every == 0) | ((at == 1) & line.tells)]
+            if at.size:
+                _say(voice, files, line, at, bulk, alone, drag, rng)
+        for sheet, items, new in zip(sheets, sparse, bulk, strict=True):
+            while items and items[-1][0] <= until:
+                new.append(items.pop())
+            new.sort(key=lambda item: item[0])
+            sheet.write(new)
 
 
 def _groups(voice: Voice) -> Iterator[_Files]:

@@ -49,6 +49,7 @@ class Fault:
     at : a stage, or a time in seconds for what strikes before training
     many : whether several nodes can have it at once
     evidence : the best that logs can tell of the node; ``otherwise`` where no root line names it
+    accepted : what else can be defended, field by field; ``blind``: instead, without kernel logs
     """
 
     say: Callable[[Voice, Scene], None]
@@ -63,11 +64,16 @@ class Fault:
     otherwise: str = "inferable"
     slow: Slow | None = None
     accepted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    blind: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _START = {"stage": ("launch", "init")}
 _LOAD = {"stage": ("load", "init", "checkpoint")}
 _ANY = ("hardware.host", "hardware.gpu", "network", "platform", "user.code", "framework", "unknown")
+_BLIND = {
+    "category": ("hardware.gpu", "hardware.memory", "framework", "user.code", "unknown"),
+    "verdict": ("restart_excluding", "restart"),
+}
 _GPU = {"category": ("hardware.gpu", "hardware.memory")}
 _SLOW = {
     "outcome": ("slow", "finished", "running"),
@@ -126,7 +132,7 @@ def _corrupted(scene: Scene) -> Incident:
 
 
 FAULTS: dict[str, Fault] = {
-    "gpu-xid79": Fault(machine.gpu_lost, exits(1, 0.8), "hardware.gpu", "restart_excluding"),
+    "gpu-xid79": Fault(machine.gpu_lost, exits(1, 0.8), "hardware.gpu", "restart_excluding", blind=_BLIND),
     "ecc": Fault(machine.memory_error, exits(1, 0.8), "hardware.gpu", "restart_excluding", accepted=_GPU),
     "nvlink": Fault(
         machine.link_error,
@@ -134,8 +140,15 @@ FAULTS: dict[str, Fault] = {
         "hardware.gpu",
         "restart_excluding",
         accepted={"category": ("hardware.gpu", "network")},
+        blind=_BLIND,
     ),
-    "gsp-timeout": Fault(machine.controller_hung, freezes, "hardware.gpu", "restart_excluding"),
+    "gsp-timeout": Fault(
+        machine.controller_hung,
+        freezes,
+        "hardware.gpu",
+        "restart_excluding",
+        blind={"category": _ANY, "verdict": ("restart_excluding", "restart")},
+    ),
     "illegal-access": Fault(
         machine.illegal_access,
         exits(1, 0.8),

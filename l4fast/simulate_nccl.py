@@ -85,31 +85,34 @@ def gives_up(job: Job, rank: int, t: float, kind: int, text: str, last: int, *, 
     group = _group(job, place(job, kind, rank))
     enqueued, done = _status(job, rank, kind, last, waiting=True)
     work = work_of(job, kind, last)
-    said = [f"{_head(job, rank, t, _CAUGHT)} {text}"]
+    said: list[Said] = [("consequence", f"{_head(job, rank, t, _CAUGHT)} {text}")]
     if torch == "2.4":
         told = f"last enqueued NCCL work: {enqueued}, last completed NCCL work: {done}."
+        head = f"{_head(job, rank, t, _DETECTED)} {group}"
+        found = f"Exception (either an error or timeout) detected by watchdog at work: {work}, {told}"
         said += [
-            f"{_head(job, rank, t, _DETECTED)} {group} Exception (either an error or timeout) detected by "
-            f"watchdog at work: {work}, {told}",
-            f"{_head(job, rank, t, _DETECTED)} {group} Timeout at NCCL work: {work}, {told}",
+            ("consequence", f"{head} {found}"),
+            ("consequence", f"{head} Timeout at NCCL work: {work}, {told}"),
         ]
     elif torch != "2.2":
-        said.append(
+        found = (
             f"{_head(job, rank, t, _DETECTED)} {group}  failure detected by watchdog at work sequence id: "
             f"{work} PG status: last enqueued work: {enqueued}, last completed work: {done}"
         )
+        said.append(("consequence", found))
         if job.choose("recorder", True, False):
-            said.append(
+            stack = (
                 f"{_head(job, rank, t, _STACK)} Stack trace of the failed collective not found, potentially "
                 "because FlightRecorder is disabled. You can enable it by setting "
                 "TORCH_NCCL_TRACE_BUFFER_SIZE to a non-zero value."
             )
+            said.append(("context", stack))
         if first:
-            said.append(f"{_head(job, rank, t, _FIRST)} {group} First PG on this rank to signal dumping.")
-    told_all: list[Said] = [("consequence", line) for line in said]
+            signal = f"{_head(job, rank, t, _FIRST)} {group} First PG on this rank to signal dumping."
+            said.append(("consequence", signal))
     if first and torch != "2.2":
-        told_all += dump(job, rank, t, None, last, waiting=kind)
-    return told_all
+        said += dump(job, rank, t, None, last, waiting=kind)
+    return said
 
 
 def dump(
@@ -136,7 +139,7 @@ def dump(
         ("root" if behind else "consequence", f"{_head(job, rank, t, _GOT)} {group} {told}{_PARTIAL}")
     )
     text = "ProcessGroupNCCL preparing to dump debug info. Include stack trace: 1"
-    return [*said, ("consequence", f"{_head(job, rank, t, _DUMP)} {group} {text}")]
+    return [*said, ("context", f"{_head(job, rank, t, _DUMP)} {group} {text}")]
 
 
 def throws(job: Job, rank: int, t: float, text: str) -> list[Said]:
