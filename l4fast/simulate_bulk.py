@@ -198,16 +198,18 @@ def _say(
             voice.note("iteration", int(number))
     keep = keep.reshape(shape)
     lines = rows.reshape(n_files, at.size, per_file, -1)
+    single, blocks = list(range(at.size + 1)), list(range(at.size + 1))
+    if line.every == 1:
+        blocks = [0, *(np.flatnonzero(np.diff((at - 1) // _BLOCK)) + 1).tolist(), at.size]
+    times = starts.tolist()
     for file, its in enumerate(lines):
         kept = keep[file]
         if kept.all():
             data, width = its.tobytes(), its[0].nbytes
-            step_of = at if not alone[file] or line.every > 1 else (at - 1) // _BLOCK
-            cuts = [0, *(np.flatnonzero(np.diff(step_of)) + 1).tolist(), at.size]
-            for i, after in pairwise(cuts):
-                bulk[file].append((float(starts[i]), data[i * width : after * width], None))
+            for i, after in pairwise(blocks if alone[file] else single):
+                bulk[file].append((times[i], data[i * width : after * width], None))
         else:
-            bulk[file] += [(float(starts[i]), its[i][kept[i]].tobytes(), None) for i in range(at.size)]
+            bulk[file] += [(times[i], its[i][kept[i]].tobytes(), None) for i in range(at.size)]
 
 
 def _values(

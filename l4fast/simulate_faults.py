@@ -12,7 +12,7 @@ from l4fast import simulate_network as network
 from l4fast import simulate_program as program
 from l4fast import simulate_storage as storage
 from l4fast.simulate_book import Voice
-from l4fast.simulate_physics import Incident
+from l4fast.simulate_physics import HEARTBEAT_S, Incident
 from l4fast.simulate_scene import (
     Happen,
     Scene,
@@ -165,14 +165,33 @@ FAULTS: dict[str, Fault] = {
         "hardware.host",
         "restart_excluding",
         evidence="inferable",
-        accepted={"category": _ANY, "verdict": ("restart_excluding", "restart")},
+        accepted={
+            "category": _ANY,
+            "verdict": ("restart_excluding", "restart"),
+            "outcome": ("failed", "hung"),
+        },
     ),
     "loader-hang": Fault(
         machine.loader_hang,
         freezes,
         "data",
         "restart",
-        accepted={"category": ("data", "storage", *_ANY), "verdict": ("restart", "restart_excluding")},
+        accepted={
+            "category": ("data", "storage", *_ANY),
+            "verdict": ("restart", "restart_excluding"),
+            "outcome": ("failed", "hung"),
+        },
+    ),
+    "gil-hang": Fault(
+        program.locked,
+        exits(-6, HEARTBEAT_S + 0.2),
+        "framework",
+        "restart",
+        accepted={
+            "category": _ANY,
+            "verdict": ("restart", "restart_excluding", "stop"),
+            "outcome": ("failed", "hung"),
+        },
     ),
     "sigkill": Fault(
         machine.nothing,

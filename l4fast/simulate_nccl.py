@@ -18,7 +18,7 @@ _CPP = "/opt/pytorch/pytorch/torch/csrc/distributed/c10d/ProcessGroupNCCL.cpp"
 # Where in ProcessGroupNCCL.cpp each message stands: caught, detected, stack, first, observed,
 # received, failed, inconsistent, terminated, preparing, fatal.
 _SOURCES = {
-    "2.2": (523, 0, 0, 0, 0, 0, 537, 543, 1182, 0, 0),
+    "2.2": (523, 0, 0, 0, 0, 1262, 537, 543, 1182, 0, 1262),
     "2.4": (607, 1664, 0, 0, 1383, 1395, 621, 627, 1515, 1282, 1306),
     "2.6": (629, 2168, 667, 2103, 1682, 1687, 681, 695, 1895, 1537, 1554),
     "2.8": (685, 2252, 729, 2573, 1682, 1751, 744, 758, 2057, 1597, 1653),
@@ -173,6 +173,24 @@ def dies_of_silence(job: Job, rank: int, t: float) -> list[Said]:
         "Terminating the process after attempting to dump debug info, due to collective timeout or exception."
     )
     return [("consequence", f"{_head(job, rank, t, _FATAL, 'F')} {group} {group} {text}")]
+
+
+def watchdog_stuck(job: Job, rank: int, t: float) -> list[Said]:
+    """A rank's heartbeat monitor finds its own watchdog stuck, as behind a lock, and ends the process."""
+    group = _group(job, place(job, WORLD, rank))
+    stuck = (
+        "ProcessGroupNCCL's watchdog got stuck for 480 seconds without making progress in monitoring "
+        "enqueued collectives. This typically indicates a NCCL/CUDA API (e.g., CudaEventDestroy) hang blocking the "
+        "watchdog, and could be triggered by another thread holding the GIL inside a CUDA api"
+    )
+    end = (
+        "Terminating the process after attempting to dump debug info, due to ProcessGroupNCCL watchdog hang."
+    )
+    said: list[Said] = [("root", f"{_head(job, rank, t, _GOT)} {group} {stuck}")]
+    if job.choose("lock", True, False):
+        text = "Could not acquire GIL within 300 ms on exit, possible GIL induced hang"
+        said.append(("root", f"{_head(job, rank, t, _GOT)} {text}"))
+    return [*said, ("consequence", f"{_head(job, rank, t, _FATAL, 'F')} {group} {group} {end}")]
 
 
 def _frames(name: str, line: int) -> str:

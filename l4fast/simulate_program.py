@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from l4fast.simulate_book import Said, Voice
-from l4fast.simulate_nccl import nccl_head
+from l4fast.simulate_nccl import nccl_head, watchdog_stuck
+from l4fast.simulate_physics import HEARTBEAT_S
 from l4fast.simulate_python import SITE, step_frames, traceback
 from l4fast.simulate_scene import Scene
 from l4fast.simulate_scheduler import cancel
@@ -199,6 +200,12 @@ def worker_killed(voice: Voice, scene: Scene) -> None:
             f"RuntimeError: DataLoader worker (pid(s) {worker}) exited unexpectedly",
         )
         voice.rank(rank, scene.t + 0.2, traceback(job, rank, step_frames(job, inner), [("root", text)]))
+
+
+def locked(voice: Voice, scene: Scene) -> None:
+    """A thread never gives the interpreter's lock back, and the watchdog waits for it too."""
+    for rank in scene.ranks:
+        voice.rank(rank, scene.t + HEARTBEAT_S, watchdog_stuck(voice.job, rank, scene.t + HEARTBEAT_S))
 
 
 def preempted(voice: Voice, scene: Scene) -> None:

@@ -27,6 +27,7 @@ ROOT_WORDS = {
     "illegal-access": r"illegal memory access",
     "hang": rf"{STUCK}|blocked for more",
     "loader-hang": rf"no batch for|{STUCK}",
+    "gil-hang": r"watchdog got stuck|GIL",
     "sigkill": r"exitcode\s*: -9|SIGKILL|: Killed",
     "oom-kill": r"oom-killer|oom-kill:|Killed process|oom_kill event",
     "cuda-oom": r"CUDA out of memory",
