@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from zlib import crc32
 
 import numpy as np
 import orjson
@@ -106,8 +107,11 @@ def simulate(
     # Written aside and renamed, so that whoever sees the folder sees all of it.
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        rng = np.random.default_rng([seed, STYLES.index(style)])
-        job = plan(style, nodes, ranks_per_node, iterations, seed, clock_skew_s, kernel_logs, culprits, rng)
+        # Another cluster for each fault too, lest all that strikes with one seed strikes the same node.
+        rng = np.random.default_rng([seed, STYLES.index(style), crc32((fault or "").encode())])
+        job = plan(
+            style, fault, nodes, ranks_per_node, iterations, seed, clock_skew_s, kernel_logs, culprits, rng
+        )
         truth = _write(aside, job, fault, culprits, rng)
         (aside / "truth.json").write_bytes(orjson.dumps(truth, option=orjson.OPT_INDENT_2))
         aside.chmod(0o755)  # mkdtemp makes folders that only their owner can read

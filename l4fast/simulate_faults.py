@@ -76,6 +76,7 @@ _BLIND = {
 }
 _GPU = {"category": ("hardware.gpu", "hardware.memory")}
 _SLOW = {
+    "stage": ("iterate", "checkpoint", "evaluate", "shutdown"),
     "outcome": ("slow", "finished", "running"),
     "verdict": ("none", "restart", "restart_excluding", "unknown"),
 }
@@ -391,7 +392,10 @@ FAULTS: dict[str, Fault] = {
         blames="nobody",
         starts_s=21.0,
         many=False,
-        accepted={"stage": ("launch", "init", "load"), "category": ("user.config", "user.code")},
+        accepted={
+            "stage": ("launch", "init", "load", "checkpoint"),
+            "category": ("user.config", "user.code"),
+        },
     ),
     "code-error": Fault(program.code_error, all_exit(1), "user.code", "stop", blames="nobody", many=False),
     "user-exception": Fault(
@@ -455,7 +459,7 @@ FAULTS: dict[str, Fault] = {
         blames="nobody",
         many=False,
         slow=Slow(pause_s=90.0),
-        accepted={**_SLOW, "category": ("storage", "network", "unknown"), "stage": ("checkpoint", "iterate")},
+        accepted={**_SLOW, "category": ("storage", "network", "unknown")},
     ),
 }
 

@@ -45,7 +45,7 @@ class Habits:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything about a job but its fault; a pure function of the arguments of `plan`.
+    """Everything about a job but what breaks; a pure function of the arguments of `plan`.
 
     ``ends[i]`` is when iteration ``i + 1`` is complete on all ranks, before the evaluation
     or the save that follows it; ``pauses[i]`` is what follows it. ``pids`` and ``agent_pids``
@@ -54,6 +54,7 @@ class Job:
     """
 
     style: str
+    fault: str | None
     nodes: int
     ranks_per_node: int
     iterations: int
@@ -93,7 +94,7 @@ class Job:
 
     def choose(self, about: str, *options: _Choice) -> _Choice:
         """Pick one of ``options`` by the seed: other programs and releases say other words."""
-        return options[crc32(f"{about}/{self.seed}/{self.style}".encode()) % len(options)]
+        return options[crc32(f"{about}/{self.seed}/{self.style}/{self.fault}".encode()) % len(options)]
 
     def node_of(self, rank: int) -> int:
         return rank // self.ranks_per_node
@@ -173,6 +174,7 @@ class Job:
 
 def plan(
     style: str,
+    fault: str | None,
     nodes: int,
     ranks_per_node: int,
     iterations: int,
@@ -209,6 +211,7 @@ def plan(
         log_every = 1  # a small job would hardly report; a progress bar shows each iteration
     return Job(
         style=style,
+        fault=fault,
         nodes=nodes,
         ranks_per_node=ranks_per_node,
         iterations=iterations,

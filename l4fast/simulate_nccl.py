@@ -180,8 +180,8 @@ def watchdog_stuck(job: Job, rank: int, t: float) -> list[Said]:
     group = _group(job, place(job, WORLD, rank))
     stuck = (
         "ProcessGroupNCCL's watchdog got stuck for 480 seconds without making progress in monitoring "
-        "enqueued collectives. This typically indicates a NCCL/CUDA API (e.g., CudaEventDestroy) hang blocking the "
-        "watchdog, and could be triggered by another thread holding the GIL inside a CUDA api"
+        "enqueued collectives. This typically indicates a NCCL/CUDA API (e.g., CudaEventDestroy) hang "
+        "blocking the watchdog, and could be triggered by another thread holding the GIL inside a CUDA api"
     )
     end = (
         "Terminating the process after attempting to dump debug info, due to ProcessGroupNCCL watchdog hang."

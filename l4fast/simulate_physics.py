@@ -294,7 +294,8 @@ def _launched(
     if incident.gone:
         step = min(step, min(incident.gone.values()) + job.habits.node_watch_s)
     finite = agent_end[np.isfinite(agent_end)]
-    if np.isinf(step) and finite.size < job.nodes:
+    waiting = not np.isfinite(own).all() if launcher == "srun" else finite.size < job.nodes
+    if np.isinf(step) and waiting:
         # Somebody waits for ever: a person looks after a while and cancels the job.
         step = (float(finite.max()) if finite.size else incident.t) + 900.0 + 600 * float(rng.random())
 

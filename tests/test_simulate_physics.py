@@ -29,7 +29,7 @@ from simulated import files_of, lines_of, text_of
 
 JOBS = st.builds(
     lambda style, nodes, per_node, seed: plan(
-        style, nodes, per_node, 40, seed, 0.5, True, 1, np.random.default_rng(seed)
+        style, "hang", nodes, per_node, 40, seed, 0.5, True, 1, np.random.default_rng(seed)
     ),
     st.sampled_from(STYLES),
     st.integers(2, 12),
