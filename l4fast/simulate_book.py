@@ -94,6 +94,7 @@ class Voice:
     stop_s : benign lines later than that were never written (logs copied while the job ran)
     suspects, named : the nodes to blame, and those of them that a root line names
     crowd : whether innocent nodes cry as loud, naming nobody
+    naming : whether what is being said names anybody at all
     told : what the lines that were kept report: of iterations, and of checkpoints begun, promised
         and committed
     """
@@ -105,6 +106,7 @@ class Voice:
     suspects: tuple[int, ...] = ()
     named: set[int] = field(default_factory=set)
     crowd: bool = False
+    naming: bool = True
     told: dict[str, set[int]] = field(default_factory=dict)
     pages: dict[str, list[Item]] = field(default_factory=dict)
 
@@ -191,7 +193,7 @@ class Voice:
                 head = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond:06d}{node % 1000:03d}Z {stream} F {prefix}"
             if head and "\n" in text:
                 text = text.replace("\n", "\n" + head)
-            if kind == "root":
+            if kind == "root" and self.naming:
                 self._name(file, node, head, text)
             page.append((t, f"{head}{text}\n".encode(), kind))
             # Ranks that share a file write line by line, so what they say mingles.

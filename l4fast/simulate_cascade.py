@@ -45,21 +45,27 @@ def tell(voice: Voice, incident: Incident, last: int) -> None:
 
 
 def _losses(voice: Voice, incident: Incident) -> None:
-    """The neighbours of the dead and of the cut off lose their connection, and break of it."""
+    """The neighbours of the dead and of the cut off lose their connection, and break of it.
+
+    Where only a link is gone both of its ends say so, and each names the other: no line tells whose it is.
+    """
     job = voice.job
+    voice.naming = not incident.cut
     bad = {job.node_of(rank) for rank in incident.cut} | set(incident.gone)
     bad |= {job.node_of(rank) for rank in incident.deaths}
     for rank, (t, peer, how) in voice.course.lost.items():
-        accused = job.node_of(peer) in bad and job.node_of(rank) not in bad
-        kind = incident.accuse if accused else "consequence"
+        kind = incident.accuse if job.node_of(peer) in bad or rank in incident.cut else "consequence"
         if how == "retry":
             old = job.habits.torch in ("2.2", "2.4")
             why = f"NET/IB{' ' * old}: Got completion with {'error 12' if old else 'status=12'}"
-            voice.rank(rank, t, retry_exceeded(job, rank, peer, kind), "stdout")
+            warning = retry_exceeded(job, rank, peer, kind)
         else:
             why = "socketProgress: Connection closed by remote peer"
-            voice.rank(rank, t, peer_closed(job, rank, peer, kind), "stdout")
+            warning = peer_closed(job, rank, peer, kind)
+        if job.habits.nccl_lines:
+            voice.rank(rank, t, warning, "stdout")
         voice.rank(rank, t + 0.4, remote_exited(job, rank, why))
+    voice.naming = True
 
 
 def _joining(voice: Voice, incident: Incident) -> None:

@@ -24,6 +24,7 @@ class Habits:
 
     Attributes
     ----------
+    nccl_lines : whether NCCL's own lines are in the logs (NCCL_DEBUG)
     torch, nccl : releases; a watchdog's wording and its sleep before the throw depend on them
     timeout_s : how long a collective may take
     kill_on_exit : whether the first task that ends badly ends all (``srun --kill-on-bad-exit``)
@@ -35,6 +36,7 @@ class Habits:
 
     torch: str
     nccl: str
+    nccl_lines: bool
     timeout_s: float
     kill_on_exit: bool
     transport: str
@@ -248,10 +250,12 @@ def _habits(style: str, rng: np.random.Generator) -> Habits:
     torch, nccl = [("2.2", "2.19.3"), ("2.4", "2.20.5"), ("2.6", "2.21.5"), ("2.8", "2.27.3")][
         int(rng.integers(4))
     ]
-    draw = rng.random(5)
+    draw = rng.random(6)
     return Habits(
         torch=torch,
         nccl=nccl,
+        # Where files are not named after hosts, NCCL's lines may be all that maps ranks to them.
+        nccl_lines=bool(draw[5] < 0.6) or style not in ("megatron", "k8s"),
         # Hugging Face's default is half an hour, torch's ten minutes.
         timeout_s=1800.0 if draw[0] < (0.6 if style == "hf" else 0.25) else 600.0,
         kill_on_exit=bool(draw[1] < 0.6),

@@ -50,7 +50,7 @@ _ARGUMENTS = (
 
 def chatter(job: Job) -> tuple[Chatter, ...]:
     """What each rank writes."""
-    return _CHATTER
+    return _CHATTER if job.habits.nccl_lines else _CHATTER[1:]
 
 
 def speak(voice: Voice, last: int, resume: int | None, rng: np.random.Generator) -> None:

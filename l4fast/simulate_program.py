@@ -112,7 +112,7 @@ def version_skew(voice: Voice, scene: Scene) -> None:
 
 def skewed_driver(scene: Scene) -> bool:
     """Whether it is the driver that differs: then only the ranks of that node fail."""
-    return scene.job.choose("skew", True, False)
+    return scene.job.choose("skew", True, False) or not scene.job.habits.nccl_lines
 
 
 def _everywhere(voice: Voice, scene: Scene, frames: str, text: str, *, grouped: bool) -> None:
