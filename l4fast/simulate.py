@@ -33,9 +33,10 @@ from l4fast.simulate_book import Layout, Notes, Voice, write_file
 from l4fast.simulate_bulk import Drag, write_chatter
 from l4fast.simulate_faults import FAULTS as _FAULTS
 from l4fast.simulate_faults import Fault, dragged
+from l4fast.simulate_groups import under_switch
 from l4fast.simulate_job import Job, plan, slowed
 from l4fast.simulate_physics import Incident, healthy, unfold
-from l4fast.simulate_scene import Scene, switch_mates
+from l4fast.simulate_scene import Scene
 from l4fast.simulate_truth import Truth
 
 _PROGRAMS: dict[str, tuple[ModuleType, str]] = {
@@ -212,7 +213,7 @@ def _scene(job: Job, name: str, fault: Fault, culprits: int, rng: np.random.Gene
     low = min(1, job.nodes - 1)
     nodes = np.sort(rng.choice(np.arange(low, job.nodes), min(culprits, job.nodes - low), replace=False))
     if name == "switch-down":
-        nodes = np.array(switch_mates(job, int(nodes[0])))
+        nodes = np.array(under_switch(job, int(nodes[0])))
     ranks = tuple(int(n) * job.ranks_per_node + int(rng.integers(job.ranks_per_node)) for n in nodes)
     if name == "port-in-use":
         ranks = (0,)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from l4fast import simulate_machine as machine
 from l4fast import simulate_network as network
@@ -46,8 +47,8 @@ class Fault:
     say : the lines of those who are struck, and of their machines
     happen : what breaks; None for a job that is slow and does not die
     blames : whom the truth names: rank, node (all its ranks), or nobody
-    at : a stage, or a time in seconds for what strikes before training
-    many : whether several nodes can have it at once
+    starts_s : when it strikes, seconds, if before training
+    many : whether several nodes can have it at once, each by itself
     evidence : the best that logs can tell of the node; ``otherwise`` where no root line names it
     accepted : what else can be defended, field by field; ``blind``: instead, without kernel logs
     """
@@ -464,7 +465,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def dragged(fault: Fault, scene: Scene) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def dragged(fault: Fault, scene: Scene) -> NDArray[np.bool_]:
     """Which ranks of the job are slow to fetch their batches."""
     mask = np.zeros(scene.job.n_ranks, bool)
     if fault.slow is not None and fault.slow.drag > 1:

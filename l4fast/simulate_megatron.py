@@ -6,6 +6,7 @@ import numpy as np
 
 from l4fast.simulate_book import Said, Voice
 from l4fast.simulate_bulk import Chatter
+from l4fast.simulate_groups import coordinates
 from l4fast.simulate_job import Job
 from l4fast.simulate_start import DATA_S, LOAD_S
 
@@ -121,10 +122,14 @@ def _begin(voice: Voice, resume: int | None) -> None:
             (None, f"time to initialize megatron (seconds): {14.2 + job.save_s:.3f}"),
             (None, f"[after megatron is initialized] datetime: {job.clock(0, 20.0):%Y-%m-%d %H:%M:%S} "),
             (None, "building GPT model ..."),
-            (None, " > number of parameters on (tensor, pipeline) model parallel rank (0, 0): 1652948992"),
         ],
         "stdout",
     )
+    # One line for each slice of the model, from the rank that holds its first copy.
+    for rank in np.flatnonzero(coordinates(job)[1] == 0).tolist():
+        at = f"({rank % job.tensor}, {rank // (job.tensor * job.data)})"
+        text = f" > number of parameters on (tensor, pipeline) model parallel rank {at}: 1652948992"
+        voice.rank(rank, 20.5, [(None, text)], "stdout")
     if resume is None:
         text = "WARNING: could not find the metadata file /checkpoints/gpt/latest_checkpointed_iteration.txt"
         said = [(None, f"{text}\n    will not load any checkpoints and will start from random")]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l4fast.simulate_groups import under_switch
 from l4fast.simulate_job import Job
 from l4fast.simulate_physics import Incident
 
@@ -97,8 +96,3 @@ def all_exit(code: int, *, where: str = "step", spread: float = 1.0) -> Happen:
 def ordered(scene: Scene) -> Incident:
     """Somebody outside ends the job."""
     return Incident(scene.t, killed_s=scene.t + 0.1)
-
-
-def switch_mates(job: Job, node: int) -> tuple[int, ...]:
-    """All nodes that hang on the same switch as ``node``."""
-    return tuple(under_switch(job, node))
