@@ -14,7 +14,7 @@ from l4fast.diagnosis import Diagnosis
 from l4fast.terminal import escaped
 
 if TYPE_CHECKING:
-    from l4fast.simulate_job import Truth
+    from l4fast.simulate_truth import Truth
 
 _VERDICT = {
     "none": "nothing to do",
@@ -131,11 +131,16 @@ def _show_event(console: Console, event: dict[str, Any], strip: str) -> None:
     )
 
 
+def _outcome(found: Diagnosis) -> str:
+    """The outcome in the words of a truth file, which knows success, slow and failure."""
+    return {"finished": "success", "running": "success", "slow": "slow"}.get(found.outcome, "failure")
+
+
 def show_truth(truth: Truth, found: Diagnosis) -> None:
     """Print what was planted beside what was found, and whether the answer counts as right."""
     healthy = found.outcome in ("finished", "running")
     rows: list[tuple[str, object, object]] = [
-        ("outcome", truth.outcome, "success" if healthy else "failure"),
+        ("outcome", truth.outcome, _outcome(found)),
         ("category", truth.category, None if healthy else found.cause["category"]),
         ("nodes", list(truth.faulty_nodes), [n["node"] for n in found.nodes]),
         ("ranks", list(truth.faulty_ranks), [r["rank"] for r in found.ranks]),

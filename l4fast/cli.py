@@ -162,6 +162,9 @@ def _arguments() -> argparse.ArgumentParser:
     simulate.add_argument("--fault", metavar="NAME", help="leave out for a healthy job; `list` names them")
     simulate.add_argument("--seed", type=int, default=0)
     simulate.add_argument("--style", default="megatron", help="whose logs to imitate; `list` names them")
+    simulate.add_argument("--culprits", type=_positive, default=1, help="on how many nodes it strikes")
+    simulate.add_argument("--clock-skew", type=float, default=0.05, help="of the nodes' clocks, seconds")
+    simulate.add_argument("--no-kernel-logs", action="store_true", help="leave the nodes' kernel logs out")
     simulate.set_defaults(run="simulate")
 
     bench = commands.add_parser("bench", help="measure accuracy on labelled logs")

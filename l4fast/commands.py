@@ -180,6 +180,9 @@ def simulate(options: Namespace) -> int:
         iterations=options.iterations,
         fault=options.fault,
         seed=options.seed,
+        clock_skew_s=options.clock_skew,
+        culprits=options.culprits,
+        kernel_logs=not options.no_kernel_logs,
     )
     print(f"{options.out}/logs: {truth.outcome}, truth in {options.out}/truth.json", file=sys.stderr)
     return 0

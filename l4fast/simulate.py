@@ -1,9 +1,9 @@
 """The logs of a training job with a planted fault, and the truth about it: for docs, tests, benchmarks.
 
-A simulated job is as large as wanted (8 to 10,000 ranks) and the same for the same seed. It
-knows five ways to write logs (`STYLES`) and eighteen ways to fail (`FAULTS`); what the
-machines, launchers and libraries say follows the real wording, with the real delays between
-a cause and its victims.
+A simulated job is as large as wanted (8 to 10,000 ranks) and the same for the same seed. A fault is
+an incident, which `simulate_physics` unfolds: whose collective blocks first, whose watchdog barks
+when, who is ended by whom, and what never reaches a file. Then everybody speaks, in one of five
+ways to write logs (`STYLES`), as long as it lives. The truth is told of what is left.
 """
 
 from __future__ import annotations
@@ -13,25 +13,31 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from zlib import crc32
 
 import numpy as np
 import orjson
 
 from l4fast import (
+    simulate_cascade,
     simulate_hf,
     simulate_launch,
     simulate_megatron,
     simulate_nemo,
+    simulate_scheduler,
     simulate_start,
     simulate_titan,
 )
 from l4fast.errors import UsageError
 from l4fast.simulate_book import Layout, Notes, Voice, write_file
-from l4fast.simulate_bulk import chatter
-from l4fast.simulate_cascade import Scene
+from l4fast.simulate_bulk import Drag, write_chatter
 from l4fast.simulate_faults import FAULTS as _FAULTS
-from l4fast.simulate_faults import STARTS, Fault
-from l4fast.simulate_job import Job, Truth, plan
+from l4fast.simulate_faults import Fault, dragged
+from l4fast.simulate_groups import under_switch
+from l4fast.simulate_job import Job, plan, slowed
+from l4fast.simulate_physics import Incident, healthy, unfold
+from l4fast.simulate_scene import Scene
+from l4fast.simulate_truth import Truth
 
 _PROGRAMS: dict[str, tuple[ModuleType, str]] = {
     "megatron": (simulate_megatron, "tree"),
@@ -43,6 +49,8 @@ _PROGRAMS: dict[str, tuple[ModuleType, str]] = {
 
 STYLES: tuple[str, ...] = tuple(_PROGRAMS)
 FAULTS: tuple[str, ...] = tuple(_FAULTS)
+MANY: tuple[str, ...] = tuple(name for name, fault in _FAULTS.items() if fault.many or name == "switch-down")
+"""The faults that several nodes can have at once."""
 
 _LAST_STAGES = ("iterate", "checkpoint", "evaluate", "shutdown")
 
@@ -57,6 +65,8 @@ def simulate(
     fault: str | None = None,
     seed: int = 0,
     clock_skew_s: float = 0.05,
+    culprits: int = 1,
+    kernel_logs: bool = True,
 ) -> Truth:
     """Write a job's logs to ``out/logs`` and the truth about it to ``out/truth.json``.
 
@@ -71,7 +81,11 @@ def simulate(
     iterations
         At least 8. Checkpoints are due every quarter, an evaluation every half.
     clock_skew_s
-        Standard deviation of the nodes' clocks, seconds.
+        Standard deviation of the nodes' clocks, seconds; none is more than two of them off.
+    culprits
+        On how many nodes it strikes, for the faults in `MANY`; of a switch, how many hang on it.
+    kernel_logs
+        Whether the nodes' kernel logs are among the logs.
 
     Raises
     ------
@@ -86,7 +100,7 @@ def simulate(
     >>> truth.category, len(truth.root_lines)
     ('platform', 3)
     """
-    _check(style, nodes, ranks_per_node, iterations, fault, clock_skew_s)
+    _check(style, nodes, ranks_per_node, iterations, fault, clock_skew_s, culprits)
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} exists and is not an empty folder: name another one", str(target))
@@ -94,7 +108,12 @@ def simulate(
     # Written aside and renamed, so that whoever sees the folder sees all of it.
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        truth = _write(aside, style, nodes, ranks_per_node, iterations, fault, seed, clock_skew_s)
+        # Another cluster for each fault too, lest all that strikes with one seed strikes the same node.
+        rng = np.random.default_rng([seed, STYLES.index(style), crc32((fault or "").encode())])
+        job = plan(
+            style, fault, nodes, ranks_per_node, iterations, seed, clock_skew_s, kernel_logs, culprits, rng
+        )
+        truth = _write(aside, job, fault, culprits, rng)
         (aside / "truth.json").write_bytes(orjson.dumps(truth, option=orjson.OPT_INDENT_2))
         aside.chmod(0o755)  # mkdtemp makes folders that only their owner can read
         aside.replace(target)
@@ -105,7 +124,13 @@ def simulate(
 
 
 def _check(
-    style: str, nodes: int, ranks_per_node: int, iterations: int, fault: str | None, clock_skew_s: float
+    style: str,
+    nodes: int,
+    ranks_per_node: int,
+    iterations: int,
+    fault: str | None,
+    clock_skew_s: float,
+    culprits: int,
 ) -> None:
     if style not in STYLES:
         raise UsageError(f"no style {style!r}: choose one of {', '.join(STYLES)}")
@@ -117,126 +142,161 @@ def _check(
         raise UsageError(f"{iterations} iterations: 8 at least, or no checkpoint is ever due")
     if not 0 <= clock_skew_s < 60:
         raise UsageError(f"clock skew of {clock_skew_s} s: 0 to 60")
+    if culprits != 1 and (fault not in MANY or not 1 <= culprits < nodes):
+        raise UsageError(f"{culprits} faulty nodes of {nodes}: 1, or fewer than all for {', '.join(MANY)}")
 
 
-def _write(
-    root: Path,
-    style: str,
-    nodes: int,
-    ranks_per_node: int,
-    iterations: int,
-    fault: str | None,
-    seed: int,
-    clock_skew_s: float,
-) -> Truth:
-    rng = np.random.default_rng([seed, STYLES.index(style)])
-    job = plan(style, nodes, ranks_per_node, iterations, seed, clock_skew_s, rng)
-    program, kind = _PROGRAMS[style]
-    run = f"{job.job_id}_" + "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz0123456789_"), 8))
-    voice = Voice(job, Layout(kind, run))
-    if fault is None:
-        last, resume = iterations, None
+def _write(root: Path, job: Job, name: str | None, culprits: int, rng: np.random.Generator) -> Truth:
+    """Draw the scene, let it unfold, let everybody speak, and write it all down."""
+    program, kind = _PROGRAMS[job.style]
+    layout = Layout(
+        kind, f"{job.job_id}_" + "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz0123456789_"), 8))
+    )
+    fault = _FAULTS[name] if name is not None else None
+    if fault is None or name is None:
+        scene, incident = None, None
     else:
-        scene = _scene(job, fault, rng)
-        last = scene.last
-        resume = 20 * job.save_every if fault == "corrupt-checkpoint" else None
-        voice.stop_s = scene.t
-        if fault == "host-crash":
-            voice.gone[job.node_of(scene.rank)] = scene.t
+        job, scene = _scene(job, name, fault, culprits, rng)
+        incident = fault.happen(scene) if fault.happen else None
+    course = unfold(job, incident, layout.launcher, rng) if incident else healthy(job)
+    voice = Voice(job, layout, course)
+    last = scene.last if scene else job.iterations
+    drag = None
+    if fault and scene:
+        voice.suspects = () if fault.blames == "nobody" else scene.nodes
+        if fault.slow:
+            last = _still_running(job, scene)
+            if last < job.iterations:
+                voice.stop_s = job.begin_of(last + 1) + 0.1
+            drag = Drag(dragged(fault, scene), scene.last + 1, fault.slow.drag)
+    resume = 20 * job.save_every if fault and fault.stage == "load" else None
     simulate_start.kernels(voice, rng)
     simulate_launch.start(voice)
     simulate_start.warnings(voice, rng)
     simulate_start.communicators(voice, rng)
     program.speak(voice, last, resume, rng)
-    if fault is None:
+    if fault and scene:
+        fault.say(voice, scene)
+    if incident:
+        _fall(voice, incident, last)
+    elif last == job.iterations:
         simulate_launch.end(voice, job.finish_s + 12.0)
-    else:
-        _FAULTS[fault].tell(voice, scene)
-        if kind != "pods" and _FAULTS[fault].category != "preemption":
-            text = f"job {job.job_id}: training script ended with exit code 1"
-            voice.scheduler(voice.latest_s + 3.0, [("consequence", text)])
     notes = Notes()
-    # A job that never iterated has no chatter, and perhaps not even the files for it.
-    for pages in chatter(voice, last, program.CHATTER, rng) if last else ():
-        for file, items in pages.items():
-            write_file(root / "logs", file, items + voice.pages.pop(file, []), notes)
+    if last:
+        write_chatter(voice, root / "logs", last, program.chatter(job), drag, notes, rng)
     for file, items in voice.pages.items():
         write_file(root / "logs", file, items, notes)
     notes.failures.sort(key=lambda x: (x.file, x.line))
     notes.context.sort(key=lambda x: x.file)
-    if fault is None:
-        return _truth(job, voice, None, None, None, notes)
-    return _truth(job, voice, fault, _FAULTS[fault], scene, notes)
+    return _truth(voice, name, fault, scene, notes, finished=last == job.iterations)
 
 
-def _scene(job: Job, name: str, rng: np.random.Generator) -> Scene:
+def _fall(voice: Voice, incident: Incident, last: int) -> None:
+    """Victims, launchers and scheduler say how the job went down."""
+    simulate_cascade.tell(voice, incident, last)
+    simulate_launch.agents(voice, incident)
+    simulate_scheduler.tell(voice, incident)
+    if voice.layout.kind != "pods" and not np.isfinite(incident.killed_s):
+        text = f"job {voice.job.job_id}: training script ended with exit code 1"
+        voice.scheduler(voice.latest_s + 3.0, [("consequence", text)])
+
+
+def _still_running(job: Job, scene: Scene) -> int:
+    """How far a slow job got: to its end, or its logs are a copy made while it ran."""
+    if job.choose("finished", True, False, False):
+        return job.iterations
+    return min(job.iterations, scene.last + max(3, (job.iterations - scene.last) * 2 // 3))
+
+
+def _scene(job: Job, name: str, fault: Fault, culprits: int, rng: np.random.Generator) -> tuple[Job, Scene]:
     """Draw when and where ``name`` strikes: late in the job, not beside a checkpoint unless at one."""
-    node = int(rng.integers(min(1, job.nodes - 1), job.nodes))
-    rank = node * job.ranks_per_node + int(rng.integers(job.ranks_per_node))
+    low = min(1, job.nodes - 1)
+    nodes = np.sort(rng.choice(np.arange(low, job.nodes), min(culprits, job.nodes - low), replace=False))
+    if name == "switch-down":
+        nodes = np.array(under_switch(job, int(nodes[0])))
+    ranks = tuple(int(n) * job.ranks_per_node + int(rng.integers(job.ranks_per_node)) for n in nodes)
+    if name == "port-in-use":
+        ranks = (0,)
     share = 0.55 + 0.35 * float(rng.random())
-    if name in STARTS:
-        return Scene(STARTS[name], 0 if name == "port-in-use" else rank, 0, rng)
+    if fault.starts_s is not None:
+        return job, Scene(job, fault.starts_s, ranks, 0, rng)
+    if fault.slow is not None:
+        first = max(2, int(share * 0.7 * job.iterations))
+        if fault.stage == "checkpoint":
+            first = -(-first // job.save_every) * job.save_every
+        job = slowed(job, first, fault.slow.factor, fault.slow.pause_s)
+        return job, Scene(job, job.begin_of(first), ranks, first - 1, rng)
     last = int(share * job.iterations)
-    if name == "disk-full":
+    if fault.stage == "checkpoint":
         last = max(job.save_every, last // job.save_every * job.save_every)
-        return Scene(job.save_begin(last) + 1.5, rank, last, rng)
+        return job, Scene(job, job.save_begin(last) + 1.5, ranks, last, rng)
     while last % job.save_every < min(2, job.save_every - 1):
         last += 1
-    return Scene(job.end_of(last) + 0.5 * job.step_s, rank, last, rng)
+    t = job.begin_of(last + 1) + (0.4 + 0.3 * float(rng.random())) * job.step_s
+    return job, Scene(job, t, ranks, last, rng)
 
 
 def _truth(
-    job: Job, voice: Voice, name: str | None, fault: Fault | None, scene: Scene | None, notes: Notes
+    voice: Voice, name: str | None, fault: Fault | None, scene: Scene | None, notes: Notes, *, finished: bool
 ) -> Truth:
-    last = scene.last if scene else job.iterations
-    saves = job.saves_until(last)
-    accepted = [s for s in saves if job.save_begin(s) + _promise_s(job) <= voice.stop_s]
-    durable = [s for s in saves if _commit_s(job, s) <= voice.stop_s]
+    job, told = voice.job, voice.told
+    last = max(told.get("iteration", ()), default=None)
+    durable = _durable(voice, last or 0, finished=finished)
     nodes: tuple[str, ...] = ()
     ranks: tuple[int, ...] = ()
     evidence = "none"
-    if fault is not None and scene is not None and fault.blames != "nobody":
-        node = job.node_of(scene.rank)
-        nodes = (job.hosts[node],)
-        ranks = (scene.rank,) if fault.blames == "rank" else tuple(job.ranks_of(node))
-        evidence = fault.evidence
-        if name == "host-crash" and voice.layout.kind in ("tree", "tee"):
-            evidence = "inferable" if job.nodes > 1 else "none"
+    if fault and scene and fault.blames != "nobody":
+        nodes = tuple(job.hosts[node] for node in scene.nodes)
+        ranks = scene.ranks if fault.blames == "rank" else scene.all_ranks()
         if name == "port-in-use":
             ranks = () if voice.layout.has_torchrun else (0,)
+        clear = voice.named >= set(scene.nodes) and not voice.crowd
+        evidence = fault.evidence if clear else fault.otherwise
+        if job.nodes == len(scene.nodes):
+            evidence = "none" if evidence != "explicit" else evidence
+    slow = fault is not None and fault.slow is not None
+    first = None
+    if fault and scene and fault.starts_s is None:
+        first = scene.last + (0 if fault.stage == "checkpoint" and not slow else 1)
     return Truth(
         style=job.style,
         fault=name,
-        outcome="failure" if fault else "success",
+        outcome="slow" if slow else "failure" if fault else "success",
         category=fault.category if fault else None,
+        to_blame=bool(nodes),
         faulty_nodes=nodes,
         faulty_ranks=ranks,
         node_evidence=evidence,
         stage=fault.stage if fault else "iterate",
-        last_iteration=last or None,
-        first_abnormal_iteration=last + 1 if fault and last else None,
-        last_durable_checkpoint=durable[-1] if durable else None,
-        last_accepted_checkpoint=max([*accepted, *durable], default=None),
+        last_iteration=last,
+        first_abnormal_iteration=first,
+        last_durable_checkpoint=durable,
+        last_accepted_checkpoint=max(
+            [*told.get("promised", ()), *([durable] if durable else [])], default=None
+        ),
         verdict=fault.verdict if fault else "none",
         nodes=job.nodes,
         ranks=job.n_ranks,
+        log_every=job.log_every,
+        kernel_logs=job.kernel_logs,
         root_lines=notes.roots,
         failure_lines=tuple(notes.failures),
         context_lines=tuple(notes.context),
-        accepted=dict(fault.accepted) if fault else {"stage": _LAST_STAGES},
+        accepted=_accepted(fault, job) if fault else {"stage": _LAST_STAGES},
     )
 
 
-def _promise_s(job: Job) -> float:
-    """From the begin of a save to the line that promises it; a saver that waits promises nothing early."""
-    return 0.0 if job.style == "nemo" else job.save_s
+def _accepted(fault: Fault, job: Job) -> dict[str, tuple[str, ...]]:
+    """What else can be defended: more where the kernel's lines are missing."""
+    return {**fault.accepted, **({} if job.kernel_logs else fault.blind)}
 
 
-def _commit_s(job: Job, save: int) -> float:
-    """When the logs prove that checkpoint ``save`` is on disk."""
-    begin = job.save_begin(save)
-    if job.style == "nemo":
-        return begin + simulate_nemo.ASYNC_S
-    if job.style == "hf" and save < job.iterations:
-        return job.end_of(save + 1)  # no commit line: the next progress line shows that the call returned
-    return begin + job.save_s
+def _durable(voice: Voice, last: int, *, finished: bool) -> int | None:
+    """The newest checkpoint that the logs prove to be on disk.
+
+    Hugging Face's trainer has no commit line: a later step shows that the call returned.
+    """
+    saves = voice.told.get("durable", set())
+    if voice.job.style == "hf":
+        saves = {save for save in voice.told.get("begun", ()) if save < last or finished}
+    return max(saves, default=None)

@@ -2,33 +2,57 @@
 
 A matrix holds, a row each, what some ranks say in some iterations; files are then slices of
 it. Rows are grouped so that their numbers have the same count of digits (see
-`simulate_text`), and a group is small enough to stay in the cache.
+`simulate_text`), and a group is small enough to stay in the cache: a job of any length is written
+in bounded memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l4fast.simulate_book import Item, Voice
+from l4fast.simulate_book import Item, Notes, Sheet, Voice
+from l4fast.simulate_job import Job
+from l4fast.simulate_nccl import COMMUNICATORS
 from l4fast.simulate_text import Ints, Line, blank_padded, compile_line, fill, hex_text, stamps, text_table
-from l4fast.simulate_victims import COMMUNICATORS
+
+_ROWS = 65_536
+"""How many rows are rendered at once."""
+
+_BLOCK = 10
+"""How often the rare lines come, in iterations."""
 
 
 @dataclass(frozen=True)
 class Chatter:
     """Lines (without prefix) that each rank writes to stdout every ``every`` iterations.
 
-    Holes: it, rank, local, pid, host, bus, when (with ms), second, and the random ones. A
-    layout that puts ranks with different counts of digits in one file allows no ``rank``.
+    ``phase`` is where in the iteration it is said, 0 to 1; ``tells`` that the line reports the
+    iteration as done. Holes: it, rank, local, pid, host, bus, when (with ms), second, fetch (ms,
+    what fetching a batch took) and the random ones. A layout that puts ranks with different
+    counts of digits in one file allows no ``rank``.
     """
 
     every: int
     text: str
+    phase: float = 0.75
+    tells: bool = False
+
+
+@dataclass(frozen=True)
+class Drag:
+    """Ranks (bool[n_ranks]) whose batches take ``factor`` times as long from iteration ``first`` on."""
+
+    ranks: NDArray[np.bool_]
+    first: int
+    factor: int
 
 
 @dataclass(frozen=True)
@@ -40,19 +64,55 @@ class _Files:
     digits: int
 
 
-def chatter(
-    voice: Voice, last: int, lines: tuple[Chatter, ...], rng: np.random.Generator
-) -> Iterator[dict[str, list[Item]]]:
-    """Yield, group by group, what the ranks of some files say in iterations 1 to ``last``."""
+def write_chatter(
+    voice: Voice,
+    root: Path,
+    last: int,
+    lines: tuple[Chatter, ...],
+    drag: Drag | None,
+    notes: Notes,
+    rng: np.random.Generator,
+) -> None:
+    """Write all files that ranks chatter into, with what else stands in them.
+
+    Iterations 1 to ``last`` are told of, and whatever of the next was said before it broke.
+    """
     for files in _groups(voice):
-        pages: dict[str, list[Item]] = {name: [] for name in files.names}
-        for first, end in _segments(last, min(x.every for x in lines if x.every > 1)):
-            for line in lines:
-                if line.every == 1:
-                    _say(voice, files, line.text, first, end, pages, rng)
-                elif end % line.every == 0:
-                    _say(voice, files, line.text, end, end, pages, rng)
-        yield pages
+        with ExitStack() as stack:
+            sheets = [stack.enter_context(Sheet(root, name)) for name in files.names]
+            _write_group(voice, sheets, files, last, lines, drag, rng)
+            for sheet in sheets:
+                sheet.tell(notes)
+
+
+def _write_group(
+    voice: Voice,
+    sheets: list[Sheet],
+    files: _Files,
+    last: int,
+    lines: tuple[Chatter, ...],
+    drag: Drag | None,
+    rng: np.random.Generator,
+) -> None:
+    """Write the sheets of one group of files, some iterations at a time."""
+    sparse = [sorted(voice.pages.pop(name, ()), key=lambda item: item[0]) for name in files.names]
+    for items in sparse:
+        items.reverse()  # so that the earliest are taken from the end
+    for first, end in _segments(last + 1, files.ranks.size):
+        until = float("inf") if end > last else voice.job.end_of(end)
+        bulk: list[list[Item]] = [[] for _ in files.names]
+        alone = [not items or items[-1][0] > until for items in sparse]
+        for line in lines:
+            upto = min(end, last if line.phase > 0.5 else last + 1, voice.job.iterations)
+            at = np.arange(first, upto + 1)
+            at = at[(at % line.every == 0) | ((at == 1) & line.tells)]
+            if at.size:
+                _say(voice, files, line, at, bulk, alone, drag, rng)
+        for sheet, items, new in zip(sheets, sparse, bulk, strict=True):
+            while items and items[-1][0] <= until:
+                new.append(items.pop())
+            new.sort(key=lambda item: item[0])
+            sheet.write(new)
 
 
 def _groups(voice: Voice) -> Iterator[_Files]:
@@ -75,11 +135,12 @@ def _groups(voice: Voice) -> Iterator[_Files]:
         yield _Files([layout.rank_file(job, 0, "stdout")], all_ranks[None, :], 0)
 
 
-def _segments(last: int, every: int) -> Iterator[tuple[int, int]]:
-    """Cut 1..last so that each part ends at a multiple of ``every`` or where a digit is gained."""
+def _segments(last: int, n_ranks: int) -> Iterator[tuple[int, int]]:
+    """Cut 1..last into parts that are small, and end where a digit is gained."""
+    size = max(1, _ROWS // n_ranks)
     first = 1
     while first <= last:
-        end = min(last, (first // every + 1) * every if first % every else first, 10 ** len(str(first)) - 1)
+        end = min(last, first + size - 1, 10 ** len(str(first)) - 1)
         yield first, end
         first = end + 1
 
@@ -87,19 +148,23 @@ def _segments(last: int, every: int) -> Iterator[tuple[int, int]]:
 def _say(
     voice: Voice,
     files: _Files,
-    text: str,
-    first: int,
-    end: int,
-    pages: dict[str, list[Item]],
+    line: Chatter,
+    at: Ints,
+    bulk: list[list[Item]],
+    alone: list[bool],
+    drag: Drag | None,
     rng: np.random.Generator,
 ) -> None:
-    """Render one line for iterations ``first..end`` of all ranks of ``files`` onto their pages."""
+    """Render one line for the iterations ``at`` of all ranks of ``files`` into ``bulk``.
+
+    An item is what a file gets in one iteration, since other sentences stand between iterations;
+    where there are none (``alone``) it is ten iterations, for millions of items cost minutes.
+    """
     job = voice.job
     n_files, per_file = files.ranks.shape
-    n_its = end - first + 1
     prefix = voice.layout.bulk_prefix()
     widths = {
-        "it": len(str(end)),
+        "it": len(str(at[-1])),
         "rank": files.digits,
         "local": len(str(job.ranks_per_node - 1)),
         "task": len(str(job.n_ranks - 1)),
@@ -111,48 +176,48 @@ def _say(
         "cri": 30,
         "comm": 12,
         "op": 4,
+        "fetch": 4,
+        "tps": 5,
     }
-    line = compile_line("".join(f"{prefix}{part}\n" for part in text.split("\n")), widths)
+    compiled = compile_line("".join(f"{prefix}{part}\n" for part in line.text.split("\n")), widths)
     # Which rank is how early in its iteration: another order each time, as in a merged log.
-    order = rng.random((n_files, n_its, per_file)).argsort(axis=2)
-    ranks = np.take_along_axis(np.broadcast_to(files.ranks[:, None, :], order.shape), order, axis=2).ravel()
-    iterations = np.broadcast_to(np.arange(first, end + 1)[None, :, None], order.shape).ravel()
-    lag = np.broadcast_to(np.arange(per_file) / per_file, order.shape).ravel() + rng.random(ranks.size) * 0.1
-    t = job.ends[iterations - 1] - job.step_s * (0.3 - 0.25 * lag)
-    rows = fill(line, ranks.size, _values(voice, _names(line), ranks, iterations, t), rng)
-    width = rows.shape[1]
-    by_file = rows.reshape(n_files, n_its * per_file * width)
-    ends = job.ends[first - 1 : end] - 0.3 * job.step_s
-    _share(by_file, files.names, ends, per_file * width, pages)
-
-
-def _share(
-    rows: NDArray[np.uint8],
-    names: list[str],
-    times: NDArray[np.float64],
-    n_bytes: int,
-    pages: dict[str, list[Item]],
-) -> None:
-    """Put each file's bytes on its page, an item an iteration (``n_bytes`` each).
-
-    Other sentences stand between iterations, so a whole segment as one item would shift them.
-    """
-    starts = [(float(t), i * n_bytes) for i, t in enumerate(times)]
-    for name, row in zip(names, rows, strict=True):
-        data = row.tobytes()
-        pages[name] += [(t, data[at : at + n_bytes], None) for t, at in starts]
-
-
-def _names(line: Line) -> set[str]:
-    """The names of a compiled line's holes."""
-    return {hole.name for hole in line.holes}
+    shape = (n_files, at.size, per_file)
+    order = rng.random(shape).argsort(axis=2) if per_file > 1 else np.zeros(shape, np.int64)
+    ranks = np.take_along_axis(np.broadcast_to(files.ranks[:, None, :], shape), order, axis=2).ravel()
+    iterations = np.broadcast_to(at[None, :, None], shape).ravel()
+    lag = np.broadcast_to(np.arange(per_file) / per_file, shape).ravel() + rng.random(ranks.size) * 0.1
+    begins = np.array([job.begin_of(int(i)) for i in at])
+    lengths = job.ends[at - 1] - begins
+    starts = begins + lengths * (line.phase - 0.05)
+    index = np.broadcast_to(np.arange(at.size)[None, :, None], shape).ravel()
+    t = starts[index] + 0.1 * lengths[index] * lag
+    rows = fill(compiled, ranks.size, _values(voice, compiled, ranks, iterations, t, drag), rng)
+    keep = t <= voice.busy_s[ranks]
+    if line.tells:
+        for number in at[np.unique(index[keep])]:
+            voice.note("iteration", int(number))
+    keep = keep.reshape(shape)
+    lines = rows.reshape(n_files, at.size, per_file, -1)
+    single, blocks = list(range(at.size + 1)), list(range(at.size + 1))
+    if line.every == 1:
+        blocks = [0, *(np.flatnonzero(np.diff((at - 1) // _BLOCK)) + 1).tolist(), at.size]
+    times = starts.tolist()
+    for file, its in enumerate(lines):
+        kept = keep[file]
+        if kept.all():
+            data, width = its.tobytes(), its[0].nbytes
+            for i, after in pairwise(blocks if alone[file] else single):
+                bulk[file].append((times[i], data[i * width : after * width], None))
+        else:
+            bulk[file] += [(times[i], its[i][kept[i]].tobytes(), None) for i in range(at.size)]
 
 
 def _values(
-    voice: Voice, names: set[str], ranks: Ints, iterations: Ints, t: NDArray[np.float64]
+    voice: Voice, line: Line, ranks: Ints, iterations: Ints, t: NDArray[np.float64], drag: Drag | None
 ) -> dict[str, NDArray[Any]]:
-    """Return the named columns, a value a row."""
+    """Return the columns that ``line`` names, a value a row."""
     job = voice.job
+    names = {hole.name for hole in line.holes}
     nodes = ranks // job.ranks_per_node
     now = int(job.start.timestamp()) * 1_000_000_000 + ((t + job.skew_s[nodes]) * 1e9).astype(np.int64)
     makers: dict[str, Callable[[], NDArray[Any]]] = {
@@ -168,6 +233,8 @@ def _values(
         "cri": lambda: _cri(now),
         "comm": lambda: hex_text(COMMUNICATORS + 4096 * ranks, 12),
         "op": lambda: hex_text(4 * iterations, 4),
+        "tps": lambda: _thousands(_tokens(job, ranks, iterations)),
+        "fetch": lambda: blank_padded(_fetch_ms(ranks, iterations, drag), 4),
     }
     return {name: makers[name]() for name in names if name in makers}
 
@@ -176,4 +243,30 @@ def _cri(now: Ints) -> NDArray[np.uint8]:
     """``2026-05-07T15:49:31.123456789Z``, 30 columns."""
     rows = np.full((now.size, 30), ord("Z"), np.uint8)
     rows[:, :29] = stamps(now, separator="T", point=".", digits=9)
+    return rows
+
+
+def _fetch_ms(ranks: Ints, iterations: Ints, drag: Drag | None) -> Ints:
+    """What fetching a batch took each rank in each iteration, ms: a hash of both, and the drag."""
+    took: Ints = 20 + (ranks * 7919 + iterations * 104_729) % 61
+    if drag is not None:
+        took = np.where(drag.ranks[ranks] & (iterations >= drag.first), took * drag.factor, took)
+    return took
+
+
+def _tokens(job: Job, ranks: Ints, iterations: Ints) -> Ints:
+    """Tokens per second: all ranks are as fast as the slowest, but for a little noise."""
+    before = np.concatenate([[job.train_s], (job.ends + job.pauses)[:-1]])
+    lengths = job.ends - before
+    noise = (ranks * 31 + iterations * 17) % 101
+    fast: Ints = (8000 * job.step_s / lengths[iterations - 1]).astype(np.int64)
+    return fast + noise
+
+
+def _thousands(numbers: Ints) -> NDArray[np.uint8]:
+    """``8,192``, five columns; below a thousand right-aligned."""
+    digits = blank_padded(np.minimum(numbers, 9999), 4)
+    rows = np.full((numbers.size, 5), ord(","), np.uint8)
+    rows[:, :1], rows[:, 2:] = digits[:, :1], digits[:, 1:]
+    rows[numbers < 1000, 1] = ord(" ")
     return rows

@@ -1,86 +1,89 @@
-"""How one death becomes everybody's: the two ways in which a job goes down.
+"""What the victims say: each rank's part of the course that a breakage took.
 
-Either a process dies, its peers lose their connection and the scheduler ends the rest within
-seconds; or nobody notices and the others wait for the watchdog, ten minutes by default.
+All of it is said through `Voice`, which drops what a rank would have said after its own end; so
+nothing here asks who is still alive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-
 import numpy as np
 
 from l4fast.simulate_book import Voice
-from l4fast.simulate_launch import abort, crash
-from l4fast.simulate_victims import peer_closed, remote_exited, watchdog
-
-TIMEOUT_S = 600.0
-
-
-@dataclass(frozen=True)
-class Scene:
-    """When and where: the fault strikes ``rank`` at ``t`` (seconds), after ``last`` iterations."""
-
-    t: float
-    rank: int
-    last: int
-    rng: np.random.Generator
+from l4fast.simulate_nccl import (
+    caught,
+    dies_of_silence,
+    dump,
+    gives_up,
+    peer_closed,
+    remote_exited,
+    retry_exceeded,
+    throws,
+)
+from l4fast.simulate_physics import HEARTBEAT_S, Incident, sleep_s
+from l4fast.simulate_python import SITE, traceback
 
 
-def die_together(
-    voice: Voice, t: float, dead: Mapping[int, int], kind: str, rng: np.random.Generator
-) -> None:
-    """The ranks in ``dead`` (all of one node, with exit codes) are gone at ``t``; the rest follows soon.
+def tell(voice: Voice, incident: Incident, last: int) -> None:
+    """Let all ranks say what happened to them, ``last`` being the last iteration that was complete."""
+    _losses(voice, incident)
+    _joining(voice, incident)
+    job, course = voice.job, voice.course
+    absent = set(incident.absent)
+    for rank in np.flatnonzero(np.isfinite(course.cry_s)).tolist():
+        t, kind = float(course.cry_s[rank]), int(course.waits[rank])
+        ran_ms = int(1000 * (t - course.blocked_s[rank]))
+        text = caught(job, rank, kind, ran_ms, last)
+        first = bool(np.isinf(course.signal_s[rank]))
+        voice.rank(rank, t, gives_up(job, rank, t, kind, text, last, first=first))
+        voice.rank(rank, t + sleep_s(job), throws(job, rank, t + sleep_s(job), text))
+    for rank in np.flatnonzero(np.isfinite(course.signal_s)).tolist():
+        t = float(course.signal_s[rank])
+        waiting = None if rank in absent else int(course.waits[rank])
+        voice.rank(rank, t, dump(job, rank, t, course.first, last, waiting=waiting))
+        if np.isinf(course.cry_s[rank]):
+            voice.rank(rank, t + HEARTBEAT_S, dies_of_silence(job, rank, t + HEARTBEAT_S))
 
-    ``kind`` is the kind of the launcher's lines about the first of them.
+
+def _losses(voice: Voice, incident: Incident) -> None:
+    """The neighbours of the dead and of the cut off lose their connection, and break of it.
+
+    Where only a link is gone both of its ends say so, and each names the other: no line tells whose it is.
     """
     job = voice.job
-    rank = next(iter(dead))
-    home = job.node_of(rank)
-    crash(voice, home, t + 0.6, dead, kind=kind)
-    fallen = {home}
-    for node in sorted({(home - 1) % job.nodes, (home + 1) % job.nodes} - {home}):
-        victim = node * job.ranks_per_node + job.local_of(rank)
-        at = t + 1.5 + 2 * float(rng.random())
-        voice.rank(victim, at, peer_closed(job, victim, rank), "stdout")
-        voice.rank(victim, at + 0.3, remote_exited(job, victim))
-        crash(voice, node, at + 0.9, {victim: 1})
-        fallen.add(node)
-    abort(voice, t + 6.0, sorted(fallen))
+    voice.naming = not incident.cut
+    bad = {job.node_of(rank) for rank in incident.cut} | set(incident.gone)
+    bad |= {job.node_of(rank) for rank in incident.deaths}
+    for rank, (t, peer, how) in voice.course.lost.items():
+        kind = incident.accuse if job.node_of(peer) in bad or rank in incident.cut else "consequence"
+        if how == "retry":
+            old = job.habits.torch in ("2.2", "2.4")
+            why = f"NET/IB{' ' * old}: Got completion with {'error 12' if old else 'status=12'}"
+            warning = retry_exceeded(job, rank, peer, kind)
+        else:
+            why = "socketProgress: Connection closed by remote peer"
+            warning = peer_closed(job, rank, peer, kind)
+        if job.habits.nccl_lines:
+            voice.rank(rank, t, warning, "stdout")
+        voice.rank(rank, t + 0.4, remote_exited(job, rank, why))
+    voice.naming = True
 
 
-def wait_in_vain(
-    voice: Voice,
-    t: float,
-    work: int,
-    absent: Collection[int],
-    rng: np.random.Generator,
-    *,
-    stuck: Collection[int] = (),
-) -> None:
-    """All ranks but ``absent`` wait for collective ``work`` since ``t``, time out and abort.
-
-    Nodes all of whose ranks are absent are not heard of. A rank in ``stuck`` ignores SIGTERM.
-    """
-    job = voice.job
-    late = rng.random(job.n_ranks)
-    for node in range(job.nodes):
-        waiting = [rank for rank in job.ranks_of(node) if rank not in absent]
-        for rank in waiting:
-            at = t + TIMEOUT_S + float(late[rank])
-            ran_ms = int(1000 * TIMEOUT_S + 90 * late[rank])
-            for when, said in watchdog(job, rank, at, work, ran_ms, first=bool(late[rank] < 0.4)):
-                voice.rank(rank, when, said)
-        if waiting:
-            waiting.sort(key=lambda rank: late[rank])
-            died = t + TIMEOUT_S + 60.0 + float(late[waiting[-1]]) + 0.5
-            crash(
-                voice,
-                node,
-                died,
-                dict.fromkeys(waiting, -6),
-                stuck=[r for r in stuck if job.node_of(r) == node],
+def _joining(voice: Voice, incident: Incident) -> None:
+    """Ranks that came wait for those that did not; rank 0 holds the store, and counts."""
+    job, store = voice.job, voice.course.store_s
+    missing = len(incident.absent)
+    frames = f'  File "{SITE}/torch/distributed/rendezvous.py", line 189, in _create_c10d_store\n    '
+    for rank in np.flatnonzero(np.isfinite(store)).tolist():
+        if rank == 0:
+            text = (
+                "torch.distributed.DistStoreError: Timed out after 601 seconds waiting for clients. "
+                f"{job.n_ranks - missing}/{job.n_ranks} clients joined."
             )
-    if not voice.layout.has_torchrun:
-        abort(voice, t + TIMEOUT_S + 63.0, range(job.nodes))
+        else:
+            text = (
+                f"torch.distributed.DistBackendError: [{rank}] is setting up NCCL communicator and "
+                "retrieving ncclUniqueId from [0] via c10d key-value store by key '0', but store->get('0') "
+                "got error: Connection reset by peer"
+            )
+        said = traceback(job, None, f"{frames}return TCPStore(", [("consequence", text)])
+        voice.rank(rank, float(store[rank]) - 0.05, said)

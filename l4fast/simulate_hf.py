@@ -6,18 +6,24 @@ import numpy as np
 
 from l4fast.simulate_book import Voice
 from l4fast.simulate_bulk import Chatter
+from l4fast.simulate_job import Job
 from l4fast.simulate_start import DATA_S, LOAD_S
 
-CHATTER = (
+_CHATTER = (
     Chatter(
         1,
         "{when} - INFO - collator - packed {r:10-29} documents into {r:8000-8192} tokens in "
-        "{r:10-99}.{r:10-99} ms (0 errors, 0 dropped), queue depth {r:3-9}, worker {r:0-7}",
+        "{fetch}.{r:10-99} ms (0 errors, 0 dropped), queue depth {r:3-9}, worker {r:0-7}",
     ),
     Chatter(
         10, "{when} - INFO - memory - allocated {r:41-49}.{r:10-99} GiB, reserved {r:61-69}.{r:10-99} GiB"
     ),
 )
+
+
+def chatter(job: Job) -> tuple[Chatter, ...]:
+    """What each rank writes."""
+    return _CHATTER
 
 
 def speak(voice: Voice, last: int, resume: int | None, rng: np.random.Generator) -> None:
@@ -57,19 +63,13 @@ def speak(voice: Voice, last: int, resume: int | None, rng: np.random.Generator)
     _progress(voice, last, rng)
     for save in job.saves_until(last):
         begin, path = job.save_begin(save), f"/checkpoints/run/checkpoint-{save}"
-        voice.rank(
-            0,
-            begin,
-            [
-                (None, f"Saving model checkpoint to {path}"),
-                (None, f"Configuration saved in {path}/config.json"),
-            ],
-        )
-        text = f"Model weights saved in {path}/model.safetensors"
-        voice.rank(
-            0,
-            begin + job.save_s - 0.5,
-            [(None, text), (None, f"tokenizer config file saved in {path}/tokenizer_config.json")],
+        text = f"Saving model checkpoint to {path}"
+        voice.report("begun", save, 0, begin, [(None, text)], "stderr")
+        voice.rank(0, begin + 0.001, [(None, f"Configuration saved in {path}/config.json")])
+        saved = [f"Model weights saved in {path}/model.safetensors"]
+        saved.append(f"tokenizer config file saved in {path}/tokenizer_config.json")
+        voice.report(
+            "written", save, 0, begin + job.save_length(save) - 0.5, [(None, x) for x in saved], "stderr"
         )
     for at in range(job.eval_every, last + 1, job.eval_every):
         t = job.end_of(at) + 0.01
@@ -114,7 +114,8 @@ def _progress(voice: Voice, last: int, rng: np.random.Generator) -> None:
             f"{t - job.end_of(i - 1):5.2f}s/it"
         )
         voice.rank(0, t, [(None, "")])
-        voice.bar(0, t + 0.001, f"{100 * i // total:3d}%|{drawn}| {i}/{total} [{times}]")
+        if voice.bar(0, t + 0.001, f"{100 * i // total:3d}%|{drawn}| {i}/{total} [{times}]"):
+            voice.note("iteration", i)
         if i % 5:
             continue
         loss = 1.8 + 0.9 * np.exp(-i / (0.3 * total)) + noise[i - 1, 0]

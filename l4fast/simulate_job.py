@@ -1,4 +1,4 @@
-"""The job that is simulated: its machines, its clocks, its timetable; and the truth about it.
+"""The job that is simulated: its machines, clocks, timetable, versions and habits.
 
 Times are seconds since the launch, float, on one true clock. What a node writes is that time
 plus the node's own skew, so that order across nodes is as doubtful as in real logs.
@@ -6,79 +6,57 @@ plus the node's own skew, so that order across nodes is as doubtful as in real l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 _BUS = ("1b:00", "43:00", "52:00", "61:00", "9d:00", "c3:00", "d1:00", "df:00")
+_Choice = TypeVar("_Choice")
 
 
 @dataclass(frozen=True)
-class LineRef:
-    """One line: ``file`` relative to the logs, ``line`` numbered from 1, ended by LF only."""
+class Habits:
+    """What differs between clusters and releases, and decides what a failure looks like.
 
-    file: str
-    line: int
-
-
-@dataclass(frozen=True)
-class FailureLine:
-    """A failure-indicating line; ``kind`` is root, consequence or teardown."""
-
-    file: str
-    line: int
-    kind: str
-
-
-@dataclass(frozen=True)
-class ContextLines:
-    """Neutral lines (traceback frames, report boxes): closed ranges of one file."""
-
-    file: str
-    ranges: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What happened in a simulated job: the content of ``truth.json``.
-
-    ``accepted`` holds, for a field whose answer can be defended in more than one way, all
-    the answers that count as right. Iterations and checkpoints are those of this attempt;
-    None where there is none.
+    Attributes
+    ----------
+    nccl_lines : whether NCCL's own lines are in the logs (NCCL_DEBUG)
+    torch, nccl : releases; a watchdog's wording and its sleep before the throw depend on them
+    timeout_s : how long a collective may take
+    kill_on_exit : whether the first task that ends badly ends all (``srun --kill-on-bad-exit``)
+    transport : ib (a dead peer is noticed after 20 s of retries) or socket (at once)
+    monitor_s : how often a node's launcher looks after its ranks
+    node_watch_s : when the scheduler notices that a node is gone
+    answers : whether a stuck process still runs the threads that answer a dump signal
     """
 
-    style: str
-    fault: str | None
-    outcome: str
-    category: str | None
-    faulty_nodes: tuple[str, ...]
-    faulty_ranks: tuple[int, ...]
-    node_evidence: str
-    stage: str
-    last_iteration: int | None
-    first_abnormal_iteration: int | None
-    last_durable_checkpoint: int | None
-    last_accepted_checkpoint: int | None
-    verdict: str
-    nodes: int
-    ranks: int
-    root_lines: tuple[LineRef, ...]
-    failure_lines: tuple[FailureLine, ...]
-    context_lines: tuple[ContextLines, ...]
-    accepted: dict[str, tuple[str, ...]]
+    torch: str
+    nccl: str
+    nccl_lines: bool
+    timeout_s: float
+    kill_on_exit: bool
+    transport: str
+    monitor_s: float
+    node_watch_s: float
+    answers: bool
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything about a job but its fault; a pure function of the arguments of `plan`.
+    """Everything about a job but what breaks; a pure function of the arguments of `plan`.
 
     ``ends[i]`` is when iteration ``i + 1`` is complete on all ranks, before the evaluation
-    or the save that follows it. ``pids`` and ``agent_pids`` are per rank and per node.
+    or the save that follows it; ``pauses[i]`` is what follows it. ``pids`` and ``agent_pids``
+    are per rank and per node. ``tensor`` x ``data`` x ``pipe`` ranks work together, tensor
+    parallel ones being neighbours; ``switch`` nodes hang on one switch.
     """
 
     style: str
+    fault: str | None
     nodes: int
     ranks_per_node: int
     iterations: int
@@ -90,19 +68,35 @@ class Job:
     agent_pids: NDArray[np.int64]
     start: datetime
     ends: NDArray[np.float64]
+    pauses: NDArray[np.float64]
     train_s: float
     step_s: float
     save_every: int
     eval_every: int
+    log_every: int
     save_s: float
     eval_s: float
+    pause_from: int
+    pause_s: float
     job_id: int
     seqnum: int
-    old_torch: bool
+    tensor: int
+    pipe: int
+    switch: int
+    kernel_logs: bool
+    habits: Habits
 
     @property
     def n_ranks(self) -> int:
         return self.nodes * self.ranks_per_node
+
+    @property
+    def data(self) -> int:
+        return self.n_ranks // (self.tensor * self.pipe)
+
+    def choose(self, about: str, *options: _Choice) -> _Choice:
+        """Pick one of ``options`` by the seed: other programs and releases say other words."""
+        return options[crc32(f"{about}/{self.seed}/{self.style}/{self.fault}".encode()) % len(options)]
 
     def node_of(self, rank: int) -> int:
         return rank // self.ranks_per_node
@@ -124,17 +118,31 @@ class Job:
         """When ``iteration`` (1-based; 0 is the start of training) was complete."""
         return self.train_s if iteration == 0 else float(self.ends[iteration - 1])
 
+    def begin_of(self, iteration: int) -> float:
+        """When ``iteration`` began, the pause after the one before being over."""
+        if iteration == 1:
+            return self.train_s
+        return float(self.ends[iteration - 2] + self.pauses[iteration - 2])
+
     def saves_until(self, iteration: int) -> range:
         return range(self.save_every, iteration + 1, self.save_every)
+
+    def reported(self, iteration: int) -> int:
+        """The last iteration up to ``iteration`` whose end is printed."""
+        return iteration // self.log_every * self.log_every
 
     def save_begin(self, iteration: int) -> float:
         evaluated = self.eval_s if iteration % self.eval_every == 0 else 0.0
         return self.end_of(iteration) + evaluated + 0.05
 
+    def save_length(self, iteration: int) -> float:
+        """How long the save after ``iteration`` takes."""
+        return self.save_s + (self.pause_s if iteration >= self.pause_from else 0.0)
+
     @property
     def finish_s(self) -> float:
         """When training is over, the last evaluation and save included."""
-        return self.save_begin(self.iterations) + self.save_s + 1.0
+        return self.end_of(self.iterations) + float(self.pauses[-1]) + 1.0
 
     def clock(self, node: int, t: float) -> datetime:
         """What the node's clock shows at true time ``t``."""
@@ -158,20 +166,30 @@ class Job:
     def agent_head(self, letter: str, node: int, t: float, source: str) -> str:
         """``W0507 15:49:31.123000 81234 torch/distributed/run.py:779]`` as torchrun heads a line."""
         now = self.clock(node, t)
+        if self.habits.torch == "2.2":
+            level = {"W": "WARNING", "E": "ERROR", "I": "INFO"}[letter]
+            stamp = f"{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}"
+            return f"[{stamp}] torch.distributed.{source.partition(':')[0][:-3].replace('/', '.')}: [{level}]"
         millis = f"{now.microsecond // 1000:03d}000"
         return f"{letter}{now:%m%d %H:%M:%S}.{millis} {self.agent_pids[node]} torch/distributed/{source}]"
 
 
 def plan(
     style: str,
+    fault: str | None,
     nodes: int,
     ranks_per_node: int,
     iterations: int,
     seed: int,
     clock_skew_s: float,
+    kernel_logs: bool,
+    group: int,
     rng: np.random.Generator,
 ) -> Job:
-    """Draw a job. ``clock_skew_s`` is the standard deviation of the nodes' clocks, seconds."""
+    """Draw a job. ``clock_skew_s`` is the standard deviation of the nodes' clocks, seconds.
+
+    ``group`` is how many nodes one switch must serve at least.
+    """
     n_ranks = nodes * ranks_per_node
     digits = max(3, len(str(nodes - 1)))
     prefix = {"megatron": "gpu-", "hf": "node-", "nemo": "cn", "titan": "hgx-", "k8s": "llm-worker-"}[style]
@@ -187,8 +205,15 @@ def plan(
     pauses += np.where(numbers % eval_every == 0, eval_s, 0.0)
     train_s = 70.0 + 0.01 * n_ranks**0.5
     ends = train_s + np.cumsum(lengths) + np.concatenate([[0.0], np.cumsum(pauses)[:-1]])
+    tensor = ranks_per_node if style in ("megatron", "nemo") else 1
+    pipes = [p for p in (1, 2, 4) if nodes % p == 0 and nodes >= 2 * p]
+    pipe = int(rng.choice(pipes)) if pipes and style in ("megatron", "nemo") else 1
+    log_every = [1, 1, 5, 10][int(rng.integers(4))]
+    if iterations < 80 or style == "hf":
+        log_every = 1  # a small job would hardly report; a progress bar shows each iteration
     return Job(
         style=style,
+        fault=fault,
         nodes=nodes,
         ranks_per_node=ranks_per_node,
         iterations=iterations,
@@ -200,13 +225,52 @@ def plan(
         agent_pids=1_990_000 + rng.integers(0, 9_000, nodes),
         start=datetime(2026, 5, 7, 6, 10, 0, tzinfo=UTC) + timedelta(seconds=int(rng.integers(0, 36_000))),
         ends=ends,
+        pauses=pauses,
         train_s=train_s,
         step_s=step_s,
         save_every=save_every,
         eval_every=eval_every,
+        log_every=log_every,
         save_s=save_s,
         eval_s=eval_s,
+        pause_from=iterations + 1,
+        pause_s=0.0,
         job_id=int(rng.integers(200_000, 899_999)),
         seqnum=int(rng.integers(120, 140)),
-        old_torch=bool(seed % 2),
+        tensor=tensor,
+        pipe=pipe,
+        switch=max(group, min(16, max(2, nodes // 4))),
+        kernel_logs=kernel_logs,
+        habits=_habits(style, rng),
     )
+
+
+def _habits(style: str, rng: np.random.Generator) -> Habits:
+    """Draw a cluster's settings and a set of releases that went together."""
+    torch, nccl = [("2.2", "2.19.3"), ("2.4", "2.20.5"), ("2.6", "2.21.5"), ("2.8", "2.27.3")][
+        int(rng.integers(4))
+    ]
+    draw = rng.random(6)
+    return Habits(
+        torch=torch,
+        nccl=nccl,
+        # Where files are not named after hosts, NCCL's lines may be all that maps ranks to them.
+        nccl_lines=bool(draw[5] < 0.6) or style not in ("megatron", "k8s"),
+        # Hugging Face's default is half an hour, torch's ten minutes.
+        timeout_s=1800.0 if draw[0] < (0.6 if style == "hf" else 0.25) else 600.0,
+        kill_on_exit=bool(draw[1] < 0.6),
+        transport="ib" if draw[2] < 0.7 else "socket",
+        monitor_s=5.0 if torch == "2.2" else 0.1,
+        node_watch_s=(45.0 if style == "k8s" else 300.0) + 8 * float(draw[3]),
+        answers=bool(draw[4] < 0.6),
+    )
+
+
+def slowed(job: Job, first: int, factor: float, pause_s: float) -> Job:
+    """Return the job with iterations from ``first`` on ``factor`` times as long, saves ``pause_s`` longer."""
+    numbers = np.arange(1, job.iterations + 1)
+    before = np.concatenate([[job.train_s], (job.ends + job.pauses)[:-1]])
+    lengths = (job.ends - before) * np.where(numbers >= first, factor, 1.0)
+    pauses = job.pauses + np.where((numbers % job.save_every == 0) & (numbers >= first), pause_s, 0.0)
+    ends = job.train_s + np.cumsum(lengths) + np.concatenate([[0.0], np.cumsum(pauses)[:-1]])
+    return replace(job, ends=ends, pauses=pauses, pause_from=first, pause_s=pause_s)

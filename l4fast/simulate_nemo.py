@@ -6,16 +6,17 @@ import numpy as np
 
 from l4fast.simulate_book import Said, Voice
 from l4fast.simulate_bulk import Chatter
+from l4fast.simulate_job import Job
 from l4fast.simulate_start import DATA_S, INIT_S, LOAD_S
 
 ASYNC_S = 9.0
 """From the promise of a checkpoint to its being on disk; longer than the pause of a save."""
 
-CHATTER = (
+_CHATTER = (
     Chatter(
         1,
         "[NeMo D {second} data_sampler:88] micro batches {r:10-15}, tokens {r:8000-8192}, padding "
-        "{r:100-199}, errors 0, fetched in {r:10-99}.{r:10-99} ms",
+        "{r:100-199}, errors 0, fetched in {fetch}.{r:10-99} ms",
     ),
     Chatter(
         10,
@@ -23,6 +24,11 @@ CHATTER = (
         "GB, retries: 0",
     ),
 )
+
+
+def chatter(job: Job) -> tuple[Chatter, ...]:
+    """What each rank writes."""
+    return _CHATTER
 
 
 def speak(voice: Voice, last: int, resume: int | None, rng: np.random.Generator) -> None:
@@ -66,15 +72,14 @@ def speak(voice: Voice, last: int, resume: int | None, rng: np.random.Generator)
     _progress(voice, last, rng)
     for save in job.saves_until(last):
         begin, path = job.save_begin(save), f"/checkpoints/llama/step={save}-last.ckpt"
-        voice.rank(
-            0,
-            begin,
-            [nemo("I", begin, "model_checkpoint:497", f"Scheduled async checkpoint save for {path}")],
-        )
+        text = f"Scheduled async checkpoint save for {path}"
+        said = [nemo("I", begin, "model_checkpoint:497", text)]
+        voice.report("promised", save, 0, begin, said, "stderr")
         text = f"Async checkpoint save for step {save} ({path}) finalized successfully."
-        done = begin + ASYNC_S
+        done = begin + ASYNC_S + job.save_length(save) - job.save_s
         if done < job.finish_s:
-            voice.rank(0, done, [nemo("I", done, "model_checkpoint:522", text)])
+            said = [nemo("I", done, "model_checkpoint:522", text)]
+            voice.report("durable", save, 0, done, said, "stderr")
     for at in range(job.eval_every, last + 1, job.eval_every):
         for k in range(1, 5):
             t = job.end_of(at) + 0.2 * k * job.eval_s
@@ -84,20 +89,21 @@ def speak(voice: Voice, last: int, resume: int | None, rng: np.random.Generator)
         if job.iterations % job.save_every == 0:
             path = f"/checkpoints/llama/step={job.iterations}-last.ckpt"
             text = f"Async checkpoint save for step {job.iterations} ({path}) finalized successfully."
-            voice.rank(0, t - 1, [nemo("I", t - 1, "model_checkpoint:522", text)])
+            said = [nemo("I", t - 1, "model_checkpoint:522", text)]
+            voice.report("durable", job.iterations, 0, t - 1, said, "stderr")
         voice.rank(0, t, [(None, f"`Trainer.fit` stopped: `max_steps={job.iterations}` reached.")])
 
 
 def _progress(voice: Voice, last: int, rng: np.random.Generator) -> None:
     job = voice.job
     noise = 0.02 * rng.standard_normal(job.iterations)
-    for i in range(1, last + 1):
+    for i in range(job.log_every, last + 1, job.log_every):
         t = job.end_of(i)
         loss = 2.2 + 8.0 * np.exp(-i / (0.3 * job.iterations)) + noise[i - 1]
         text = (
             f"Training epoch 0, iteration {i - 1}/{job.iterations - 1} | lr: "
             f"{min(3e-4, 1.5e-6 * i):.4g} | global_batch_size: "
             f"1024 | global_step: {i - 1} | reduced_train_loss: {loss:.4g} | train_step_timing in s: "
-            f"{t - job.end_of(i - 1):.4g} | consumed_samples: {1024 * i}"
+            f"{t - job.begin_of(i):.4g} | consumed_samples: {1024 * i}"
         )
-        voice.rank(0, t, [(None, text)], "stdout")
+        voice.report("iteration", i, 0, t, [(None, text)], "stdout")

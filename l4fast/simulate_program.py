@@ -1,100 +1,140 @@
-"""Faults of programs, settings, storage and schedulers: who raises what, and who ends it."""
+"""Faults of programs, settings and numbers, and orders to stop."""
 
 from __future__ import annotations
 
 from l4fast.simulate_book import Said, Voice
-from l4fast.simulate_cascade import Scene, die_together
-from l4fast.simulate_launch import abort, crash, stop_nodes
-from l4fast.simulate_victims import SITE, step_frames, traceback
-
-
-def device_memory(voice: Voice, scene: Scene) -> None:
-    job, rank = voice.job, scene.rank
-    inner = (
-        '  File "/opt/model/attention.py", line 312, in forward\n    scores = torch.matmul(query, '
-        "key.transpose(-1, -2))"
-    )
-    text = (
-        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU "
-        f"{job.local_of(rank)} has a total "
-        "capacity of 79.11 GiB of which 1.33 GiB is free. Including non-PyTorch memory, this "
-        "process has 77.76 GiB memory "
-        "in use. Of the allocated memory 70.21 GiB is allocated by PyTorch, and 5.11 GiB is "
-        "reserved by PyTorch but unallocated. If reserved but unallocated memory is large try setting "
-        "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True to avoid fragmentation."
-    )
-    voice.rank(rank, scene.t, traceback(rank, step_frames(job.style, inner), [("root", text)]))
-    die_together(voice, scene.t + 0.5, {rank: 1}, "consequence", scene.rng)
-
-
-def disk_full(voice: Voice, scene: Scene) -> None:
-    """torch.save reports a full disk with or without its errno; both are common."""
-    job, rank = voice.job, scene.rank
-    inner = (
-        f'  File "{SITE}/torch/distributed/checkpoint/filesystem.py", line 412, in _write_item\n   '
-        " torch.save(tensor, stream)"
-    )
-    if job.seed % 2:
-        errors: list[Said] = [
-            (
-                "root",
-                "RuntimeError: [enforce fail at inline_container.cc:664] . unexpected pos 893184 vs 893072",
-            ),
-        ]
-        inner = f'  File "{SITE}/torch/serialization.py", line 850, in save\n    _save(\n{inner}'
-    else:
-        errors = [("root", "OSError: [Errno 28] No space left on device: '/local/checkpoints/.tmp'")]
-    voice.rank(rank, scene.t, traceback(rank, step_frames(job.style, inner), errors))
-    die_together(voice, scene.t + 0.6, {rank: 1}, "consequence", scene.rng)
+from l4fast.simulate_nccl import nccl_head, watchdog_stuck
+from l4fast.simulate_physics import HEARTBEAT_S
+from l4fast.simulate_python import SITE, step_frames, traceback
+from l4fast.simulate_scene import Scene
+from l4fast.simulate_scheduler import cancel
 
 
 def not_a_number(voice: Voice, scene: Scene) -> None:
-    job, rank = voice.job, scene.rank
+    """Each rank checks its own gradients; frameworks differ in the sentence."""
+    job = voice.job
     inner = '  File "/opt/model/grad_buffer.py", line 119, in check_grads\n    raise RuntimeError('
-    text = (
-        f"RuntimeError: Rank {rank}: found NaN in local grad norm for bucket #3 in backward pass "
-        "before data-parallel "
-        f"communication collective. Device: {job.local_of(rank)}, node: {job.host_of(rank)}"
+    for rank in scene.ranks:
+        where = f"Device: {job.local_of(rank)}, node: {job.host_of(rank)}"
+        found = "found NaN in local grad norm"
+        before = "in backward pass before data-parallel communication collective"
+        text = job.choose(
+            "nan",
+            f"RuntimeError: Rank {rank}: {found} for bucket #3 {before}. {where}",
+            f"AssertionError: Rank {rank}: {found} {before}. {where}",
+            f"RuntimeError: Rank {rank}, node {job.host_of(rank)}, device {job.local_of(rank)}, iteration "
+            f"{scene.last + 1}: Unexpected result nan (message='{found} for bucket #0 {before}')",
+        )
+        voice.rank(rank, scene.t + 0.2, traceback(job, rank, step_frames(job, inner), [("root", text)]))
+
+
+def silent_corruption(voice: Voice, scene: Scene) -> None:
+    """Megatron runs the step again, on another GPU too, and knows whose result was wrong; others do not."""
+    job = voice.job
+    at = scene.last + 1
+    if job.style in ("megatron", "nemo"):
+        for rank in scene.ranks:
+            who = f"Rank {rank}, node {job.host_of(rank)}, device {job.local_of(rank)}, iteration #{at}"
+            said: list[Said] = [
+                (
+                    "root",
+                    f"Unexpected result 48.3125 on rank {rank} at iteration #{at} invocation #1 "
+                    "(message='Spiky loss')",
+                ),
+                (
+                    "consequence",
+                    "Second rerun: unexpected result is not reproducible on a different GPU, therefore was "
+                    "likely incorrect (48.3125 != 2.84375)",
+                ),
+                ("root", f"{who}: Possible persistent error!"),
+            ]
+            voice.rank(rank, scene.t + 0.2, said)
+        return
+    frames = step_frames(job, '  File "/opt/model/guard.py", line 33, in check_loss\n    raise RuntimeError(')
+    text = job.choose(
+        "loss",
+        f"RuntimeError: training loss is nan at step {at}",
+        f"FloatingPointError: loss diverged at step {at}: nan",
     )
-    voice.rank(rank, scene.t, traceback(rank, step_frames(job.style, inner), [("root", text)]))
-    die_together(voice, scene.t + 0.5, {rank: 1}, "consequence", scene.rng)
+    late = scene.rng.random(job.n_ranks)
+    for rank in range(job.n_ranks):
+        when = scene.t + 0.3 * float(late[rank])
+        voice.rank(rank, when, traceback(job, rank, frames, [("root", text)]))
 
 
 def missing_module(voice: Voice, scene: Scene) -> None:
     job = voice.job
-    node = job.node_of(scene.rank)
-    if job.seed % 2:
-        text = "ModuleNotFoundError: No module named 'transformer_engine'"
-    else:
-        text = (
-            f"ImportError: {SITE}/flash_attn_2_cuda.cpython-312-x86_64-linux-gnu.so: undefined symbol: "
-            "_ZN3c105ErrorC2ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
-        )
+    text = job.choose(
+        "module",
+        "ModuleNotFoundError: No module named 'transformer_engine'",
+        f"ImportError: {SITE}/flash_attn_2_cuda.cpython-312-x86_64-linux-gnu.so: undefined symbol: "
+        "_ZN3c105ErrorC2ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
+        "ImportError: libcudnn.so.9: cannot open shared object file: No such file or directory",
+    )
     frames = '  File "/opt/model/layers.py", line 14, in <module>\n    import_extensions()'
-    for rank in job.ranks_of(node):
+    for rank in scene.all_ranks():
         at = scene.t + 0.2 * float(scene.rng.random())
-        voice.rank(rank, at, traceback(None, frames, [("root", text)]))
-    crash(voice, node, scene.t + 0.6, dict.fromkeys(job.ranks_of(node), 1))
-    abort(voice, scene.t + 6.0, [node])
+        voice.rank(rank, at, traceback(job, None, frames, [("root", text)]))
+
+
+def version_skew(voice: Voice, scene: Scene) -> None:
+    """One node has another driver, or another NCCL: the latter is complained about by all who compare."""
+    job = voice.job
+    frames = (
+        '  File "/opt/model/initialize.py", line 77, in init_distributed\n    torch.distributed.barrier()'
+    )
+    if skewed_driver(scene):
+        text = (
+            "RuntimeError: The NVIDIA driver on your system is too old (found version 12020). Please update "
+            "your GPU driver by downloading and installing a new version from the URL: "
+            "http://www.nvidia.com/Download/index.aspx"
+        )
+        for rank in scene.all_ranks():
+            at = scene.t + 0.2 * float(scene.rng.random())
+            voice.rank(rank, at, traceback(job, None, frames, [("root", text)]))
+        return
+    bad = set(scene.all_ranks())
+    first = min(bad)
+    other = next((rank for rank in range(job.n_ranks) if rank not in bad), first)
+    text = (
+        "torch.distributed.DistBackendError: NCCL error in: /opt/pytorch/pytorch/torch/csrc/distributed/c10d/"
+        "NCCLUtils.hpp:268, invalid usage (run with NCCL_DEBUG=WARN for details), NCCL version "
+        f"{job.habits.nccl}"
+    )
+    for rank in range(job.n_ranks):
+        there, theirs, mine = (other, 22703, 22602) if rank in bad else (first, 22602, 22703)
+        at = scene.t + 0.3 * float(scene.rng.random())
+        warn = nccl_head(job, rank, "init.cc:1041 NCCL WARN")
+        seen = f"rank {there} version {theirs} rank {rank} version {mine}"
+        voice.rank(rank, at, [("root", f"{warn} Mismatched NCCL version detected : {seen}")], "stdout")
+        voice.rank(rank, at, traceback(job, rank, frames, [("consequence", text)]))
+
+
+def skewed_driver(scene: Scene) -> bool:
+    """Whether it is the driver that differs: then only the ranks of that node fail."""
+    return scene.job.choose("skew", True, False) or not scene.job.habits.nccl_lines
 
 
 def _everywhere(voice: Voice, scene: Scene, frames: str, text: str, *, grouped: bool) -> None:
-    """All ranks raise the same error within a second and exit with 1."""
+    """All ranks raise the same error within a second."""
     job = voice.job
     late = scene.rng.random(job.n_ranks)
     for rank in range(job.n_ranks):
-        at = scene.t + float(late[rank])
-        voice.rank(rank, at, traceback(rank if grouped else None, frames, [("root", text)]))
-    for node in range(job.nodes):
-        first = sorted(job.ranks_of(node), key=lambda rank: late[rank])
-        crash(voice, node, scene.t + 2.0, dict.fromkeys(first, 1))
+        at = scene.t + 0.3 * float(late[rank])
+        voice.rank(rank, at, traceback(job, rank if grouped else None, frames, [("root", text)]))
 
 
 def bad_config(voice: Voice, scene: Scene) -> None:
     n_ranks = voice.job.n_ranks
-    text = (
+    text = voice.job.choose(
+        "config",
         f"AssertionError: world size ({n_ranks}) is not divisible by tensor parallel size (3) x "
-        "pipeline parallel size (5)"
+        "pipeline parallel size (5)",
+        f"ValueError: global batch size (1000) is not divisible by micro batch size (1) times data parallel "
+        f"size ({n_ranks})",
+        "RuntimeError: Error(s) in loading state_dict for GPTModel: size mismatch for embedding.weight: "
+        "copying a param with shape torch.Size([50304, 4096]) from checkpoint, the shape in current model is "
+        "torch.Size([50257, 4096]).",
     )
     frames = (
         '  File "/opt/model/arguments.py", line 402, in validate_args\n    assert args.world_size '
@@ -103,18 +143,21 @@ def bad_config(voice: Voice, scene: Scene) -> None:
     _everywhere(voice, scene, frames, text, grouped=False)
 
 
-def torn_checkpoint(voice: Voice, scene: Scene) -> None:
-    frames = (
-        f'  File "{SITE}/torch/distributed/checkpoint/filesystem.py", line 758, in read_data\n'
-        f'    tensor = torch.load(\n  File "{SITE}/torch/serialization.py", line 749, in __init__\n'
-        "    super().__init__(torch._C.PyTorchFileReader(name_or_buffer))"
+def code_error(voice: Voice, scene: Scene) -> None:
+    """A mistake in the program that every rank reaches in the same step."""
+    text = voice.job.choose(
+        "code",
+        "TypeError: unsupported operand type(s) for +: 'Tensor' and 'NoneType'",
+        "AttributeError: 'GPTModel' object has no attribute 'rope_scaling'",
+        "IndexError: index 4096 is out of bounds for dimension 1 with size 4096",
     )
-    text = "RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory"
-    _everywhere(voice, scene, frames, text, grouped=True)
+    inner = '  File "/opt/model/attention.py", line 98, in forward\n    return self.rotate(query, position)'
+    _everywhere(voice, scene, step_frames(voice.job, inner), text, grouped=True)
 
 
-def user_code(voice: Voice, scene: Scene) -> None:
-    job, rank = voice.job, scene.rank
+def bad_record(voice: Voice, scene: Scene) -> None:
+    """One record of the data that this rank happened to read."""
+    job = voice.job
     inner = (
         f'  File "{SITE}/torch/utils/data/dataloader.py", line 733, in __next__\n    data = self._next_data()'
     )
@@ -125,13 +168,44 @@ def user_code(voice: Voice, scene: Scene) -> None:
         "in __getitem__\n"
         '    tokens = record["input_ids"]'
     )
-    errors: list[Said] = [
-        ("root", "KeyError: Caught KeyError in DataLoader worker process 2."),
-        ("context", original),
-        ("root", "KeyError: 'input_ids'"),
-    ]
-    voice.rank(rank, scene.t, traceback(rank, step_frames(job.style, inner), errors))
-    die_together(voice, scene.t + 0.5, {rank: 1}, "consequence", scene.rng)
+    name, text = job.choose(
+        "record",
+        ("KeyError", "'input_ids'"),
+        ("UnicodeDecodeError", "'utf-8' codec can't decode byte 0x80 in position 0: invalid start byte"),
+        ("ValueError", "Expected 4096 tokens, got 0"),
+    )
+    for rank in scene.ranks:
+        errors: list[Said] = [
+            ("root", f"{name}: Caught {name} in DataLoader worker process 2."),
+            ("context", original),
+            ("root", f"{name}: {text}"),
+        ]
+        voice.rank(rank, scene.t + 0.2, traceback(job, rank, step_frames(job, inner), errors))
+
+
+def worker_killed(voice: Voice, scene: Scene) -> None:
+    """A data loader's worker runs out of shared memory."""
+    job = voice.job
+    inner = (
+        f'  File "{SITE}/torch/utils/data/dataloader.py", line 1145, in _try_get_data\n'
+        "    raise RuntimeError("
+    )
+    for rank in scene.ranks:
+        worker = int(job.pids[rank]) + 40
+        text = job.choose(
+            "worker",
+            f"RuntimeError: DataLoader worker (pid {worker}) is killed by signal: Bus error. It is "
+            "possible that dataloader's workers are out of shared memory. Please try to raise your "
+            "shared memory limit.",
+            f"RuntimeError: DataLoader worker (pid(s) {worker}) exited unexpectedly",
+        )
+        voice.rank(rank, scene.t + 0.2, traceback(job, rank, step_frames(job, inner), [("root", text)]))
+
+
+def locked(voice: Voice, scene: Scene) -> None:
+    """A thread never gives the interpreter's lock back, and the watchdog waits for it too."""
+    for rank in scene.ranks:
+        voice.rank(rank, scene.t + HEARTBEAT_S, watchdog_stuck(voice.job, rank, scene.t + HEARTBEAT_S))
 
 
 def preempted(voice: Voice, scene: Scene) -> None:
@@ -146,66 +220,25 @@ def out_of_time(voice: Voice, scene: Scene) -> None:
 
 def _asked_to_stop(voice: Voice, scene: Scene, reason: str, event: str) -> None:
     job = voice.job
-    now = f"{job.clock(0, scene.t):%Y-%m-%dT%H:%M:%S}"
     if voice.layout.kind == "pods":
         voice.scheduler(scene.t, [("root", event)])
     else:
-        step = f"*** STEP {job.job_id}.0 ON {job.hosts[0]} CANCELLED AT {now} DUE TO {reason} ***"
-        voice.scheduler(scene.t, [("root", f"slurmstepd: error: {step}")])
-        text = "srun: Job step aborted: Waiting up to 32 seconds for job step to finish."
-        voice.scheduler(scene.t + 0.1, [("teardown", text)])
+        cancel(voice, scene.t, f" DUE TO {reason}", "root")
     if job.style == "nemo":
         for rank in range(job.n_ranks):
-            voice.rank(rank, scene.t + 0.2, [("consequence", f"[rank: {rank}] Received SIGTERM: 15")])
-    stop_nodes(voice, scene.t + 0.3, range(job.nodes), "consequence")
+            voice.rank(rank, scene.t + 0.12, [("consequence", f"[rank: {rank}] Received SIGTERM: 15")])
 
 
-def port_taken(voice: Voice, scene: Scene) -> None:
+def hot(voice: Voice, scene: Scene) -> None:
+    """The processors of the straggler are too hot, and slow: its kernel says so."""
     job = voice.job
-    frames = (
-        f'  File "{SITE}/torch/distributed/rendezvous.py", line 189, in _create_c10d_store\n    '
-        "return TCPStore("
-    )
-    port = 29500 + job.seed % 7
-    bind = job.glog("W", 0, scene.t)
-    errno = "(errno: 98 - Address already in use)."
-    refused: list[Said] = [
-        (
-            "root",
-            f"[{bind} socket.cpp:464] [c10d] The server socket has failed to bind to [::]:{port} {errno}",
-        ),
-        (
-            "root",
-            f"[{job.glog('E', 0, scene.t)} socket.cpp:500] [c10d] The server socket has failed to "
-            "listen on any local network address.",
-        ),
-        *traceback(
-            None,
-            frames,
-            [
-                (
-                    "root",
-                    "torch.distributed.DistNetworkError: The server socket has failed to listen on "
-                    f"any local network address. port: {port}, useIpv6: false, code: -98, name: EADDRINUSE, "
-                    "message: address already in use",
-                )
-            ],
-        ),
-    ]
-    waited = (
-        "torch.distributed.DistNetworkError: The client socket has timed out after 60000ms while "
-        f"trying to connect to ({job.hosts[0]}, {port})."
-    )
-    if voice.layout.has_torchrun:
-        voice.agent(0, scene.t, refused)
-        for node in range(1, job.nodes):
-            voice.agent(node, scene.t + 61, traceback(None, frames, [("consequence", waited)]))
-    else:
-        voice.rank(0, scene.t, refused)
-        for rank in range(1, job.n_ranks):
-            voice.rank(rank, scene.t + 61, traceback(None, frames, [("consequence", waited)]))
-        crash(voice, 0, scene.t + 0.5, {0: 1})
-        for node in range(job.nodes):
-            alive = [rank for rank in job.ranks_of(node) if rank != 0]
-            if alive:
-                crash(voice, node, scene.t + 62, dict.fromkeys(alive, 1))
+    for node in scene.nodes:
+        for k in range(4):
+            t = scene.t + 300.0 * k
+            if t > voice.stop_s:
+                break
+            text = (
+                f"CPU{12 + k}: Package temperature is above threshold, cpu clock is throttled (total events "
+                f"= {91 + 412 * k})"
+            )
+            voice.kernel(node, t, [("root", f"{job.uptime(node, t)} mce: {text}")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from l4fast.simulate_book import Said, Voice
-from l4fast.simulate_victims import communicator, nccl_head
+from l4fast.simulate_nccl import communicator, nccl_head
 
 INIT_S = 12.0
 """When the communicators begin to form."""
@@ -42,8 +42,10 @@ def kernels(voice: Voice, rng: np.random.Generator) -> None:
 
 
 def communicators(voice: Voice, rng: np.random.Generator) -> None:
-    """NCCL's own account of itself, a dozen lines a rank, on stdout."""
+    """NCCL's own account of itself, a dozen lines a rank, on stdout, if it was asked for."""
     job = voice.job
+    if not job.habits.nccl_lines:
+        return
     # One draw for all ranks: a scalar draw costs more than the line that it varies.
     wait = rng.random((job.n_ranks, 2))
     world = int(rng.integers(1 << 40, 1 << 44))

@@ -547,6 +547,25 @@ def test_simulate_writes_logs_and_truth(tmp_path, capsys):
             assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
 
 
+def test_simulate_takes_faulty_nodes_and_leaves_kernel_logs_out(tmp_path):
+    out = tmp_path / "job"
+    asked = [
+        "--fault",
+        "ecc",
+        "--nodes",
+        "4",
+        "--ranks-per-node",
+        "2",
+        "--iterations",
+        "8",
+        "--culprits",
+        "2",
+    ]
+    assert main(["simulate", "-o", str(out), *asked, "--no-kernel-logs", "--clock-skew", "1.5"]) == 0
+    truth = json.loads((out / "truth.json").read_text())
+    assert len(truth["faulty_nodes"]) == 2 and not (out / "logs" / "kernel").exists()
+
+
 def test_simulate_lists_what_it_can_do(capsys):
     assert main(["simulate", "--fault", "list"]) == 0
     out = capsys.readouterr().out

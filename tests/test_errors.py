@@ -109,6 +109,7 @@ USAGE = {
     "unknown fault": ["simulate", "-o", "new", "--fault", "gremlins"],
     "unknown style": ["simulate", "-o", "new", "--style", "gremlins"],
     "no nodes": ["simulate", "-o", "new", "--nodes", "0"],
+    "more faulty nodes than nodes": ["simulate", "-o", "new", "--fault", "ecc", "--culprits", "16"],
     "too few iterations": ["simulate", "-o", "new", "--iterations", "2"],
     "demo with odd ranks": ["demo", "--ranks", "13"],
     "demo with an unknown fault": ["demo", "--ranks", "8", "--fault", "gremlins"],

@@ -48,11 +48,15 @@ HOUSE = (
 )
 # A tower beside the house: the diagnosis must not know how the simulator plants a fault.
 SIMULATOR = (
-    "simulate_job simulate_text",
-    "simulate_book",
-    "simulate_launch simulate_victims",
+    "simulate_job simulate_text simulate_truth",
+    "simulate_groups",
+    "simulate_physics",
+    "simulate_book simulate_scene",
+    "simulate_launch simulate_python simulate_scheduler",
+    "simulate_nccl",
     "simulate_bulk simulate_cascade simulate_start",
-    "simulate_hf simulate_machine simulate_megatron simulate_nemo simulate_program simulate_titan",
+    "simulate_hf simulate_machine simulate_megatron simulate_nemo simulate_network simulate_program"
+    " simulate_storage simulate_titan",
     "simulate_faults",
     "simulate",
 )
