@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,6 +63,7 @@ class Said:
     is_failure: bool
     address: str | None = None
     exit_code: str | None = None
+    is_task: bool = False
 
 
 def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | None]:
@@ -115,6 +117,7 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
                         is_failure=is_failure,
                         address=groups.get("address"),
                         exit_code=groups.get("exit_code"),
+                        is_task="rank" not in groups and "task" in groups,
                     )
                 )
     expected: int | None = None
@@ -127,10 +130,26 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
 
 
 def _without_rank(said: Said) -> Said:
-    return Said(
-        said.row, said.speaker, said.stream, said.line, None, said.local_rank, said.host, said.pid,
-        said.world, said.is_failure, said.address, said.exit_code,
-    )  # fmt: skip
+    return replace(said, rank=None)
+
+
+def agents_of(said: Sequence[Said], local_ranks: Iterable[int | None]) -> list[Said] | None:
+    """Return ``said`` without the ranks of tasks where a task is a node's agent, else None.
+
+    A scheduler then starts one task a node, and that starts the node's processes.
+    """
+    task_of: dict[str, set[int]] = defaultdict(set)
+    rank_of: dict[str, set[int]] = defaultdict(set)
+    local = {s.local_rank for s in said} | set(local_ranks)
+    for s in said:
+        if s.host is not None and s.rank is not None:
+            (task_of if s.is_task else rank_of)[s.host].add(s.rank)
+    tasks = [task for found in task_of.values() for task in found]
+    if len(task_of) < 2 or len(tasks) != len(task_of) or len(set(tasks)) != len(tasks):
+        return None
+    several = any(n is not None and n > 0 for n in local)
+    several |= any(ranks - task_of.get(host, set()) for host, ranks in rank_of.items())
+    return [_without_rank(s) if s.is_task else s for s in said] if several else None
 
 
 def small(text: str | None) -> int | None:
@@ -143,11 +162,11 @@ def _int(text: str | None) -> int | None:
 
 
 def numbers(text: str | None) -> list[int]:
-    """Read `3`, `0-3` or `0,2-4` (Slurm's lists); at most 65,536 numbers."""
+    """Read `3`, `0-3`, `0,2-4` (Slurm's lists) or `3 17` (numpy's); at most 65,536 numbers."""
     if not text or not re.fullmatch(r"[\d,\- ]+", text):
         return []
     found: list[int] = []
-    for piece in text.replace(" ", "").split(","):
+    for piece in re.split(r"[, ]+", re.sub(r" ?- ?", "-", text.strip())):
         low, _, high = piece.partition("-")
         if low.isdigit():
             last = int(high) if high.isdigit() else int(low)

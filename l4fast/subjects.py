@@ -58,7 +58,7 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
             if rank is not None:
                 host = top.node_of_rank.get(rank) or host
                 return Subject((rank,), (host,) if host else ())
-        ranks = numbers(groups.get("rank") or groups.get("task"))
+        ranks = numbers(groups.get("rank") or (None if top.tasks_are_agents else groups.get("task")))
         host = named
         if ranks:
             hosts = {top.node_of_rank[r] for r in ranks if r in top.node_of_rank}
