@@ -14,12 +14,11 @@ from l4fast.numeric import blame_numeric
 from l4fast.subjects import LATE, Clock, Subjects, tells
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
-from l4fast.verdict import FEW, Verdict, blame
+from l4fast.verdict import ENDED, FEW, Verdict, blame
 from l4fast.victims import SKEW_S, accused, blame_outlier, blame_victims, laggard, silent_beside, silent_ones
 
 GUESS = -10  # signatures of so small a weight are words that any program may use
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
-ENDED = (None, "0", "-15", "143", "-2", "130")  # exit codes of who did what it was asked
 CHAIN_S = 5.0  # errors of the culprit's own ranks within this time belong to one story
 
 
@@ -69,12 +68,12 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         blame(verdict, about, unexplained, "ended without a word while the others went on")
     elif began := _began(odd, [*timeouts, *lost], about, clock):
         _blame_errors(began, verdict, about, clock)
-    elif accused(events, verdict, about):
+    elif accused(events, verdict, about, begun=progress.last_completed is not None):
         verdict.kind = "peer"
     elif timeouts and laggard(job, about, timeouts, events, verdict):
         verdict.kind = "hang"
-    elif (timeouts and silent_ones(top, about, timeouts, events, verdict)) or (
-        timeouts and silent_beside(about, timeouts, events, verdict)
+    elif timeouts and (
+        silent_ones(top, about, timeouts, events, verdict) or silent_beside(about, timeouts, events, verdict)
     ):
         verdict.kind = "hang"
         verdict.roots = timeouts
@@ -219,7 +218,7 @@ def _supplement(events: list[Event], verdict: Verdict, about: Subjects) -> None:
     if not any((e.category or "").startswith(("hardware", "network")) for e in verdict.roots):
         return
     heard = Verdict(events, [])
-    if accused(events, heard, about):
+    if accused(events, heard, about, begun=True):
         verdict.nodes, verdict.ranks = heard.nodes, heard.ranks
         verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
 

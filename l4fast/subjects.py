@@ -46,7 +46,8 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
     if names == "victim":
         naming = ("pid", "local_rank", "task")
     elif names == "self":
-        naming = ("rank", "node")  # a process id in its words is one of its children
+        # A process id in its words is one of its children, a rank may count within a group.
+        naming = ("rank", "node") if top.rank[speaker] is None else ()
     if names == "other" or any(k in groups for k in naming):
         pid = groups.get("pid")
         named = clean_host(groups.get("host") or groups.get("node"))

@@ -5,14 +5,18 @@ A fault that is the same on nearly all ranks has no culprit.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from l4fast.events import Event
 from l4fast.job import NONE
 from l4fast.subjects import Subjects, tells
 
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
+Name = TypeVar("Name", int, str)
+BESIDE = 0.25  # named by less than this share of the lines that name another: in passing
+ENDED = (None, "0", "-15", "143", "-2", "130")  # exit codes of who did what it was asked
 FEW = 0.34  # at most this share of the ranks may be the silent or hung ones
 
 
@@ -37,6 +41,7 @@ class Verdict:
 def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -> None:
     """Blame whom ``events`` speak of, unless that is nearly everybody."""
     ranks, nodes = about.ranks(events), about.nodes(events)
+    told = max((len(e.rows) for e in events), default=0)
     n_nodes = len(about.top.nodes)
     seen = max(about.all_ranks, default=-1) + 1
     speaking = max(
@@ -44,7 +49,9 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
     )
     if not n_nodes or not about.top.ranks_per_node:
         speaking = max(speaking, about.top.expected or 0)
-    told = max((len(e.rows) for e in events), default=0)
+    own = all(event.role == "root" and tells(event) is None for event in events)
+    if own and not ranks and not nodes and _blame_the_dead(verdict, about, told, reason):
+        return
     if speaking > 1 and (len(ranks) >= MOST * speaking or (not ranks and told >= MOST * speaking)):
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all ranks: no node to blame")
@@ -53,6 +60,10 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all nodes: no node to blame")
         return
+    if all(event.names_culprit for event in events):
+        # Whom many name, and whom one or two name beside: the first is meant.
+        nodes = _named_most(nodes)
+        ranks = _named_most(ranks)
     rows_of: dict[int | str, list[int]] = defaultdict(list)
     first_of: dict[int | str, int] = {}
     for event in events:
@@ -70,6 +81,31 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         ranks_on(verdict, about, next(iter(nodes)), reason)
     if not nodes:
         verdict.notes.append("cannot tell which node: no line names one, and no rank can be mapped to one")
+
+
+def _named_most(names: Counter[Name]) -> Counter[Name]:
+    most = max(names.values(), default=0)
+    return Counter({name: n for name, n in names.items() if n >= BESIDE * most})
+
+
+def _blame_the_dead(verdict: Verdict, about: Subjects, told: int, reason: str) -> bool:
+    """Where the errors name nobody, launchers may: whose processes ended by themselves, on few nodes."""
+    dead = [
+        e
+        for e in verdict.events
+        if tells(e) == "death" and dict(e.values).get("exit_code") not in ENDED and about.ranks([e])
+    ]
+    nodes, ranks = about.nodes(dead), about.ranks(dead)
+    each = about.top.ranks_per_node or max((n or 0 for n in about.top.local_rank), default=0) + 1
+    if not nodes or len(nodes) > FEW * len(about.top.nodes) or told > len(nodes) * each:
+        return False
+    rows = {name: int(e.rows[0]) for e in reversed(dead) for name in about.nodes([e])}
+    why = f"{reason}; its launcher tells whose processes ended"
+    for node, _ in sorted(nodes.items(), key=lambda nc: (-nc[1], nc[0])):
+        verdict.nodes.append((node, 0.8, [why], [rows[node]]))
+    for rank in sorted(ranks):
+        verdict.ranks.append((rank, 0.6, [why], [rows[about.top.node_of_rank[rank]]]))
+    return True
 
 
 def ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:

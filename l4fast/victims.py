@@ -24,11 +24,12 @@ MIN_NODES = 4  # fewer: that one says nothing is no sign
 AFTERWARDS = ("137", "-9", "143", "-15")  # killed, asked to end: mostly by what ends the rest
 
 
-def accused(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
+def accused(events: list[Event], verdict: Verdict, about: Subjects, *, begun: bool) -> bool:
     """Who lost whom: the nodes that all quarrels have in common, or that are accused and say nothing.
 
     A node that is gone is accused by its neighbours and says nothing; a victim accuses too. Where a
     link is bad both of its ends speak, and the node with several bad links is the one to look at.
+    Before the job has ``begun`` to iterate, all meet at one node: few that do not reach it are cut off.
     """
     rows, top = about.job.rows, about.top
     quarrels: list[tuple[int, str, str, Event]] = []
@@ -41,9 +42,8 @@ def accused(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
             if target is not None and home is not None and home != target:
                 quarrels.append((row, home, target, event))
     quarrels.sort(key=lambda q: (int(rows.time[q[0]]) if rows.own_time[q[0]] else 0, q[0]))
-    guilty = _guilty(
-        [(home, target) for _, home, target, _ in quarrels], _heard(events, about), len(top.nodes)
-    )
+    pairs = [(home, target) for _, home, target, _ in quarrels]
+    guilty = _guilty(pairs, _heard(events, about), len(top.nodes), begun=begun)
     if not guilty:
         return False
     mine = [q for q in quarrels if q[2] in guilty] or [q for q in quarrels if q[1] in guilty]
@@ -72,7 +72,7 @@ def _heard(events: Iterable[Event], about: Subjects) -> set[str]:
     return {home for s in speakers if (home := _home(about.top, s)) is not None}
 
 
-def _guilty(quarrels: Sequence[tuple[str, str]], heard: set[str], n_nodes: int) -> list[str]:
+def _guilty(quarrels: Sequence[tuple[str, str]], heard: set[str], n_nodes: int, *, begun: bool) -> list[str]:
     """Return the nodes that quarrels (who lost whom, in their order) speak against; empty if unclear.
 
     A failure spreads from neighbour to neighbour: where most nodes quarrel, only the first to have
@@ -89,17 +89,16 @@ def _guilty(quarrels: Sequence[tuple[str, str]], heard: set[str], n_nodes: int) 
         if first is None:
             first = next((name for name in (target, home) if len(near[name]) > 1), None)
     few = max(1, int(FEW * n_nodes))
+    sources, targets = {home for home, _ in quarrels}, {target for _, target in quarrels}
+    cut_off = len(targets) == 1 and len(sources) <= few and not sources & targets and n_nodes > 2
+    if cut_off and (not begun or (len(sources) == 1 and not silent)):
+        return sorted(sources)
     if silent and len(silent) <= few:
         return silent
     if len(near) > max(3, n_nodes // 2):
         return [first] if first is not None else []
     found = [name for name in near if len(near[name]) > 1]
-    if found:
-        return found if len(found) <= few else []
-    sources, targets = {home for home, _ in quarrels}, {target for _, target in quarrels}
-    # Few do not reach a node that the others do reach.
-    alone = len(targets) == 1 and len(sources) <= few and not sources & targets
-    return sorted(sources) if alone and n_nodes > 2 else []
+    return found if len(found) <= few else []
 
 
 _GROUP = re.compile(r"\bPG (?:ID )?(\d+)\b")

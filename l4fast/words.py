@@ -13,7 +13,8 @@ import re
 STRONG = re.compile(
     r"(?i)(?<![\w-])(?:error|fail(?:ed|ure|ures|s|ing)?|fatal|exception|abort(?:ed|ing)?|killed|panic"
     r"|segfault|crash(?:ed|es)?|corrupt(?:ed|ion)?|time[d]?[ -]?out|refused|denied|illegal|out of memory"
-    r"|unreachable|died|not responding|cannot|could not|unable to|no such|no space|broken|stuck|lost"
+    r"|unreachable|died|not respond(?:ing)?|not answer(?:ing)?|no (?:answer|response|reply)"
+    r"|cannot|could not|unable to|no such|no space|broken|stuck|lost"
     r"|uncorrectable|core dumped|mismatch)\b"
 )
 HARMLESS = re.compile(
