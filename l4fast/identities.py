@@ -87,9 +87,9 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
     for row, raw in enumerate(rows.raw.tolist()):
         if raw not in wanted or (rows_in is not None and not rows_in[row]):
             continue
-        where = (int(rows.stream[row]), int(rows.line[row]))
-        if where not in job.texts:
+        if rows.text_size[row] < 0:
             continue
+        where = (int(rows.stream[row]), int(rows.line[row]))
         text = job.content(row)
         for signature, is_failure in wanted[raw]:
             groups = signature.read(text)

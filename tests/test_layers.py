@@ -14,7 +14,7 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "accuracy codecs columns errors lines notation pathnames terminal typed",
+    "accuracy codecs columns errors kept lines notation pathnames terminal typed",
     "align canonical names neighbours paths",
     "variables",
     "buckets crossjob envelopes fold logformat signature source templates",
@@ -24,8 +24,9 @@ HOUSE = (
     "rawshapes",
     "parameters",
     "parse table",
-    "reader vocabularies",
+    "pieces reader vocabularies",
     "job",
+    "joining",
     "diagnosis identities temporal topology",
     "labels marks processes",
     "answer checkpoints events spatial speakers",
@@ -65,7 +66,7 @@ KERNEL_FLOORS = (
     "shapes",
     "forms lines names times",
     "fields",
-    "places",
+    "keeps places",
     "csvrows sums",
     "__init__",
 )
