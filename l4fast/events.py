@@ -20,6 +20,7 @@ from l4fast.canonical import shape_id
 from l4fast.crossjob import Baseline
 from l4fast.job import NONE, Job
 from l4fast.library import Library
+from l4fast.readings import Groups, Reading, Values
 from l4fast.signature import DECIDING, Signature
 from l4fast.templates import Template
 from l4fast.temporal import Progress
@@ -65,7 +66,7 @@ class Event:
 
     id: str
     template: Template
-    values: tuple[tuple[str, str], ...]
+    values: Values
     role: str
     signature: Signature | None
     category: str | None
@@ -104,7 +105,7 @@ class Evidence:
     """The candidate events of a job, and what was read from their lines."""
 
     events: list[Event]
-    groups: dict[int, dict[str, str]]
+    groups: Groups
     survived: int
     known: int
 
@@ -115,22 +116,14 @@ def deciding_values(job: Job) -> dict[str, set[str]]:
     for raw_idx, note in enumerate(job.notes):
         if not any(_decides(s) for s in note.failures):
             continue
-        rows = np.flatnonzero(job.rows.raw == raw_idx)
-        for row in rows.tolist():
-            for values in _row_values(job, row, note.failures[0])[0]:
-                found[job.shapes[job.raws[raw_idx].shape].text].add("=".join(values))
+        reading = Reading(job, job.rows_of_raw(raw_idx), note.failures[0])
+        for values in reading.distinct(DECIDING)[0]:
+            found[job.shapes[job.raws[raw_idx].shape].text].update("=".join(value) for value in values)
     return found
 
 
 def _decides(signature: Signature) -> bool:
     return bool(set(DECIDING) & signature.regex.groupindex.keys())
-
-
-def _row_values(
-    job: Job, row: int, signature: Signature
-) -> tuple[tuple[tuple[str, str], ...], dict[str, str]]:
-    groups = signature.read(job.content(row))
-    return tuple((name, groups[name]) for name in DECIDING if name in groups), groups
 
 
 def find(
@@ -146,16 +139,14 @@ def find(
     rows = job.rows
     healthy = _healthy_templates(baseline, templates)
     survived = _survived(job, progress)
-    buckets: dict[tuple[str, tuple[tuple[str, str], ...], str | None], list[int]] = defaultdict(list)
-    meaning: dict[tuple[str, tuple[tuple[str, str], ...], str | None], tuple[Signature | None, str]] = {}
-    groups_of: dict[int, dict[str, str]] = {}
+    buckets: dict[tuple[str, Values, str | None], list[np.ndarray]] = defaultdict(list)
+    meaning: dict[tuple[str, Values, str | None], tuple[Signature | None, str]] = {}
+    readings: list[Reading] = []
     n_survived = n_known = 0
     ignored = {i for i, raw in enumerate(job.raws) if raw.content.startswith("Exception ignored in")}
-    order = np.argsort(rows.raw, kind="stable")
-    bounds = np.searchsorted(rows.raw[order], np.arange(len(job.raws) + 1))
     for raw_idx, note in enumerate(job.notes):
-        mine = order[bounds[raw_idx] : bounds[raw_idx + 1]]
-        mine = np.sort(mine[rows_in[mine]])
+        mine = job.rows_of_raw(raw_idx)
+        mine = mine[rows_in[mine]]
         if mine.size == 0 or not note.suspect:
             continue
         raw = job.raws[raw_idx]
@@ -172,36 +163,36 @@ def find(
         if ignored and signature is not None and signature.file == "python_exceptions.toml":
             mine = mine[[not _is_ignored(job, row, ignored) for row in mine.tolist()]]
         weak = signature is None or signature.weight <= -1
-        numbered = weak and _NUMBERED.search(raw.text) is not None
-        for row in mine.tolist():
-            if numbered and _counts_none(job.content(row)):
-                continue
-            values: tuple[tuple[str, str], ...] = ()
-            role = "consequence"
-            if signature is not None:
-                if signature.regex.groupindex:
-                    values, groups_of[row] = _row_values(job, row, signature)
-                role = library.resolve(signature, dict(values)).role
+        if weak and _NUMBERED.search(raw.text) is not None:
+            mine = mine[[not _counts_none(job.content(row)) for row in mine.tolist()]]
+        each: list[tuple[Values, np.ndarray]] = [((), mine)]
+        if signature is not None and signature.regex.groupindex:
+            readings.append(Reading(job, mine, signature))
+            different, code = readings[-1].distinct(DECIDING)
+            each = [(values, mine[code == k]) for k, values in enumerate(different)]
+        for values, its in each:
+            role = library.resolve(signature, dict(values)).role if signature is not None else "consequence"
             if role not in FAILURE_ROLES:
                 continue
             if is_known and _same_values(baseline, text, values):
-                n_known += 1
+                n_known += its.size
                 continue
             numeric = signature is not None and signature.category == "numeric"
-            if survived[row] and not numeric:
-                n_survived += 1
+            over = np.zeros(its.size, bool) if numeric else survived[its]
+            n_survived += int(over.sum())
+            if over.all():
                 continue
             key = (template.id, values, signature.id if signature else None)
-            buckets[key].append(row)
+            buckets[key].append(its[~over])
             meaning[key] = (signature, text)
     events = [
-        _event(library, templates[meaning[key][1]], key[1], meaning[key][0], np.array(found, np.int64))
+        _event(library, templates[meaning[key][1]], key[1], meaning[key][0], np.concatenate(found))
         for key, found in buckets.items()
     ]
     for event in events:
         event.grave = _is_grave(job, event)
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
-    return Evidence(events, groups_of, n_survived, n_known)
+    return Evidence(events, Groups(len(rows), readings), n_survived, n_known)
 
 
 # The last line of a traceback, or of a C++ one.
@@ -236,7 +227,7 @@ def _is_grave(job: Job, event: Event) -> bool:
 def _event(
     library: Library,
     template: Template,
-    values: tuple[tuple[str, str], ...],
+    values: Values,
     signature: Signature | None,
     rows: np.ndarray,
 ) -> Event:
@@ -275,7 +266,7 @@ def _healthy_templates(baseline: Baseline | None, templates: Mapping[str, Templa
     return frozenset(templates[text].id for text in baseline.shapes if text in templates)
 
 
-def _same_values(baseline: Baseline | None, text: str, values: tuple[tuple[str, str], ...]) -> bool:
+def _same_values(baseline: Baseline | None, text: str, values: Values) -> bool:
     """Whether healthy jobs say this shape with these values too (an unseen value is news)."""
     if baseline is None or not values:
         return True

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from l4fast.job import Job
+from l4fast.readings import Reading
 from l4fast.signature import Signature
+
+_T = TypeVar("_T")
 
 _HOSTLIKE = re.compile(r"^(?=.*[A-Za-z])[A-Za-z0-9][\w.\-]*$")
 _NOT_HOSTS = frozenset(
@@ -46,8 +50,7 @@ def clean_host(name: str | None) -> str | None:
     return short
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """One line in which a process (or a launcher about one) says who it is."""
 
     row: int
@@ -70,7 +73,6 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
     Returns what they say and the world size that the job itself names, if it does.
     """
     found: list[Said] = []
-    wanted: dict[int, list[tuple[Signature, bool]]] = {}
     for i, note in enumerate(job.notes):
         patterns = [(s, False) for s in note.markers if s.marker == "identity"]
         patterns += [
@@ -78,68 +80,65 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
             for s in note.failures[:1]
             if any(name.rstrip("0123456789") in _NAMING for name in s.regex.groupindex)
         ]
-        if patterns:
-            wanted[i] = patterns
-    if not wanted:
-        return found, None
-    rows = job.rows
-    worlds: Counter[int] = Counter()
-    for row, raw in enumerate(rows.raw.tolist()):
-        if raw not in wanted or (rows_in is not None and not rows_in[row]):
-            continue
-        if rows.text_size[row] < 0:
-            continue
-        where = (int(rows.stream[row]), int(rows.line[row]))
-        text = job.content(row)
-        for signature, is_failure in wanted[raw]:
-            groups = signature.read(text)
-            if not groups:
-                continue
-            world = _int(groups.get("world") or groups.get("world_size"))
-            if world is not None and 0 < world < 10_000_000:
-                worlds[world] += 1
-            ranks = numbers(groups.get("rank") or groups.get("task"))
-            each: list[int | None] = [*ranks] if ranks else [None]
-            for rank in each:
-                found.append(
-                    Said(
-                        row=row,
-                        speaker=int(rows.speaker[row]),
-                        stream=where[0],
-                        line=where[1],
-                        rank=rank,
-                        local_rank=_int(groups.get("local_rank")),
-                        host=clean_host(groups.get("host") or groups.get("node")),
-                        pid=_int(groups.get("pid")),
-                        world=world,
-                        is_failure=is_failure,
-                        address=groups.get("address"),
-                        exit_code=groups.get("exit_code"),
-                    )
-                )
+        mine = job.rows_of_raw(i) if patterns else _NO_ROWS
+        mine = mine[job.rows.text_size[mine] >= 0]
+        if rows_in is not None:
+            mine = mine[rows_in[mine]]
+        for signature, is_failure in patterns if mine.size else ():
+            found += _read(job, mine, signature, is_failure)
+    found.sort(key=itemgetter(0))  # stable: what one line says stays in the order of the signatures
     expected: int | None = None
+    worlds = {s.world for s in found if s.world is not None and 0 < s.world < 10_000_000}
     if worlds:
         # Sub-communicators have a world of their own; the job's is the largest.
         expected = max(worlds)
         sub = {s.row for s in found if s.world is not None and s.world < expected}
-        found = [s if s.row not in sub else _without_rank(s) for s in found]
+        found = [s if s.row not in sub else s._replace(rank=None) for s in found]
     return found, expected
 
 
-def _without_rank(said: Said) -> Said:
-    return Said(
-        said.row, said.speaker, said.stream, said.line, None, said.local_rank, said.host, said.pid,
-        said.world, said.is_failure, said.address, said.exit_code,
-    )  # fmt: skip
+_NO_ROWS = np.zeros(0, np.int64)
+
+
+def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) -> Iterator[Said]:
+    """Yield what a signature reads from rows (int64[n]) of one raw shape."""
+    rows, reading = job.rows, Reading(job, mine, signature)
+    whole = (mine, rows.speaker[mine], rows.stream[mine], rows.line[mine])
+    for places, spans in reading.parts():
+        if not spans:
+            continue
+        who = [column[places].tolist() for column in whole]
+        n = len(places)
+        text = {name: reading.texts(name, places) for name in spans}
+        nothing: list[None] = [None] * n
+        ranks = _each(text.get("rank") or text.get("task"), _ranks) or [[None]] * n
+        rest = (
+            _each(text.get("local_rank"), small) or nothing,
+            _each(text.get("host") or text.get("node"), clean_host) or nothing,
+            _each(text.get("pid"), small) or nothing,
+            _each(text.get("world") or text.get("world_size"), small) or nothing,
+            [is_failure] * n,
+            text.get("address") or nothing,
+            text.get("exit_code") or nothing,
+        )
+        for row, speaker, stream, line, several, *others in zip(*who, ranks, *rest, strict=True):
+            for rank in several:
+                yield Said(row, speaker, stream, line, rank, *others)
+
+
+def _each(texts: list[str] | None, read: Callable[[str], _T]) -> list[_T]:
+    """Return what ``read`` makes of each text; each different one is read once."""
+    known = {text: read(text) for text in set(texts or ())}
+    return [known[text] for text in texts or ()]
+
+
+def _ranks(text: str) -> list[int] | list[None]:
+    return numbers(text) or [None]
 
 
 def small(text: str | None) -> int | None:
     """Read a number of at most 15 digits: a longer one is no rank and no process."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 15 else None
-
-
-def _int(text: str | None) -> int | None:
-    return small(text)
 
 
 def numbers(text: str | None) -> list[int]:

@@ -6,6 +6,7 @@ depends on which part read what, or in which order (see `l4fast.joining`).
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,6 +19,7 @@ from l4fast.layouts import peel
 from l4fast.parse import Shape, Speaker
 from l4fast.rawshapes import LEVELS, RawShape, peel_bar
 from l4fast.reader import RawNote
+from l4fast_kernels.alike import hash_alike
 from l4fast_kernels.times import NO_TIME
 
 NONE = int(NO_TIME)
@@ -128,7 +130,7 @@ class Job:
     ----------
     buckets : Buckets
         Those of ``raws``; where some have collapsed, a raw shape stands for each.
-    texts : uint8[n]
+    texts : bytes
         The texts of rows, one behind the other.
     """
 
@@ -142,7 +144,7 @@ class Job:
     reached: Reached
     series: tuple[Series, ...]
     rows: Rows
-    texts: np.ndarray = field(repr=False)
+    texts: bytes = field(repr=False)
     buckets: Buckets = field(repr=False)
 
     @property
@@ -173,6 +175,29 @@ class Job:
             found[raw.shape].append(i)
         return found
 
+    @cached_property
+    def forms(self) -> np.ndarray:
+        """Rows whose contents are alike have the same number, uint64[n_rows]; 0: none is known."""
+        rows = self.rows
+        whole = np.array([raw.content_is_rest for raw in self.raws], bool)
+        known = (rows.text_size >= 0) & (rows.content_at >= 0) & whole[rows.raw]
+        size = np.where(known, rows.text_size - rows.content_at, -1).astype(np.int64)
+        out = np.empty(len(rows), np.uint64)
+        data = np.frombuffer(self.texts, np.uint8)
+        begin = (rows.text_at + rows.content_at).astype(np.int64)
+        hash_alike(data, begin, size, np.uint64(secrets.randbits(64)), out)
+        return out
+
+    @cached_property
+    def _by_raw(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.rows.raw, kind="stable")
+        return order, np.searchsorted(self.rows.raw[order], np.arange(len(self.raws) + 1))
+
+    def rows_of_raw(self, raw: int) -> np.ndarray:
+        """Return the rows of a raw shape, int64[n], ascending."""
+        order, bounds = self._by_raw
+        return order[bounds[raw] : bounds[raw + 1]]
+
     @property
     def first_time(self) -> int:
         known = [s.first_time for s in self.streams if s.first_time != NONE]
@@ -185,7 +210,7 @@ class Job:
     def row_text(self, row: int) -> bytes | None:
         """The bytes of a row's line, or None if only its place was kept."""
         begin, size = int(self.rows.text_at[row]), int(self.rows.text_size[row])
-        return None if size < 0 else self.texts[begin : begin + size].tobytes()
+        return None if size < 0 else self.texts[begin : begin + size]
 
     def line_text(self, stream: int, line: int) -> str | None:
         """The text of a kept line, as UTF-8 with broken bytes as U+FFFD."""

@@ -320,7 +320,7 @@ def _counted_on(values: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps], n_shapes: int) -> tuple[Rows, np.ndarray]:
+def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps], n_shapes: int) -> tuple[Rows, bytes]:
     """Return the first rows of each shape, ordered by stream and line, and their texts."""
     columns: dict[str, list[np.ndarray]] = {name: [] for name in Rows.__dataclass_fields__}
     caps, text_caps = np.zeros(n_shapes, np.int64), np.zeros(n_shapes, np.int64)
@@ -359,7 +359,7 @@ def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps], n_shapes: int) -> t
         mine = np.flatnonzero(part_of == i)
         source = part.fold.rows.texts
         keeps.move_texts(source, source_at[mine], sizes[mine], texts, joined["text_at"][mine])
-    return Rows(**joined), texts
+    return Rows(**joined), texts.tobytes()
 
 
 def _first_of_each(shape: np.ndarray, caps: np.ndarray) -> np.ndarray:

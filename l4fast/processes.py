@@ -55,8 +55,8 @@ def learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
 def _lines_with(job: Job, word: bytes) -> Iterator[bytes]:
     """Yield the kept texts that hold ``word``, in their order."""
     known = np.flatnonzero(job.rows.text_size > 0)
-    begins, data, last = job.rows.text_at[known], memoryview(job.texts), -1  # type: ignore[arg-type]
-    for match in re.finditer(re.escape(word), data):
+    begins, last = job.rows.text_at[known], -1
+    for match in re.finditer(re.escape(word), job.texts):
         row = int(known[np.searchsorted(begins, match.start(), side="right") - 1])
         text = job.row_text(row) if row != last else None
         last = row

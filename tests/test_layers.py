@@ -26,7 +26,7 @@ HOUSE = (
     "parse table",
     "pieces reader vocabularies",
     "job",
-    "joining",
+    "joining readings",
     "diagnosis identities temporal topology",
     "labels marks processes",
     "answer checkpoints events spatial speakers",
@@ -62,7 +62,7 @@ DOORS = {"answer", "commands", "__init__"}
 
 KERNEL_FLOORS = (
     "jit",
-    "blocks counts distances outlines rows segments",
+    "alike blocks counts distances outlines rows segments",
     "shapes",
     "forms lines names times",
     "fields",

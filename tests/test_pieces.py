@@ -49,7 +49,7 @@ def of(folder: Path, workers: int) -> dict[str, object]:
     """All that a job's analysis sees, and the texts of its rows."""
     job = read([str(folder)], library(), workers=workers).job
     rows = job.rows
-    kept = [rows.text_at.tolist(), rows.text_size.tolist(), rows.content_at.tolist(), job.texts.tobytes()]
+    kept = [rows.text_at.tolist(), rows.text_size.tolist(), rows.content_at.tolist(), job.texts]
     return {**state(job), "raws": job.raws, "kept": kept}
 
 
