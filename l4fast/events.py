@@ -116,7 +116,7 @@ def deciding_values(job: Job) -> dict[str, set[str]]:
     for raw_idx, note in enumerate(job.notes):
         if not any(_decides(s) for s in note.failures):
             continue
-        reading = Reading(job, job.rows_of_raw(raw_idx), note.failures[0])
+        reading = Reading(job, job.rows_of_raw(raw_idx), note.failures[0].regex)
         for values in reading.distinct(DECIDING)[0]:
             found[job.shapes[job.raws[raw_idx].shape].text].update("=".join(value) for value in values)
     return found
@@ -167,7 +167,7 @@ def find(
             mine = mine[[not _counts_none(job.content(row)) for row in mine.tolist()]]
         each: list[tuple[Values, np.ndarray]] = [((), mine)]
         if signature is not None and signature.regex.groupindex:
-            readings.append(Reading(job, mine, signature))
+            readings.append(Reading(job, mine, signature.regex))
             different, code = readings[-1].distinct(DECIDING)
             each = [(values, mine[code == k]) for k, values in enumerate(different)]
         for values, its in each:

@@ -102,7 +102,7 @@ _NO_ROWS = np.zeros(0, np.int64)
 
 def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) -> Iterator[Said]:
     """Yield what a signature reads from rows (int64[n]) of one raw shape."""
-    rows, reading = job.rows, Reading(job, mine, signature)
+    rows, reading = job.rows, Reading(job, mine, signature.regex)
     whole = (mine, rows.speaker[mine], rows.stream[mine], rows.line[mine])
     for places, spans in reading.parts():
         if not spans:
@@ -143,7 +143,11 @@ def small(text: str | None) -> int | None:
 
 def numbers(text: str | None) -> list[int]:
     """Read `3`, `0-3` or `0,2-4` (Slurm's lists); at most 65,536 numbers."""
-    if not text or not re.fullmatch(r"[\d,\- ]+", text):
+    if not text:
+        return []
+    if text.isdecimal():
+        return [int(text)]
+    if not re.fullmatch(r"[\d,\- ]+", text):
         return []
     found: list[int] = []
     for piece in text.replace(" ", "").split(","):

@@ -176,16 +176,23 @@ class Job:
         return found
 
     @cached_property
-    def forms(self) -> np.ndarray:
-        """Rows whose contents are alike have the same number, uint64[n_rows]; 0: none is known."""
+    def alike(self) -> np.ndarray:
+        """Rows of a raw shape whose contents are alike have the same number, uint64[n_rows]; 0: not known."""
         rows = self.rows
         whole = np.array([raw.content_is_rest for raw in self.raws], bool)
         known = (rows.text_size >= 0) & (rows.content_at >= 0) & whole[rows.raw]
-        size = np.where(known, rows.text_size - rows.content_at, -1).astype(np.int64)
-        out = np.empty(len(rows), np.uint64)
-        data = np.frombuffer(self.texts, np.uint8)
-        begin = (rows.text_at + rows.content_at).astype(np.int64)
-        hash_alike(data, begin, size, np.uint64(secrets.randbits(64)), out)
+        size = np.where(known, rows.text_size - rows.content_at, -1)
+        return self._alike(rows.text_at + rows.content_at, size)
+
+    @cached_property
+    def alike_lines(self) -> np.ndarray:
+        """The same of their whole texts."""
+        return self._alike(self.rows.text_at, self.rows.text_size)
+
+    def _alike(self, begin: np.ndarray, size: np.ndarray) -> np.ndarray:
+        out = np.empty(len(begin), np.uint64)
+        data, key = np.frombuffer(self.texts, np.uint8), np.uint64(secrets.randbits(64))
+        hash_alike(data, begin.astype(np.int64), size.astype(np.int64), key, out)
         return out
 
     @cached_property

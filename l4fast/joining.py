@@ -56,7 +56,7 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
     shapes.sort(key=lambda s: s.id)
     shape_of = {s.text: i for i, s in enumerate(shapes)}
     said_by = _said_by(parts, stream_of)
-    speakers = sorted({s for said in said_by for s in said}, key=lambda s: (s.stream, s.labels))
+    speakers = sorted(set().union(*said_by))
     speaker_of = {s: i for i, s in enumerate(speakers)}
     raws, masked_of = _raws(parts, named, shape_of, stream_of)
     raw_of = {masked: i for i, masked in enumerate(sorted(raws))}

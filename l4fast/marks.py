@@ -81,7 +81,7 @@ def _marks_of(job: Job, mine: np.ndarray, signature: Signature) -> Iterator[Mark
     different: list[Values] = [()]
     code = np.zeros(len(mine), np.int64)
     if signature.regex.groupindex:
-        different, code = Reading(job, mine, signature).distinct(_SAID)
+        different, code = Reading(job, mine, signature.regex).distinct(_SAID)
     columns = (rows.time, rows.stream, rows.line, rows.offset, rows.speaker)
     each = zip(mine.tolist(), code.tolist(), *(column[mine].tolist() for column in columns), strict=True)
     said = [_said(dict(values)) for values in different]

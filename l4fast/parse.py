@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,12 +50,11 @@ class Shape:
     text: str
 
 
-@dataclass(frozen=True)
-class Speaker:
+class Speaker(NamedTuple):
     """Who wrote a line: a stream, and the labels of its prefix as (kind, text)."""
 
     stream: int
-    labels: tuple[tuple[str, str], ...]
+    labels: Labels
 
 
 class Parser:
@@ -189,7 +189,7 @@ class Parser:
             origin=origin,
             raw=raw,
             shape=shape,
-            speaker=self._intern(buf, n, start, stop, line, raw, who, stream, read_headers),
+            speaker=self._intern(buf, n, start, stop, line, raw, layout, who, stream, read_headers),
             line=number,
             offset=at,
             length=length,
@@ -376,6 +376,7 @@ class Parser:
         stop: np.ndarray,
         line: np.ndarray,
         raw: np.ndarray,
+        layout: np.ndarray,
         who: np.ndarray,
         stream: int,
         read_headers: Callable[[int], None],
@@ -395,7 +396,7 @@ class Parser:
                 while first > 0 and line[first - 1] == line[at]:
                     first -= 1
                 text = buf[start[first] : min(stop[first], start[first] + EXEMPLAR_BYTES)].tobytes()
-                labels = lasting(read_labels(text, self._spots[raw[first]]), told)
+                labels = lasting(self._labels(text, int(raw[first]), int(layout[first])), told)
                 self.speakers.append(Speaker(stream, labels))
                 heard.add(labels)
                 if len(heard) > self.most_speakers[told]:
@@ -405,6 +406,18 @@ class Parser:
             del self.speakers[n_held:]
             self._tell_by_less(stream, told + 1)
             read_headers(told + 1)
+
+    def _labels(self, line: bytes, raw: int, layout: int) -> Labels:
+        """Return the labels of a line; where they stand in lines of its layout has just been found."""
+        spots = self._spots[raw]
+        if not spots or layout < 0 or len(spots) != self._plans[raw, kf.P_LABELS]:
+            return read_labels(line, spots)
+        bounds = self._layout_spots[layout, kf.S_FIRST : kf.S_FIRST + 2 * len(spots)].tolist()
+        texts = [line[low:high] for low, high in zip(bounds[::2], bounds[1::2], strict=True)]
+        return tuple(
+            (spot[0], text.decode("utf-8", "replace").strip())
+            for spot, text in zip(spots, texts, strict=True)
+        )
 
     def told(self, streams: Sequence[int]) -> tuple[int, set[Labels]]:
         """Return by which labels the speakers of ``streams``, parts of one, are told, and these labels."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
 from l4fast.job import Job
-from l4fast.signature import MAX_CHARS, Signature
+from l4fast.signature import MAX_CHARS
 
 Values = tuple[tuple[str, str], ...]
 Spans = dict[str, tuple[int, int]]
@@ -36,41 +37,45 @@ def is_blind(pattern: str) -> bool:
 
 
 class Reading:
-    """The groups of one signature in ``rows`` (int64[n], ascending) of one raw shape.
+    """The groups of a pattern in ``rows`` (int64[n], ascending) of one raw shape.
 
-    Lines that are alike lie together in ``sets``: their places in ``rows``, where the groups stand in
-    their texts, and where their contents begin. ``single`` holds the other lines, each by itself.
+    Lines that are alike lie together in ``sets``: their places in ``rows``, and where the groups stand
+    in their texts. ``single`` holds the other lines, each by itself. The pattern is tried on the content
+    of the lines, or with ``in_lines`` on all of them.
     """
 
-    def __init__(self, job: Job, rows: np.ndarray, signature: Signature) -> None:
+    def __init__(
+        self, job: Job, rows: np.ndarray, pattern: re.Pattern[str], *, in_lines: bool = False
+    ) -> None:
         self.rows = rows
-        self.sets: list[tuple[np.ndarray, Spans, np.ndarray]] = []
+        self.sets: list[tuple[np.ndarray, Spans]] = []
         self.single: dict[int, dict[str, str]] = {}
         self._texts = job.texts
         self._bytes = np.frombuffer(job.texts, np.uint8)
         self._set_of = np.full(len(rows), -1, np.int32)
-        forms = job.forms[rows] if is_blind(signature.pattern) else np.zeros(len(rows), np.uint64)
-        known, first, form = np.unique(forms, return_index=True, return_inverse=True)
-        order = np.argsort(form, kind="stable")
-        bounds = np.searchsorted(form[order], np.arange(len(known) + 1))
-        self._begins = (job.rows.text_at[rows] + job.rows.content_at[rows]).astype(np.int64)
-        for k, name in enumerate(known.tolist()):
-            places = order[bounds[k] : bounds[k + 1]]
-            if name == 0 or len(places) == 1:
+        self._begins = job.rows.text_at[rows] + (0 if in_lines else job.rows.content_at[rows])
+        self._begin_list: list[int] = self._begins.tolist()
+        alike = (job.alike_lines if in_lines else job.alike)[rows]
+        forms = alike if is_blind(pattern.pattern) else np.zeros(len(rows), np.uint64)
+        order = np.argsort(forms, kind="stable")
+        bounds = np.flatnonzero(np.diff(forms[order])) + 1
+        for places in np.split(order, bounds) if len(order) else ():
+            if forms[places[0]] == 0 or len(places) == 1:
                 for place in places.tolist():
-                    self.single[place] = signature.read(job.content(int(rows[place])))
+                    text = _text(job, int(rows[place]), in_lines)
+                    self.single[place] = {
+                        k: text[low:high] for k, (low, high) in _spans(pattern, text).items()
+                    }
                 continue
-            spans = _spans(signature, job.content(int(rows[first[k]])))
             self._set_of[places] = len(self.sets)
-            self.sets.append((places, spans, self._begins[places]))
+            self.sets.append((places, _spans(pattern, _text(job, int(rows[places[0]]), in_lines))))
 
-    def groups(self, row: int) -> dict[str, str]:
-        """Return what the groups hold in a row, without those that hold nothing."""
-        place = int(np.searchsorted(self.rows, row))
+    def at(self, place: int) -> dict[str, str]:
+        """Return what the groups hold in a row, by its place, without those that hold nothing."""
         k = int(self._set_of[place])
         if k < 0:
             return self.single[place]
-        begin, data = int(self._begins[place]), self._texts
+        begin, data = self._begin_list[place], self._texts
         return {
             name: data[begin + low : begin + high].decode() for name, (low, high) in self.sets[k][1].items()
         }
@@ -82,20 +87,17 @@ class Reading:
         for place, groups in self.single.items():
             values = tuple((name, groups[name]) for name in names if name in groups)
             codes[place] = code_of.setdefault(values, len(code_of))
-        for places, spans, begins in self.sets:
+        for places, spans in self.sets:
             shown = [name for name in names if name in spans]
-            columns = [self._column(begins, spans[name]) for name in shown]
+            columns = [self._column(places, spans[name]) for name in shown]
             texts, inverse = _different(columns, len(places))
-            here = [
-                code_of.setdefault(tuple(zip(shown, each, strict=True)), len(code_of)) for each in texts
-            ]
+            here = [code_of.setdefault(tuple(zip(shown, each, strict=True)), len(code_of)) for each in texts]
             codes[places] = np.array(here, np.int64)[inverse]
         return list(code_of), codes
 
     def parts(self) -> Iterator[tuple[np.ndarray, Collection[str]]]:
         """Yield places in ``rows`` and the groups that hold something in all of them."""
-        for places, spans, _ in self.sets:
-            yield places, spans
+        yield from self.sets
         for place, groups in self.single.items():
             yield np.array([place]), groups
 
@@ -106,14 +108,21 @@ class Reading:
             return [self.single[int(places[0])][name]]
         low, high = self.sets[k][1][name]
         data = self._texts
-        return [data[begin + low : begin + high].decode() for begin in self.sets[k][2].tolist()]
+        return [data[begin + low : begin + high].decode() for begin in self._begins[places].tolist()]
 
-    def _column(self, begins: np.ndarray, span: tuple[int, int]) -> np.ndarray:
-        return self._bytes[begins[:, None] + np.arange(*span)]
+    def _column(self, places: np.ndarray, span: tuple[int, int]) -> np.ndarray:
+        column: np.ndarray = self._bytes[self._begins[places][:, None] + np.arange(*span)]
+        return column
+
+
+def _text(job: Job, row: int, in_lines: bool) -> str:
+    if not in_lines:
+        return job.content(row)
+    return (job.row_text(row) or b"").decode("utf-8", "replace")
 
 
 def _different(columns: Sequence[np.ndarray], n: int) -> tuple[list[tuple[str, ...]], np.ndarray]:
-    """Return the different rows of some columns of bytes (uint8[n, width] each) as texts, and which is where."""
+    """Return the different rows of columns of bytes (uint8[n, width] each) as texts, and which is where."""
     if not columns:
         return [()], np.zeros(n, np.int64)
     wide = np.ascontiguousarray(np.concatenate(columns, axis=1))
@@ -122,14 +131,14 @@ def _different(columns: Sequence[np.ndarray], n: int) -> tuple[list[tuple[str, .
         wide.view(np.dtype((np.void, wide.shape[1]))).ravel(), return_index=True, return_inverse=True
     )
     texts = [wide[at].tobytes().decode() for at in first.tolist()]
-    return [tuple(text[low:high] for low, high in zip(cuts, cuts[1:], strict=False)) for text in texts], inverse
+    return [tuple(text[low:high] for low, high in pairwise(cuts)) for text in texts], inverse
 
 
-def _spans(signature: Signature, text: str) -> Spans:
+def _spans(pattern: re.Pattern[str], text: str) -> Spans:
     """Return where the groups stand that hold something: as `Signature.read`, but places."""
-    found = signature.regex.search(text[:MAX_CHARS])
+    found = pattern.search(text[:MAX_CHARS])
     spans: Spans = {}
-    for name in signature.regex.groupindex if found else ():
+    for name in pattern.groupindex if found else ():
         assert found is not None
         low, high = found.span(name)
         if high > low:
@@ -137,26 +146,25 @@ def _spans(signature: Signature, text: str) -> Spans:
     return spans
 
 
-class Groups(Mapping[int, Mapping[str, str]]):
+class Groups(Mapping[int, dict[str, str]]):
     """What the groups of their signatures hold in rows: read when asked for."""
 
     def __init__(self, n_rows: int, readings: Iterable[Reading] = ()) -> None:
         self._readings = list(readings)
         self._which = np.full(n_rows, -1, np.int32)
+        self._place = np.zeros(n_rows, np.int32)
         self._held: dict[int, dict[str, str]] = {}
         for k, reading in enumerate(self._readings):
             self._which[reading.rows] = k
+            self._place[reading.rows] = np.arange(len(reading.rows))
 
-    def __getitem__(self, row: int) -> Mapping[str, str]:
+    def __getitem__(self, row: int) -> dict[str, str]:
         if row not in self._held:
             k = int(self._which[row])
             if k < 0:
                 raise KeyError(row)
-            self._held[row] = self._readings[k].groups(row)
+            self._held[row] = self._readings[k].at(int(self._place[row]))
         return self._held[row]
-
-    def get(self, row: int, default: Mapping[str, str] | None = None) -> Mapping[str, str]:  # type: ignore[override]
-        return self[row] if self._which[row] >= 0 else (default or {})
 
     def __iter__(self) -> Iterator[int]:
         return iter(np.flatnonzero(self._which >= 0).tolist())
