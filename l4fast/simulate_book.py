@@ -164,7 +164,7 @@ def write_file(root: Path, file: str, items: list[Item], notes: Notes) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         stream = open(path, "wb")  # noqa: SIM115
     with stream:
-        stream.write(b"".join([item[1] for item in items]))
+        stream.writelines([item[1] for item in items])
     kinds = _kinds(items) if any(item[2] for item in items) else {}
     for line, kind in kinds.items():
         if kind != "context":
