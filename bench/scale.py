@@ -241,11 +241,9 @@ HEAD = (
 
 
 def line_of(row: Row) -> str:
-    return (
-        f"{row.layout:14} {row.ranks:6} {row.files:6} {row.mb:8.1f} {row.lines / 1e6:8.2f} {row.wc_s:9.2f} "
-        f"{row.run.wall_s:10.2f} {row.ratio:6.2f} {row.run.cpu_s:6.2f} {row.read_s:7.2f} {row.analyse_s:9.2f} "
-        f"{row.run.peak_mb:8.0f}"
-    )
+    size = f"{row.layout:14} {row.ranks:6} {row.files:6} {row.mb:8.1f} {row.lines / 1e6:8.2f}"
+    cost = f"{row.wc_s:9.2f} {row.run.wall_s:10.2f} {row.ratio:6.2f} {row.run.cpu_s:6.2f}"
+    return f"{size} {cost} {row.read_s:7.2f} {row.analyse_s:9.2f} {row.run.peak_mb:8.0f}"
 
 
 def growth(rows: list[Row]) -> list[str]:

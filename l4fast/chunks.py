@@ -49,7 +49,8 @@ class _Reader:
     def __init__(self, stream: Stream, begin: int = 0, end: int | None = None) -> None:
         self.problem = ""
         self._fd = os.open(stream.path or "", os.O_RDONLY | os.O_CLOEXEC)
-        os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        if stream.size > _AHEAD_BYTES:
+            os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         # A live file may grow: every pass reads the same bytes.
         self._limit = stream.size if end is None else end
         self._size = stream.size
@@ -64,6 +65,8 @@ class _Reader:
 
     def more(self) -> bool:
         """Whether at least one byte is left."""
+        if self._pieces is None and self._limit and self._pos >= self._limit:
+            return bool(self._peeked)
         if not self._peeked:
             one = np.empty(1, np.uint8)
             self._peeked = one[: self._some(one)].tobytes()
@@ -150,6 +153,7 @@ def chunks(
     stdin: BinaryIO | None = None,
     begin: int = 0,
     end: int | None = None,
+    buffers: deque[NDArray[np.uint8]] | None = None,
 ) -> Iterator[Chunk]:
     """Yield a stream's bytes, unpacked, as chunks of whole lines in their order.
 
@@ -165,6 +169,8 @@ def chunks(
         What ``-`` stands for, if nobody has called `spool`; else the process's own.
     begin, end : int
         The bytes of a stream that is not compressed, if not all of it; each line is whole in them.
+    buffers : deque, read and written
+        What chunks of this size were read into before: thousands of small files need not touch new memory.
     """
     told = [] if problems is None else problems
     if stream.path is None:
@@ -176,12 +182,20 @@ def chunks(
     ahead = bool(stream.codec) and stream.size >= _AHEAD_BYTES
     # One chunk with the consumer, one that waits, one that is being filled.
     n_buffers = (3 if ahead else 1) if reuse else 0
-    made = _cut(stream, begin, end, min(max(chunk_bytes, 1), MAX_LINE_BYTES + 1), n_buffers, told)
+    size = min(max(chunk_bytes, 1), MAX_LINE_BYTES + 1)
+    held: deque[NDArray[np.uint8]] = deque() if buffers is None else buffers
+    made = _cut(stream, begin, end, size, n_buffers, held, told)
     yield from _in_thread(made) if ahead else made
 
 
 def _cut(
-    stream: Stream, begin: int, end: int | None, chunk_bytes: int, n_buffers: int, told: list[Unreadable]
+    stream: Stream,
+    begin: int,
+    end: int | None,
+    chunk_bytes: int,
+    n_buffers: int,
+    buffers: deque[NDArray[np.uint8]],
+    told: list[Unreadable],
 ) -> Generator[Chunk]:
     """Yield the chunks of a stream, in turns on ``n_buffers`` buffers; 0: each on its own."""
     try:
@@ -190,7 +204,6 @@ def _cut(
         told.append(Unreadable(stream.name, why(error)))
         return
     try:
-        buffers: deque[NDArray[np.uint8]] = deque()
         tail = b""
         offset = begin
         is_last = False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
 import time
 from argparse import Namespace
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -27,7 +29,7 @@ def diagnose(options: Namespace) -> int:
 
     if options.lines:
         _check_target(options.lines)
-    with ticking(options.paths, "reading") as tick:
+    with ticking(options.paths, "reading") as tick, _collecting_later():
         found = run(options.paths, options.baseline or None, workers=options.workers, tick=tick)
     for problem in found.coverage["unreadable"]:
         warn(problem["file"], problem["reason"])
@@ -42,6 +44,22 @@ def diagnose(options: Namespace) -> int:
 
             show(found)
     return found.exit_code
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Hold the collector of circular garbage.
+
+    A diagnosis makes a few hundred thousand small objects that live until it is told, and hardly a
+    circle: to look through them again and again takes a quarter of the analysis of 10,000 ranks.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _check_target(path: str) -> None:

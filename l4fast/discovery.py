@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from l4fast.errors import NothingToRead
 from l4fast.source import STDIN, Stream, Unreadable, look, printable, sentence, spooled, why
@@ -61,6 +62,7 @@ _COUNTED = ("same file",)
 _COUNTED_IN_FOLDERS = ("binary", "archive", "empty", "not a regular file")
 
 
+@lru_cache(maxsize=1 << 12)
 def _left_out(name: str) -> str:
     """Return why a file of this name in a folder is not even opened; "" if it is."""
     lower = name.lower()
@@ -74,6 +76,7 @@ _NUMBERED = re.compile(r"(.+\.(?:log|out|err|txt))\.(\d{1,3})")
 _PACKED = re.compile(r"\.(?:gz|zst|xz|bz2)$")
 
 
+@lru_cache(maxsize=1 << 12)
 def _age(name: str) -> tuple[str, int, int, str, str]:
     """Return a sort key that puts rotated files oldest first, right before their newest.
 
@@ -88,9 +91,15 @@ def _age(name: str) -> tuple[str, int, int, str, str]:
     return plain, 2, 0, "", name
 
 
-def _order(path: str) -> list[tuple[str, int, int, str, str]]:
+def _order(path: str) -> tuple[tuple[str, int, int, str, str], ...]:
     folder, name = os.path.split(path)
-    return [(part, 2, 0, "", part) for part in folder.split(os.sep)] + [_age(name)]
+    return (*_folder_order(folder), _age(name))
+
+
+# Ten thousand ranks have as many files, of few names or in few folders.
+@lru_cache(maxsize=1 << 12)
+def _folder_order(folder: str) -> tuple[tuple[str, int, int, str, str], ...]:
+    return tuple((part, 2, 0, "", part) for part in folder.split(os.sep))
 
 
 class _Search:

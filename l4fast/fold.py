@@ -322,7 +322,10 @@ class Fold:
             read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._total_at, value)
             total[has_total] = np.where((value > 0) & (value < 2**40), value, -1.0)
         both = self._counter[cols.raw[chosen]].astype(np.int64) << 41 | (total.astype(np.int64) + 1)
-        known, inverse = np.unique(both, return_inverse=True)
+        if (both == both[0]).all():  # nearly always, and seen at once
+            known, inverse = both[:1], np.zeros(both.size, np.int64)
+        else:
+            known, inverse = np.unique(both, return_inverse=True)
         codes = np.empty(known.size, np.int32)
         for i, key in enumerate(known):
             name = (int(key >> 41), int(key & ((1 << 41) - 1)) - 1)

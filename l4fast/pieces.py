@@ -7,7 +7,7 @@ so no such line may be the first. A compressed file can only be read from its be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ SEARCHED_BYTES = 4 << 20  # behind the wanted cut, for a line with a time
 _WINDOW = 1 << 18
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """Bytes ``begin`` to ``end`` (None: all that are left) of a stream; pieces of a job are numbered."""
 
     number: int

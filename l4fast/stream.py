@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -99,11 +99,17 @@ def _read_pieces(
     tick: Progress | None,
     stop: threading.Event | None = None,
 ) -> None:
+    buffers: deque[np.ndarray] = deque()
     for piece in share:
         stream = streams[piece.stream]
         part.fold.open(piece.number, stream.name)
         for chunk in chunks(
-            stream, chunk_bytes=CHUNK_BYTES, problems=problems, begin=piece.begin, end=piece.end
+            stream,
+            chunk_bytes=CHUNK_BYTES,
+            problems=problems,
+            begin=piece.begin,
+            end=piece.end,
+            buffers=buffers,
         ):
             part.feed(
                 chunk.data,
