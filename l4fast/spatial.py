@@ -41,31 +41,56 @@ class Outlier:
 
 def counts_by_rank(job: Job, top: Topology) -> tuple[np.ndarray, list[int]]:
     """Return lines per (rank, shape), int64[n_ranks, n_shapes], and the ranks of the rows."""
-    rank_of = np.array([-1 if r is None else r for r in top.rank], np.int64)
-    rank = rank_of[job.pairs.speaker]
-    known = rank >= 0
-    ranks = np.unique(rank[known])
-    cell = np.searchsorted(ranks, rank[known]) * len(job.shapes) + job.pairs.shape[known]
+    pairs = job.pairs
+    said = np.unique(pairs.speaker)
+    rank = _rank_of(top)[said]
+    ranks, row = np.unique(rank[rank >= 0], return_inverse=True)
+    row_of = np.full(len(job.speakers), -1, np.int64)
+    row_of[said[rank >= 0]] = row
+    cell = row_of[pairs.speaker] * len(job.shapes) + pairs.shape
+    counts = pairs.count
+    if (rank < 0).any():
+        known = row_of[pairs.speaker] >= 0
+        cell, counts = cell[known], counts[known]
     # Sums of floats are exact up to 2**53 lines.
-    table = np.bincount(cell, job.pairs.count[known], len(ranks) * len(job.shapes)).astype(np.int64)
+    table = np.bincount(cell, counts, len(ranks) * len(job.shapes)).astype(np.int64)
     return table.reshape(len(ranks), len(job.shapes)), ranks.tolist()
+
+
+def _rank_of(top: Topology) -> np.ndarray:
+    """Return the rank of each speaker, -1 where unknown, int64[n_speakers]."""
+    return np.array([-1 if r is None else r for r in top.rank], np.int64)
 
 
 def _last_words(job: Job, top: Topology) -> dict[int, tuple[int, int, int, int]]:
     """Return time, stream, line and offset of the last timed line of each rank."""
     pairs = job.pairs
-    rank = np.array([-1 if r is None else r for r in top.rank], np.int64)[pairs.speaker]
-    stream = np.array([s.stream for s in job.speakers], np.int64)[pairs.speaker]
-    told = np.flatnonzero((rank >= 0) & (pairs.last_time != NONE))
-    # Few of a rank's lines are of its last moment: the others need no sorting.
-    ranks, who = np.unique(rank[told], return_inverse=True)
+    if len(pairs.speaker) == 0:
+        return {}
+    begin = np.flatnonzero(np.diff(pairs.speaker, prepend=-1))  # pairs are ordered by speaker
+    said, time = pairs.speaker[begin], np.maximum.reduceat(pairs.last_time, begin)
+    known = (_rank_of(top)[said] >= 0) & (time != NONE)
+    said, time = said[known], time[known]
+    ranks, who = np.unique(_rank_of(top)[said], return_inverse=True)
     latest = np.full(len(ranks), NONE, np.int64)
-    np.maximum.at(latest, who, pairs.last_time[told])
-    told = told[pairs.last_time[told] == latest[who]]
-    columns = (rank, pairs.last_time, stream, pairs.last_line, pairs.last_offset)
-    order = told[np.lexsort([column[told] for column in columns[:0:-1]])]
+    np.maximum.at(latest, who, time)
+    # Few of a rank's lines are of its last moment: the others need no sorting.
+    last_of = np.full(len(job.speakers), NONE, np.int64)
+    last_of[said] = latest[who]
+    last = last_of[pairs.speaker]
+    told = np.flatnonzero((pairs.last_time == last) & (last != NONE))
+    stream = np.array([s.stream for s in job.speakers], np.int64)
+    speaker = pairs.speaker[told]
+    columns = (
+        _rank_of(top)[speaker],
+        pairs.last_time[told],
+        stream[speaker],
+        pairs.last_line[told],
+        pairs.last_offset[told],
+    )
+    order = np.lexsort(columns[::-1])
     each = zip(*(column[order].tolist() for column in columns), strict=True)
-    return {who: (time, where, line, offset) for who, time, where, line, offset in each}
+    return {rank: (time, stream, line, offset) for rank, time, stream, line, offset in each}
 
 
 def silent_first(job: Job, top: Topology) -> Outlier | None:
@@ -108,8 +133,7 @@ def odd_one_out(job: Job, top: Topology) -> Outlier | None:
         return None
     oddness, row, shape = best[0]
     rank = ranks[row]
-    rank_of = np.array([-1 if r is None else r for r in top.rank], np.int64)
-    here = np.flatnonzero((job.pairs.shape == shape) & (rank_of[job.pairs.speaker] == rank)).tolist()
+    here = np.flatnonzero((job.pairs.shape == shape) & (_rank_of(top)[job.pairs.speaker] == rank)).tolist()
     if not here:
         return None
     at = here[0]
