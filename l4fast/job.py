@@ -130,7 +130,7 @@ class Job:
     ----------
     buckets : Buckets
         Those of ``raws``; where some have collapsed, a raw shape stands for each.
-    texts : bytes
+    texts : bytearray
         The texts of rows, one behind the other.
     """
 
@@ -144,7 +144,7 @@ class Job:
     reached: Reached
     series: tuple[Series, ...]
     rows: Rows
-    texts: bytes = field(repr=False)
+    texts: bytearray = field(repr=False)
     buckets: Buckets = field(repr=False)
 
     @property
@@ -175,25 +175,25 @@ class Job:
             found[raw.shape].append(i)
         return found
 
-    @cached_property
-    def alike(self) -> np.ndarray:
-        """Rows of a raw shape whose contents are alike have the same number, uint64[n_rows]; 0: not known."""
-        rows = self.rows
-        whole = np.array([raw.content_is_rest for raw in self.raws], bool)
-        known = (rows.text_size >= 0) & (rows.content_at >= 0) & whole[rows.raw]
-        size = np.where(known, rows.text_size - rows.content_at, -1)
-        return self._alike(rows.text_at + rows.content_at, size)
+    def alike(self, rows: np.ndarray, *, in_lines: bool = False) -> np.ndarray:
+        """Number rows of one raw shape: equal where their contents differ in digits alone; 0: not known.
 
-    @cached_property
-    def alike_lines(self) -> np.ndarray:
-        """The same of their whole texts."""
-        return self._alike(self.rows.text_at, self.rows.text_size)
-
-    def _alike(self, begin: np.ndarray, size: np.ndarray) -> np.ndarray:
-        out = np.empty(len(begin), np.uint64)
-        data, key = np.frombuffer(self.texts, np.uint8), np.uint64(secrets.randbits(64))
-        hash_alike(data, begin.astype(np.int64), size.astype(np.int64), key, out)
+        ``in_lines`` compares all of their lines. Returns uint64[n].
+        """
+        table = self.rows
+        size, begin = table.text_size[rows].astype(np.int64), table.text_at[rows].astype(np.int64)
+        if not in_lines:
+            content = table.content_at[rows]
+            whole = len(rows) > 0 and self.raws[int(table.raw[rows[0]])].content_is_rest
+            size = np.where((size >= 0) & (content >= 0) & whole, size - content, -1)
+            begin += content
+        out = np.empty(len(rows), np.uint64)
+        hash_alike(np.frombuffer(self.texts, np.uint8), begin, size, self._key, out)
         return out
+
+    @cached_property
+    def _key(self) -> np.uint64:
+        return np.uint64(secrets.randbits(64))
 
     @cached_property
     def _by_raw(self) -> tuple[np.ndarray, np.ndarray]:
@@ -217,7 +217,7 @@ class Job:
     def row_text(self, row: int) -> bytes | None:
         """The bytes of a row's line, or None if only its place was kept."""
         begin, size = int(self.rows.text_at[row]), int(self.rows.text_size[row])
-        return None if size < 0 else self.texts[begin : begin + size]
+        return None if size < 0 else bytes(self.texts[begin : begin + size])
 
     def line_text(self, stream: int, line: int) -> str | None:
         """The text of a kept line, as UTF-8 with broken bytes as U+FFFD."""

@@ -320,7 +320,7 @@ def _counted_on(values: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps], n_shapes: int) -> tuple[Rows, bytes]:
+def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps], n_shapes: int) -> tuple[Rows, bytearray]:
     """Return the first rows of each shape, ordered by stream and line, and their texts."""
     columns: dict[str, list[np.ndarray]] = {name: [] for name in Rows.__dataclass_fields__}
     caps, text_caps = np.zeros(n_shapes, np.int64), np.zeros(n_shapes, np.int64)
@@ -354,12 +354,13 @@ def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps], n_shapes: int) -> t
     sizes = np.maximum(joined["text_size"], 0)
     ends = np.cumsum(sizes, dtype=np.int64)
     joined["text_at"] = ends - sizes
-    texts = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+    texts = bytearray(int(ends[-1]) if len(ends) else 0)
+    target = np.frombuffer(texts, np.uint8)
     for i, part in enumerate(parts):
         mine = np.flatnonzero(part_of == i)
         source = part.fold.rows.texts
-        keeps.move_texts(source, source_at[mine], sizes[mine], texts, joined["text_at"][mine])
-    return Rows(**joined), texts.tobytes()
+        keeps.move_texts(source, source_at[mine], sizes[mine], target, joined["text_at"][mine])
+    return Rows(**joined), texts
 
 
 def _first_of_each(shape: np.ndarray, caps: np.ndarray) -> np.ndarray:

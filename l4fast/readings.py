@@ -55,8 +55,8 @@ class Reading:
         self._set_of = np.full(len(rows), -1, np.int32)
         self._begins = job.rows.text_at[rows] + (0 if in_lines else job.rows.content_at[rows])
         self._begin_list: list[int] = self._begins.tolist()
-        alike = (job.alike_lines if in_lines else job.alike)[rows]
-        forms = alike if is_blind(pattern.pattern) else np.zeros(len(rows), np.uint64)
+        blind = is_blind(pattern.pattern)
+        forms = job.alike(rows, in_lines=in_lines) if blind else np.zeros(len(rows), np.uint64)
         order = np.argsort(forms, kind="stable")
         bounds = np.flatnonzero(np.diff(forms[order])) + 1
         for places in np.split(order, bounds) if len(order) else ():
