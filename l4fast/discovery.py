@@ -52,6 +52,7 @@ _LEFT_OUT = {
     """,
 }
 _REASON_OF = {suffix: reason for reason, suffixes in _LEFT_OUT.items() for suffix in suffixes.split()}
+_SUFFIXES = tuple(_REASON_OF)
 _CHECKPOINT_NAMES = """
     config.json generation_config.json tokenizer.json tokenizer_config.json vocab.json merges.txt
     special_tokens_map.json added_tokens.json latest_checkpointed_iteration.txt
@@ -68,7 +69,9 @@ def _left_out(name: str) -> str:
     lower = name.lower()
     if lower in _CHECKPOINT_NAMES.split() or "tfevents" in lower:
         return "checkpoint or event file"
-    return next((reason for suffix, reason in _REASON_OF.items() if lower.endswith(suffix)), "")
+    if not lower.endswith(_SUFFIXES):
+        return ""
+    return next(reason for suffix, reason in _REASON_OF.items() if lower.endswith(suffix))
 
 
 _DATED = re.compile(r"(.+?)[.-](20\d{6}(?:[-_T]?\d{4,6})?|20\d\d-\d\d-\d\d(?:[-_T.]\d\d[-:]?\d\d[-:]?\d\d)?)")

@@ -52,10 +52,10 @@ def reference_day(heads: Iterable[bytes], fallback: float | None) -> int:
     """
     seen: Counter[int] = Counter()
     for head in heads:
-        for match in _FULL_DATE.finditer(head):
-            _count(seen, int(match[1]), int(match[2]), int(match[3]))
-        for match in _US_DATE.finditer(head):
-            _count(seen, int(match[3]), int(match[1]), int(match[2]))
+        for (year, month, day), n in Counter(_FULL_DATE.findall(head)).items():
+            _count(seen, int(year), int(month), int(day), n)
+        for (month, day, year), n in Counter(_US_DATE.findall(head)).items():
+            _count(seen, int(year), int(month), int(day), n)
     if seen:
         most = max(seen.values())
         return max(day for day, n in seen.items() if n >= max(1, most // 20))
@@ -64,9 +64,9 @@ def reference_day(heads: Iterable[bytes], fallback: float | None) -> int:
     return (dt.date(2026, 1, 1) - dt.date(1970, 1, 1)).days
 
 
-def _count(seen: Counter[int], year: int, month: int, day: int) -> None:
+def _count(seen: Counter[int], year: int, month: int, day: int, n: int) -> None:
     try:
-        seen[(dt.date(year, month, day) - dt.date(1970, 1, 1)).days] += 1
+        seen[(dt.date(year, month, day) - dt.date(1970, 1, 1)).days] += n
     except ValueError:
         return
 
