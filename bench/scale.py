@@ -35,7 +35,7 @@ from l4fast_kernels.jit import kernel
 RESULTS = Path(__file__).parent / "results" / "2026-11-22-x86-64-2-cores"
 PER_NODE = 8
 MOST_OPEN = 256
-GOAL_RATIO, GOAL_MB = 5.0, 1024
+GOAL_RATIO, GOAL_FROM_MB, GOAL_MB = 5.0, 5000, 1024
 SPLIT_BYTES = 256 << 20
 ITERATIONS = 200  # of the jobs that tell how cost grows with ranks
 
@@ -216,21 +216,29 @@ def measure(layout: str, logs: Path, truth: dict[str, object], workers: int, rou
     )
 
 
-def jobs_of(
-    place: Path, nodes: int, size: int | None, workers: int, rounds: int, *, per_rank: bool
-) -> list[Row]:
-    """Simulate one job and measure both of its layouts; clean up."""
-    job = simulated(place / "job", nodes, size)
+def build(folder: Path, nodes: int, size: int) -> None:
+    """Simulate a job, ``size`` 0 for `ITERATIONS`; split its console; tell what was planted."""
+    job = simulated(folder / "job", nodes, size or None)
+    (console,) = (job / "logs").glob("slurm-*.out")
+    split(console, folder / "files", nodes * PER_NODE)
+    shutil.copy(job / "logs" / "messages", folder / "files")
     truth = orjson.loads((job / "truth.json").read_bytes())
-    rows = [measure("one console", job / "logs", truth, workers, rounds)]
-    if per_rank:
-        (console,) = (job / "logs").glob("slurm-*.out")
-        split(console, place / "files", nodes * PER_NODE)
-        shutil.copy(job / "logs" / "messages", place / "files")
-        console.unlink()
-        rows.append(measure("a file a rank", place / "files", truth, workers, rounds))
-        shutil.rmtree(place / "files")
-    shutil.rmtree(job)
+    print(json.dumps({name: truth[name] for name in ("faulty_nodes", "faulty_ranks")}))
+
+
+def jobs_of(place: Path, nodes: int, size: int, workers: int, rounds: int) -> list[Row]:
+    """Simulate one job and measure both of its layouts; clean up.
+
+    A process of its own builds it: what a child uses at most counts the memory of whom it was forked from.
+    """
+    built = run([sys.executable, __file__, "--build", str(place), str(nodes), str(size)])
+    truth = json.loads(built.out)
+    rows = [
+        measure("one console", place / "job" / "logs", truth, workers, rounds),
+        measure("a file a rank", place / "files", truth, workers, rounds),
+    ]
+    for folder in ("job", "files"):
+        shutil.rmtree(place / folder)
     return rows
 
 
@@ -299,6 +307,7 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--keep", type=Path, help="where to build the jobs, instead of a temporary folder")
+    options.add_argument("--build", nargs=3, help=argparse.SUPPRESS)
     options.add_argument("--out", type=Path, default=RESULTS, help="a folder for scale.txt and scale.svg")
     return options.parse_args()
 
@@ -306,6 +315,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Build, check, measure, tell."""
     given = arguments()
+    if given.build:
+        build(Path(given.build[0]), int(given.build[1]), int(given.build[2]))
+        return
     if given.keep:
         given.keep.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix="l4fast-scale-", dir=given.keep))
@@ -320,22 +332,26 @@ def main() -> None:
     by_ranks: list[Row] = []
     try:
         for gb in given.gb:
-            by_size += jobs_of(place, 1250, int(gb * 1e9), given.workers, given.rounds, per_rank=True)
+            by_size += jobs_of(place, 1250, int(gb * 1e9), given.workers, given.rounds)
             for row in by_size[-2:]:
                 tell(line_of(row))
         for ranks in given.ranks:
-            by_ranks += jobs_of(place, ranks // PER_NODE, None, given.workers, given.rounds, per_rank=True)
+            by_ranks += jobs_of(place, ranks // PER_NODE, 0, given.workers, given.rounds)
             for row in by_ranks[-2:]:
                 tell(line_of(row))
     finally:
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)
     for line in growth(by_ranks):
         tell(line)
-    for name, worst, goal in (
-        ("diagnose / cat | wc -l", max((row.ratio for row in by_size), default=0.0), GOAL_RATIO),
-        ("peak memory, MB", max((row.run.peak_mb for row in by_size), default=0.0), GOAL_MB),
+    large = [row.ratio for row in by_size if row.mb >= GOAL_FROM_MB]
+    peaks = [row.run.peak_mb for row in by_size]
+    for name, found, goal in (
+        ("diagnose / cat | wc -l, 5 GB and more", large, GOAL_RATIO),
+        ("peak memory, MB", peaks, GOAL_MB),
     ):
-        tell(f"{name}: {worst:.2f} at most (goal {goal:g}: {'holds' if worst <= goal else 'MISSED'})")
+        if found:
+            verdict = "holds" if max(found) <= goal else "MISSED"
+            tell(f"{name}: {max(found):.2f} at most (goal {goal:g}: {verdict})")
     tell(f"load {os.getloadavg()[0]:.1f} after; never more than {MOST_OPEN} files open at once")
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "scale.txt").write_text("$ python bench/scale.py\n" + "\n".join(told) + "\n")
