@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from l4fast import spatial
 from l4fast.cascade import between
 from l4fast.events import Event, split
 from l4fast.job import Job
+from l4fast.readings import Reading
 from l4fast.subjects import LATE, Clock, Subjects, node_at, tells
 from l4fast.topology import Topology
 from l4fast.verdict import FEW, Verdict, blame, ranks_on
@@ -101,8 +102,19 @@ def _guilty(quarrels: Sequence[tuple[str, str]], heard: set[str], n_nodes: int, 
     return found if len(found) <= few else []
 
 
-_GROUP = re.compile(r"\bPG (?:ID )?(\d+)\b")
-_ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(-?\d+)")
+_GROUP = re.compile(r"\bPG (?:ID )?(?P<group>\d+)\b")
+_ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(?P<number>-?\d+)")
+
+
+def _enqueued(job: Job, rows: np.ndarray) -> Iterator[tuple[int, str, int]]:
+    """Yield the rows that tell a last enqueued collective, its process group ("" if none) and its number."""
+    for raw in np.unique(job.rows.raw[rows]).tolist():
+        mine = rows[job.rows.raw[rows] == raw]
+        numbers, number = Reading(job, mine, _ENQUEUED).distinct(("number",))
+        groups, group = Reading(job, mine, _GROUP, in_lines=True).distinct(("group",))
+        for row, k, g in zip(mine.tolist(), number.tolist(), group.tolist(), strict=True):
+            if numbers[k]:
+                yield row, groups[g][0][1] if groups[g] else "", int(numbers[k][0][1])
 
 
 def laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
@@ -111,15 +123,11 @@ def laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event
     for event in events:
         if event.signature is None or tells(event) not in ("timeout", "heard"):
             continue
-        for row in event.rows.tolist():
+        for row, group, number in _enqueued(job, event.rows):
             rank = about.top.rank[int(job.rows.speaker[row])]
-            match = _ENQUEUED.search(job.content(row))
-            if rank is None or match is None:
+            if rank is None:
                 continue
-            # Each process group counts its own collectives.
-            group = _GROUP.search(job.line_text(int(job.rows.stream[row]), int(job.rows.line[row])) or "")
-            behind = groups[group[1] if group else ""]
-            number = int(match[1])
+            behind = groups[group]  # each process group counts its own collectives
             # -1 and numbers of 17 digits are memory that was never set.
             if 0 <= number < 10**15 and (rank not in behind or number > behind[rank][0]):
                 behind[rank] = (number, row, event)

@@ -14,7 +14,7 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "accuracy codecs columns errors lines notation pathnames terminal typed words",
+    "accuracy codecs columns errors kept lines notation pathnames terminal typed words",
     "align canonical names neighbours paths targets",
     "variables",
     "buckets crossjob envelopes fold logformat signature source templates",
@@ -24,8 +24,9 @@ HOUSE = (
     "rawshapes",
     "parameters",
     "parse table",
-    "reader vocabularies",
+    "pieces reader vocabularies",
     "job",
+    "joining readings",
     "diagnosis identities temporal topology",
     "labels marks novelty processes",
     "answer checkpoints events spatial speakers",
@@ -65,11 +66,11 @@ DOORS = {"answer", "commands", "__init__"}
 
 KERNEL_FLOORS = (
     "jit",
-    "blocks counts distances outlines rows segments",
+    "alike blocks counts distances outlines rows segments",
     "shapes",
     "forms lines names times",
     "fields",
-    "places",
+    "keeps places",
     "csvrows sums",
     "__init__",
 )
