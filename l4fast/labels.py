@@ -31,7 +31,8 @@ def read_labels(speakers: Sequence[Speaker], top: Topology) -> list[int | None]:
                 matched[text] = _NUMBER_AT_END.match(text)
             number = matched[text]
             if kind in ("mpi_rank", "rank"):
-                top.rank[i] = small(number["number"]) if number else top.rank[i]
+                # The outer prefix stands: a rank further in may count within a process group.
+                top.rank[i] = small(number["number"]) if number and top.rank[i] is None else top.rank[i]
             elif kind == "local_rank" or kind == "device":
                 top.local_rank[i] = small(number["number"]) if number else None
             elif kind == "task":

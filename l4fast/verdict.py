@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from l4fast.events import Event
 from l4fast.job import NONE
 from l4fast.subjects import Subjects, tells
 
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
-Name = TypeVar("Name", int, str)
-BESIDE = 0.25  # named by less than this share of the lines that name another: in passing
+BESIDE = 0.6  # named by less than this share of the lines that name another: by the wrong side
 ENDED = (None, "0", "-15", "143", "-2", "130")  # exit codes of who did what it was asked
 FEW = 0.34  # at most this share of the ranks may be the silent or hung ones
 
@@ -62,8 +60,9 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         return
     if all(event.names_culprit for event in events):
         # Whom many name, and whom one or two name beside: the first is meant.
-        nodes = _named_most(nodes)
-        ranks = _named_most(ranks)
+        told_by = _told_by_others(about, events)
+        nodes = Counter({n: k for n, k in nodes.items() if told_by.get(n, BESIDE) >= BESIDE})
+        ranks = Counter({r: k for r, k in ranks.items() if about.top.node_of_rank.get(r) in {*nodes, None}})
     rows_of: dict[int | str, list[int]] = defaultdict(list)
     first_of: dict[int | str, int] = {}
     for event in events:
@@ -83,9 +82,21 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         verdict.notes.append("cannot tell which node: no line names one, and no rank can be mapped to one")
 
 
-def _named_most(names: Counter[Name]) -> Counter[Name]:
-    most = max(names.values(), default=0)
-    return Counter({name: n for name, n in names.items() if n >= BESIDE * most})
+def _told_by_others(about: Subjects, events: list[Event]) -> dict[str, float]:
+    """Return for nodes that only others name how often they are, as a share of the one named most."""
+    rows, top = about.job.rows, about.top
+    named: Counter[str] = Counter()
+    by_itself: set[str] = set()
+    for event in events:
+        for row in event.rows.tolist():
+            speaker = int(rows.speaker[row])
+            home = top.node[speaker] or top.node_of_rank.get(top.rank[speaker] or 0)
+            for node in about.row(event, row).nodes:
+                named[node] += 1
+                if node == home:
+                    by_itself.add(node)
+    most = max(named.values(), default=1)
+    return {node: n / most for node, n in named.items() if node not in by_itself}
 
 
 def _blame_the_dead(verdict: Verdict, about: Subjects, told: int, reason: str) -> bool:
