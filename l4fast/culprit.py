@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from l4fast.deaths import also_deaths, first_death, settle_deaths, settle_echoes, unexplained_deaths
 from l4fast.events import Event, Evidence
+from l4fast.explain import SKEW_S, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric
 from l4fast.subjects import LATE, Clock, Subjects, tells
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 from l4fast.verdict import ENDED, FEW, Verdict, blame
-from l4fast.victims import SKEW_S, accused, blame_outlier, blame_victims, laggard, silent_beside, silent_ones
+from l4fast.victims import accused, blame_outlier, blame_victims, laggard, silent_beside, silent_ones
 
 GUESS = -10  # signatures of so small a weight are words that any program may use
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
@@ -99,6 +100,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     times = [t for t in (clock.of(e) for e in verdict.roots) if t != LATE]
     verdict.root_time = min(times, default=NONE)
     _order(verdict, clock)
+    explain(verdict.roots, verdict.events, about, clock)
     return verdict
 
 

@@ -74,6 +74,7 @@ class Event:
     why: list[str] = field(default_factory=list)
     score: float = 0.0
     grave: bool = True
+    explained_by: str | None = None
 
     @property
     def names(self) -> str:

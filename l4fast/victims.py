@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from l4fast import spatial
-from l4fast.cascade import between
 from l4fast.events import Event, split
+from l4fast.explain import unexplained
 from l4fast.job import Job
 from l4fast.readings import Reading
-from l4fast.subjects import LATE, Clock, Subjects, node_at, tells
+from l4fast.subjects import Clock, Subjects, node_at, tells
 from l4fast.topology import Topology
 from l4fast.verdict import FEW, Verdict, blame, ranks_on
 
-SKEW_S = 2.0  # clocks of nodes may differ so much: a smaller gap tells no order
 MIN_NODES = 4  # fewer: that one says nothing is no sign
 AFTERWARDS = ("137", "-9", "143", "-15")  # killed, asked to end: mostly by what ends the rest
 
@@ -193,21 +192,6 @@ def silent_ones(
     return True
 
 
-def unexplained(events: Sequence[Event], clock: Clock) -> list[Event]:
-    """Return the events that no other of them explains by the cascade of signatures, times allowing."""
-
-    def explains(cause: Event, effect: Event) -> bool:
-        if cause.signature is None or effect.signature is None or cause is effect:
-            return False
-        edge = between(cause.signature, effect.signature)
-        if edge is None:
-            return False
-        begin, end = clock.of(cause), clock.of(effect)
-        return LATE in (begin, end) or begin - SKEW_S * 1e6 <= end <= begin + (edge.after_s[1] + SKEW_S) * 1e6
-
-    return [effect for effect in events if not any(explains(cause, effect) for cause in events)]
-
-
 def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
     """Where only part of the job waits, blame the silent ranks on nodes whose other ranks all wait."""
     top, waiting = about.top, set(about.ranks(timeouts))
@@ -237,7 +221,7 @@ def blame_victims(
     speaking = [e for e in events if e.role == "consequence"]
     after = ("death", "asked-to-end", "abort", "ending", "heard")
     pool = timeouts or [e for e in speaking if tells(e) not in after] or speaking or events
-    pool = unexplained(pool, clock) or pool
+    pool = unexplained(pool, about, clock) or pool
     first = min(pool, key=lambda e: (clock.of(e), -e.weight, int(e.rows[0])))
     ended = [e for e in pool if dict(e.values).get("exit_code") in AFTERWARDS]
     same = [

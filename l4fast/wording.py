@@ -261,4 +261,5 @@ class _Quotes:
             "first": self.reference(int(event.rows[order[0]])),
             "last": self.reference(int(event.rows[order[-1]])),
             "why": why,
+            "explained_by": event.explained_by,
         }

@@ -31,7 +31,7 @@ HOUSE = (
     "labels marks novelty processes",
     "answer checkpoints events spatial speakers",
     "subjects",
-    "outcome verdict",
+    "explain outcome verdict",
     "attempts deaths numeric stages victims",
     "culprit",
     "diagnose",
