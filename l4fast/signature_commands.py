@@ -17,8 +17,8 @@ from l4fast import signature_check, signature_learn, signature_pages
 from l4fast.errors import DataError, SignatureError, UsageError
 from l4fast.job import Job
 from l4fast.library import Library, headings, load, told
-from l4fast.signature import Signature
-from l4fast.signature_file import content_of, parse
+from l4fast.signature import CATEGORIES, ROLES, Signature
+from l4fast.signature_file import ID, content_of, parse
 from l4fast.targets import check_target, replaced
 from l4fast.terminal import escaped, print_json, print_text, ticking, warn
 
@@ -169,6 +169,7 @@ def _first(job: Job, shape: int) -> tuple[str, int]:
 
 def learn(options: Namespace) -> int:
     """Write a signature for an event of a diagnosis; add it to the file where that holds others."""
+    _check_words(options)
     if options.out is not None:
         check_target(options.out)
     try:
@@ -199,6 +200,16 @@ def learn(options: Namespace) -> int:
         out.write(whole.encode("utf-8"))
     print(f"{escaped(options.out)}: {escaped(options.id)} added; use it with --signatures", file=sys.stderr)
     return 0
+
+
+def _check_words(options: Namespace) -> None:
+    if not ID.fullmatch(options.id):
+        raise UsageError(f"--id {options.id!r}: an id is made of letters, digits, `-`, `_` and `.`")
+    # A line of a diagnosis never marks where the job stands.
+    roles = [role for role in ROLES if role != "marker"]
+    for option, given, known in (("role", options.role, roles), ("category", options.category, CATEGORIES)):
+        if given is not None and given not in known:
+            raise UsageError(f"--{option} {given!r}: choose one of {', '.join(known)}")
 
 
 def _held(target: Path) -> str:

@@ -43,7 +43,7 @@ _ONE_OF = {
 }
 _TEXTS = ("title", "pattern", "advice", "source", *_ONE_OF)
 _KEYS = {*_TEXTS, "weight", "when", "explains", "matches", "spares"}
-_ID = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+ID = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _EFFECT_KEYS = {"what", "where", "after_s"}
 _CASE_KEYS = {"values", "role", "category", "title", "advice", "action"}
 _UNSUPPORTED = re.compile(r"(?<!\\)\((?:\?(?:[=!]|<[=!]|P=|\()|\*)|(?<!\\)(?:\\\\)*\\[1-9]")
@@ -128,7 +128,7 @@ def fault(path: Path, name: str, key: str, reason: str) -> SignatureError:
 
 
 def _signature(name: str, table: object, by: str, path: Path) -> Signature:
-    if not _ID.fullmatch(name):
+    if not ID.fullmatch(name):
         raise fault(path, name, name, "an id is made of letters, digits, `-`, `_` and `.`")
     if not isinstance(table, dict):
         raise fault(path, name, name, "is no table; a signature is written [name], then its keys")

@@ -186,7 +186,8 @@ def _distinct(lines: Sequence[str]) -> list[str]:
 
 def toml(name: str, keys: Mapping[str, str | int | Sequence[str]]) -> str:
     """Write one signature as TOML; empty texts are left out."""
-    lines = [f"[{name}]"]
+    # A dot in a bare key would open a table in a table.
+    lines = [f'["{name}"]' if "." in name else f"[{name}]"]
     for key, value in keys.items():
         if isinstance(value, str):
             if value:

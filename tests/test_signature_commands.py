@@ -316,8 +316,13 @@ def test_learn_adds_to_a_file_once(capfd: pytest.CaptureFixture[str], logs: str,
     before = target.read_bytes()
     code, _, err = _told(capfd, *ask, "--id", "disk-b")
     assert code == 64 and "take another --id" in err and target.read_bytes() == before
-    code, _, err = _told(capfd, *ask, "--id", "disk c", "--category", "storage")
-    assert code == 65 and target.read_bytes() == before
+    for wrong in (
+        ("--id", "disk c"),
+        ("--id", "x", "--category", "gremlins"),
+        ("--id", "x", "--role", "marker"),
+    ):
+        code, _, err = _told(capfd, *ask, *wrong)
+        assert code == 64 and f"{wrong[-2]} {wrong[-1]!r}" in err and target.read_bytes() == before
     target.write_text("what = [")
     code, _, err = _told(capfd, *ask, "--id", "disk-c")
     assert code == 65 and str(target) in err and target.read_text() == "what = ["

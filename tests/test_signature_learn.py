@@ -158,5 +158,7 @@ def test_a_pattern_fits_its_line_and_toml_keeps_it(parts: list[str], hidden: lis
         "matches": [line],
         "spares": ["0"],
     }
-    (signature,) = check(toml("mine", keys), "mine").signatures
-    assert (signature.pattern, signature.matches, signature.title) == (pattern, (line,), line)
+    for name in ("mine", "mine.0-a"):
+        (signature,) = check(toml(name, keys), name).signatures
+        assert (signature.id, signature.pattern, signature.matches) == (name, pattern, (line,))
+        assert signature.title == line
