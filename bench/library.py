@@ -8,9 +8,10 @@
 counted) and with all, after all three gave the same shapes and the same counts. The three and the parser
 alone take turns, each warm, best of ``rounds``, in seconds of CPU time of the one thread that reads: others
 may use the machine. `longer` is how much longer the read with all is than that with markers of the same
-round, the median. A difference of two whole reads holds the noise of both, so what the library is asked is timed by itself too: `asking` is
-the time in `reader.look`, for each new raw shape, less the same with no signature. A library is
-loaded anew for each round and `re` forgets its patterns: what a command pays, it pays here.
+round, the median. A difference of two whole reads holds the noise of both, so what the library is asked is
+timed by itself too: `asking` is the time in `reader.look`, for each new raw shape, less the same with no
+signature. A library is loaded anew for each round and `re` forgets its patterns: what a command pays, it
+pays here.
 
 **Worth.** See `library_worth`.
 """
