@@ -224,19 +224,24 @@ def _add_signatures(commands: Any) -> None:
         epilog=_SIGNATURES_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    actions = top.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = top.add_subparsers(dest="action", metavar="list|show|check|test|learn", required=True)
     contents = actions.add_parser("list", help="a table of contents")
-    contents.add_argument("words", nargs="*", metavar="WORD", help="only those with all these words")
+    contents.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="only those with all these words in id, title, source or sample lines; with * a form of the id",
+    )
     contents.add_argument("--category", metavar="NAME", help="only these causes: network, hardware, ...")
     contents.add_argument("--role", metavar="NAME", help="only root, consequence, teardown, marker, ...")
     contents.set_defaults(run="contents")
     show = actions.add_parser("show", help="what one means, what explains it, what it explains, what to do")
-    show.add_argument("id", metavar="ID", help="* stands for any characters")
+    show.add_argument("ids", nargs="+", metavar="ID", help="* stands for any characters")
     show.set_defaults(run="show")
     check = actions.add_parser(
         "check", help="say all that is wrong with signature files; exit code 65 if any is"
     )
-    check.add_argument("files", nargs="+", metavar="FILE")
+    check.add_argument("files", nargs="+", metavar="FILE", help="a file, a folder of *.toml, or - for stdin")
     check.set_defaults(run="check")
     trial = actions.add_parser(
         "test", help="say which signatures hit the lines of logs, and which warnings and errors none names"
@@ -252,7 +257,11 @@ def _add_signatures(commands: Any) -> None:
     )
     learn.add_argument("diagnosis", metavar="DIAGNOSIS.json", help="of `l4fast diagnose --json`; - for stdin")
     learn.add_argument("--id", required=True, metavar="ID", help="how to call it: switch-port-flap")
-    learn.add_argument("--event", metavar="EVENT_ID", help="which event (default: the first root)")
+    learn.add_argument(
+        "--event",
+        metavar="EVENT_ID|TEXT",
+        help="which event, or a piece of its line (default: the first root)",
+    )
     for name, told in (
         ("title", "a short sentence: what happened"),
         ("category", "of the cause (default: the event's)"),

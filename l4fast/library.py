@@ -7,18 +7,20 @@ which signatures *may* hit a text; Python's `re` confirms, so the answer is `re`
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from pathlib import Path
 
 from l4fast.database import compiled, dumped, is_there, restored
 from l4fast.errors import SignatureError
 from l4fast.signature import MAX_CHARS, Case, Resolved, Signature
 from l4fast.signature_cache import Shelf, cache_path, read_cache, write_cache
-from l4fast.signature_file import fault, parse
+from l4fast.signature_file import content_of, fault, parse
 from l4fast.source import Unreadable
 
 PACKAGED = Path(__file__).parent / "signatures"
@@ -160,11 +162,12 @@ def load(paths: Sequence[str | Path] | None = None, *, mute: Sequence[str] = ())
 
 
 def headings() -> dict[str, str]:
-    """Return what each packaged file says in its first line that it is about."""
+    """Return what each packaged file says in its first sentence that it is about."""
     found = {}
     for path in sorted(PACKAGED.glob("*.toml")):
         with path.open(encoding="utf-8") as file:
-            found[path.name] = file.readline().lstrip("# ").rstrip(".\n")
+            remark = " ".join(line.strip("# \n") for line in takewhile(lambda line: line[0] == "#", file))
+        found[path.name] = re.split(r"\. |\.$|  ", remark)[0]
     return found
 
 
@@ -179,9 +182,11 @@ def _gathered(paths: Iterable[str | Path]) -> tuple[list[tuple[Path, bytes]], li
             problems.append(Unreadable(str(path), "no signature file in it: they end in .toml", True))
         for file in found:
             try:
-                files.append((file, file.read_bytes()))
+                files.append((file, content_of(file)))
             except OSError as error:
                 problems.append(Unreadable(str(file), f"signatures left out: {error.strerror}", True))
+            except SignatureError as error:
+                problems.append(_left_out(file, error))
     return files, problems
 
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from l4fast import signature_learn, signature_pages
-from l4fast.cascade import cycle, unknown_targets
-from l4fast.database import compiled, is_there
+from l4fast import signature_check, signature_learn, signature_pages
 from l4fast.errors import DataError, SignatureError, UsageError
 from l4fast.job import Job
 from l4fast.library import Library, headings, load, told
-from l4fast.signature import Signature
-from l4fast.signature_file import Page, read
+from l4fast.signature import CATEGORIES, ROLES, Signature
+from l4fast.signature_file import ID, content_of, parse
 from l4fast.targets import check_target, replaced
 from l4fast.terminal import escaped, print_json, print_text, ticking, warn
 
@@ -40,9 +39,7 @@ def contents(options: Namespace) -> int:
         library.signatures.values(), category=options.category, role=options.role, words=options.words
     )
     if options.json:
-        keys = ("id", "title", "role", "category", "marker", "tells", "file")
-        rows = [{key: getattr(s, key) for key in keys} for s in found]
-        print_json({"schema": SCHEMA, "signatures": rows})
+        print_json({"schema": SCHEMA, "signatures": [signature_pages.as_row(s) for s in found]})
     else:
         print_text(signature_pages.contents(found, headings()))
     return 0
@@ -50,90 +47,43 @@ def contents(options: Namespace) -> int:
 
 def show(options: Namespace) -> int:
     library = _library(options)
-    found = signature_pages.find(library.signatures, options.id)
+    found = signature_pages.find(library.signatures, options.ids)
     if options.json:
         objects = [signature_pages.as_object(s, library.signatures) for s in found]
         print_json({"schema": SCHEMA, "signatures": objects})
         return 0
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines: list[str] = []
     for signature in found:
-        lines += [signature.id]
-        lines += [
-            f"  {name:<12}  {line}" for name, line in signature_pages.page(signature, library.signatures)
-        ]
-        lines.append("")
+        page = signature_pages.page(signature, library.signatures)
+        lines += [signature.id, *signature_pages.laid_out(page, width), ""]
     print_text(lines[:-1])
     return 0
 
 
 def check(options: Namespace) -> int:
     """Check signature files; every error is a line on stdout, 65 where there is one."""
-    packaged = load()
-    reports = [_report(Path(name), packaged) for path in options.files for name in _files(path)]
-    wrong = sum(len(report["errors"]) for report in reports)
+    reports = signature_check.reports([name for path in options.files for name in _files(path)], load())
     if options.json:
-        print_json({"schema": SCHEMA, "files": reports})
+        print_json({"schema": SCHEMA, "files": [asdict(report) for report in reports]})
     else:
         for report in reports:
-            print_text([*report["errors"], *report["notes"]])
-            if not report["errors"]:
-                n = report["signatures"]
+            print_text([*report.errors, *report.notes])
+            if not report.errors and report.signatures:
+                n = report.signatures
                 print_text(
-                    [f"{report['file']}: {n} signature{'' if n == 1 else 's'}, all rules and samples hold"]
+                    [f"{report.file}: {n} signature{'' if n == 1 else 's'}, all rules and samples hold"]
                 )
-    return DataError.exit_code if wrong else 0
+    return DataError.exit_code if any(report.errors for report in reports) else 0
 
 
-def _files(path: str) -> list[str]:
+def _files(path: str) -> list[Path]:
     if not os.path.isdir(path):
-        return [path]
-    found = sorted(str(file) for file in Path(path).glob("*.toml"))
+        return [Path(path)]
+    found = sorted(Path(path).glob("*.toml"))
     if not found:
         raise UsageError(f"{path}: no signature file in it: they end in .toml", path)
     return found
-
-
-def _report(path: Path, packaged: Library) -> dict[str, Any]:
-    try:
-        page, errors = read(path.read_bytes(), path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}", str(path)) from error
-    texts = [str(error) for error in errors]
-    together = {**packaged.signatures, **{s.id: s for s in page.signatures}}
-    for signature in page.signatures:
-        try:
-            if is_there():
-                compiled([signature])
-        except SignatureError as error:
-            texts.append(f"{path}: {str(error).partition(': ')[2]}")
-        for target in unknown_targets(signature, together):
-            texts.append(f"{path}: {signature.id}: explains.what: no signature is called {target!r}")
-    if any(s.explains for s in page.signatures) and (loop := cycle(together)):
-        texts.append(f"{path}: explains: they explain each other in a circle: {' -> '.join(loop)}")
-    return {
-        "file": str(path),
-        "signatures": len(page.signatures),
-        "errors": texts,
-        "notes": _notes(path, page, packaged),
-    }
-
-
-def _notes(path: Path, page: Page, packaged: Library) -> list[str]:
-    """Say what is no error but may not be meant: what is replaced, and who else hits the samples."""
-    notes = []
-    for signature in page.signatures:
-        if signature.id in packaged.signatures and Path(packaged.signatures[signature.id].file) != path:
-            notes.append(f"{path}: {signature.id}: replaces the packaged signature of that name")
-        for sample, hits in zip(signature.matches, packaged.match(signature.matches), strict=True):
-            meaning, _ = told(hits)
-            if meaning is None or meaning.id == signature.id or signature.marker is not None:
-                continue
-            if (-meaning.weight, -len(meaning.pattern)) < (-signature.weight, -len(signature.pattern)):
-                notes.append(
-                    f"{path}: {signature.id}: weight: {meaning.id} (weight {meaning.weight}) wins over it "
-                    f"on {sample[:60]!r}"
-                )
-    return notes
 
 
 @dataclass(frozen=True)
@@ -168,7 +118,7 @@ def trial(options: Namespace) -> int:
         if h.signature
     ]
     if doubts:
-        lines += ["", "warnings and errors that no signature names:"]
+        lines += [*([""] if lines else []), "warnings and errors that no signature names:"]
         lines += [f"{h.lines:>10}  {h.file}:{h.line}  {h.text[:140]}" for h in doubts[:_DOUBTS]]
         if len(doubts) > _DOUBTS:
             lines.append(f"... and {len(doubts) - _DOUBTS} more kinds of lines (--json lists all)")
@@ -219,6 +169,7 @@ def _first(job: Job, shape: int) -> tuple[str, int]:
 
 def learn(options: Namespace) -> int:
     """Write a signature for an event of a diagnosis; add it to the file where that holds others."""
+    _check_words(options)
     if options.out is not None:
         check_target(options.out)
     try:
@@ -236,19 +187,51 @@ def learn(options: Namespace) -> int:
         raise
     except DataError as error:
         raise DataError(f"{options.diagnosis}: {error}", options.diagnosis) from error
+    _remark(options, text)
     if options.out is None:
         sys.stdout.write(text)
         return 0
     target = Path(options.out)
-    held = target.read_text("utf-8") if target.exists() else ""
-    if held and any(s.id == options.id for s in signature_learn.check(held, target.stem).signatures):
+    held = _held(target)
+    if any(s.id == options.id for s in parse(held.encode("utf-8"), target).signatures):
         raise UsageError(f"{target} holds a signature {options.id!r}: take another --id", str(target))
     whole = f"{held.rstrip()}\n\n{text}" if held.strip() else text
-    signature_learn.check(whole, target.stem)
     with replaced(str(target)) as out:
         out.write(whole.encode("utf-8"))
     print(f"{escaped(options.out)}: {escaped(options.id)} added; use it with --signatures", file=sys.stderr)
     return 0
+
+
+def _check_words(options: Namespace) -> None:
+    if not ID.fullmatch(options.id):
+        raise UsageError(f"--id {options.id!r}: an id is made of letters, digits, `-`, `_` and `.`")
+    # A line of a diagnosis never marks where the job stands.
+    roles = [role for role in ROLES if role != "marker"]
+    for option, given, known in (("role", options.role, roles), ("category", options.category, CATEGORIES)):
+        if given is not None and given not in known:
+            raise UsageError(f"--{option} {given!r}: choose one of {', '.join(known)}")
+
+
+def _held(target: Path) -> str:
+    """Return what is in the file that is added to: nothing, or signatures that hold."""
+    try:
+        content = content_of(target) if target.exists() else b""
+    except OSError as error:
+        raise DataError(f"{target}: cannot be read: {error.strerror}", str(target)) from error
+    parse(content, target)
+    return content.decode("utf-8")
+
+
+def _remark(options: Namespace, text: str) -> None:
+    """Say on stderr what was learned that was known, or takes the place of what is."""
+    packaged = load()
+    (signature,) = signature_learn.check(text, options.id).signatures
+    if options.id in packaged.signatures:
+        warn(options.id, "replaces the packaged signature of that name")
+    meanings = [told(hits)[0] for hits in packaged.match(signature.matches)]
+    # What weighs less than nothing is a guess, which is there to be beaten.
+    for name in sorted({m.id for m in meanings if m and m.weight >= 0} - {options.id}):
+        warn(options.id, f"{name} names such lines already (`l4fast signatures show {name}`)")
 
 
 def _diagnosis(path: str) -> Mapping[str, Any]:
@@ -258,5 +241,5 @@ def _diagnosis(path: str) -> Mapping[str, Any]:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}") from error
     except orjson.JSONDecodeError as error:
-        raise DataError(f"no JSON: {error}") from error
+        raise DataError("no JSON: give what `l4fast diagnose PATH --json` wrote") from error
     return found if isinstance(found, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from l4fast.signature import (
     Signature,
 )
 
+# All packaged signatures are 1 MB; what is larger was given by mistake, and may have no end.
+MOST_BYTES = 16 << 20
 _ONE_OF = {
     "role": ROLES,
     "stage": STAGES,
@@ -40,7 +43,7 @@ _ONE_OF = {
 }
 _TEXTS = ("title", "pattern", "advice", "source", *_ONE_OF)
 _KEYS = {*_TEXTS, "weight", "when", "explains", "matches", "spares"}
-_ID = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+ID = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _EFFECT_KEYS = {"what", "where", "after_s"}
 _CASE_KEYS = {"values", "role", "category", "title", "advice", "action"}
 _UNSUPPORTED = re.compile(r"(?<!\\)\((?:\?(?:[=!]|<[=!]|P=|\()|\*)|(?<!\\)(?:\\\\)*\\[1-9]")
@@ -52,6 +55,26 @@ class Page:
 
     signatures: tuple[Signature, ...]
     mute: tuple[str, ...]
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a signature file; ``-`` is stdin.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    SignatureError
+        It is so large that it is something else.
+    """
+    if str(path) == "-":
+        content = sys.stdin.buffer.read(MOST_BYTES + 1)
+    else:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise SignatureError(f"{path}: more than {MOST_BYTES >> 20} MiB: is it a log?", str(path))
+    return content
 
 
 def parse(content: bytes, path: Path) -> Page:
@@ -72,7 +95,10 @@ def read(content: bytes, path: Path) -> tuple[Page, list[SignatureError]]:
     """Return what is right in a file, and an error for each signature that is not."""
     try:
         tables = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        reason = f"byte {error.start} is no UTF-8"
+        return Page((), ()), [SignatureError(f"{path}: not a TOML file: {reason}", str(path))]
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         return Page((), ()), [SignatureError(f"{path}: not a TOML file: {error}", str(path))]
     errors: list[SignatureError] = []
     mute = tables.pop("mute", [])
@@ -102,7 +128,7 @@ def fault(path: Path, name: str, key: str, reason: str) -> SignatureError:
 
 
 def _signature(name: str, table: object, by: str, path: Path) -> Signature:
-    if not _ID.fullmatch(name):
+    if not ID.fullmatch(name):
         raise fault(path, name, name, "an id is made of letters, digits, `-`, `_` and `.`")
     if not isinstance(table, dict):
         raise fault(path, name, name, "is no table; a signature is written [name], then its keys")

@@ -8,6 +8,7 @@ L4 (FSE 2025), section 4: confirmed failure patterns are kept and matched in lat
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,18 @@ from l4fast.signature import MAX_CHARS
 from l4fast.signature_file import Page, parse
 
 _LEAST_LETTERS = 8  # letters a pattern must hold: fewer would hit everywhere
+_LONGEST_TITLE = 80  # characters
 
 
 def event_of(diagnosis: Mapping[str, Any], event_id: str | None) -> Mapping[str, Any]:
-    """Return the event to learn: the one with ``event_id``, or the first root.
+    """Return the event to learn: the one with ``event_id``, or that text in a line; else the first root.
 
     Raises
     ------
     DataError
         The object is no diagnosis, or has no event.
     UsageError
-        It has no event of that id.
+        Not one event is of that id or holds that text, or none is a root.
     """
     if diagnosis.get("schema") != "l4fast.diagnosis/1":
         raise DataError("no diagnosis in it: write one with `l4fast diagnose PATH --json`")
@@ -36,12 +38,22 @@ def event_of(diagnosis: Mapping[str, Any], event_id: str | None) -> Mapping[str,
     if not events:
         raise DataError("the diagnosis holds no event: there is nothing to learn from it")
     if event_id is None:
-        return events[0]
-    for event in events:
-        if event["event_id"] == event_id:
-            return event
-    known = ", ".join(f"{event['event_id']} ({event['template'][:40]})" for event in events[:5])
-    raise UsageError(f"no event {event_id!r} in the diagnosis; the first are {known}")
+        root = next((event for event in events if event["role"] == "root"), None)
+        if root is None:
+            raise UsageError(f"no root in the diagnosis: choose an --event, as {_some(events)}")
+        return root
+    exact = [event for event in events if event["event_id"] == event_id]
+    found = exact or [e for e in events if event_id in e["template"] or event_id in e["first"]["text"]]
+    if not found:
+        raise UsageError(f"no event {event_id!r} in the diagnosis; there are {_some(events)}")
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} events hold {event_id!r}: {_some(found)}")
+    return found[0]
+
+
+def _some(events: Sequence[Mapping[str, Any]]) -> str:
+    told = ", ".join(f"{event['event_id']} ({event['template'][:60]})" for event in events[:5])
+    return f"{told}, and {len(events) - 5} more" if len(events) > 5 else told
 
 
 def pattern_of(template: str, samples: Sequence[str], values: Sequence[str] = ()) -> str:
@@ -83,6 +95,15 @@ def pattern_of(template: str, samples: Sequence[str], values: Sequence[str] = ()
     if _letters(longest) < _LEAST_LETTERS or not all(re.search(pattern, line, re.ASCII) for line in samples):
         raise DataError(f"no pattern fits both the template {template!r} and its lines: write one by hand")
     return pattern
+
+
+def titled(template: str) -> str:
+    """Return a template as a title: its words, what varies as dots.
+
+    >>> titled("  frobnicator <*> lost (code=<*>)")
+    'frobnicator … lost (code=…)'
+    """
+    return textwrap.shorten(template.replace(VARIABLE, "…"), _LONGEST_TITLE, placeholder=" …")
 
 
 def _letters(words: Sequence[str]) -> int:
@@ -137,7 +158,7 @@ def learned(
     text = toml(
         name,
         {
-            "title": title or f"Seen before: {event['template'][:80]}",
+            "title": title or titled(event["template"]),
             "category": category or event["category"] or "unknown",
             "role": role or ("root" if event["role"] == "root" else "consequence"),
             "names": "self",
@@ -165,7 +186,8 @@ def _distinct(lines: Sequence[str]) -> list[str]:
 
 def toml(name: str, keys: Mapping[str, str | int | Sequence[str]]) -> str:
     """Write one signature as TOML; empty texts are left out."""
-    lines = [f"[{name}]"]
+    # A dot in a bare key would open a table in a table.
+    lines = [f'["{name}"]' if "." in name else f"[{name}]"]
     for key, value in keys.items():
         if isinstance(value, str):
             if value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
@@ -13,6 +14,10 @@ from l4fast.errors import UsageError
 from l4fast.signature import CATEGORIES, ROLES, Case, Effect, Signature
 
 MOST_NAMED = 12  # signatures in a line of a page; the rest are counted
+_HEADING = 16  # characters before the text of a page
+# These are copied by those who read them: they stay on one line, however long.
+_WHOLE = ("pattern", "matches", "spares")
+_ROW = ("id", "title", "role", "category", "stage", "marker", "tells", "by", "names", "weight", "action")
 
 _ROLE = {
     "root": "began a failure by itself",
@@ -36,6 +41,9 @@ def chosen(
 ) -> list[Signature]:
     """Return the signatures of a category (or of all below it) and role that hold all ``words``.
 
+    A word with ``*`` in it is a form of the id; any other is looked for in the id, the title, the
+    source and the lines that the signature must match.
+
     Raises
     ------
     UsageError
@@ -50,8 +58,19 @@ def chosen(
         for s in signatures
         if (category is None or _is_of(s, category))
         and (role is None or s.role == role)
-        and all(word.lower() in f"{s.id} {s.title} {s.source}".lower() for word in words)
+        and all(_holds(s, word) for word in words)
     ]
+
+
+def _holds(signature: Signature, word: str) -> bool:
+    if "*" in word:
+        return _is_called(signature, word)
+    about = (signature.id, signature.title, signature.source, *signature.matches)
+    return any(word.lower() in text.lower() for text in about)
+
+
+def _is_called(signature: Signature, name: str) -> bool:
+    return fnmatchcase(signature.id.lower(), name.lower())
 
 
 def _is_of(signature: Signature, category: str) -> bool:
@@ -61,10 +80,12 @@ def _is_of(signature: Signature, category: str) -> bool:
 
 def contents(signatures: Sequence[Signature], headings: Mapping[str, str]) -> list[str]:
     """Return a table of contents: a chapter a file, under its heading; roots first, marks last."""
+    if not signatures:
+        return ["no signature is like that (`l4fast signatures list` names all)"]
     chapters: dict[str, list[Signature]] = {}
     for signature in signatures:
         chapters.setdefault(signature.file, []).append(signature)
-    width = max((len(s.id) for s in signatures), default=0)
+    width = max(len(s.id) for s in signatures)
     lines: list[str] = []
     for file in sorted(chapters):
         mine = sorted(chapters[file], key=lambda s: (ROLES.index(s.role), s.id))
@@ -76,20 +97,46 @@ def contents(signatures: Sequence[Signature], headings: Mapping[str, str]) -> li
     return lines[1:]
 
 
-def find(signatures: Mapping[str, Signature], name: str) -> list[Signature]:
-    """Return the signatures called ``name``, in which ``*`` stands for any characters.
+def find(signatures: Mapping[str, Signature], names: Iterable[str]) -> list[Signature]:
+    """Return the signatures that have one of the names, each once; ``*`` stands for any characters.
 
     Raises
     ------
     UsageError
-        There is none; the sentence names some that are called alike.
+        A name names none; the sentence tells some that are called alike.
     """
-    found = [signature for signature in signatures.values() if fnmatchcase(signature.id, name)]
-    if not found:
-        close = get_close_matches(name, signatures, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(close)}?" if close else "`l4fast signatures list` names all"
-        raise UsageError(f"no signature is called {name!r}: {hint}")
-    return found
+    found: dict[str, Signature] = {}
+    for name in names:
+        mine = {s.id: s for s in signatures.values() if _is_called(s, name)}
+        if not mine:
+            raise UsageError(f"no signature is called {name!r}: {_alike(signatures, name)}")
+        found |= {one: mine[one] for one in sorted(mine) if one not in found}
+    return list(found.values())
+
+
+def _alike(signatures: Mapping[str, Signature], name: str) -> str:
+    close = get_close_matches(name.lower(), signatures, n=3, cutoff=0.6)
+    close += [one for one in sorted(signatures) if name.lower() in one and one not in close][: 5 - len(close)]
+    return f"did you mean {', '.join(close)}?" if close else "`l4fast signatures list` names all"
+
+
+def laid_out(pairs: Iterable[tuple[str, str]], width: int | None) -> list[str]:
+    """Return the lines of a page, its texts no wider than ``width`` (None: as long as they are)."""
+    lines = []
+    heading = ""
+    for name, text in pairs:
+        heading = name or heading
+        room = None if width is None or heading in _WHOLE else max(40, width - _HEADING)
+        rows = textwrap.wrap(text, room, break_on_hyphens=False) if room else [text]
+        for i, row in enumerate(rows or [""]):
+            lines.append(f"  {name if i == 0 else '':<{_HEADING - 4}}  {row}".rstrip())
+    return lines
+
+
+def as_row(signature: Signature) -> dict[str, Any]:
+    """Return what a list tells of a signature as JSON."""
+    keys = (*_ROW, "advice", "source", "file")
+    return {**{key: getattr(signature, key) for key in keys}, "kind": signature.kind}
 
 
 def page(signature: Signature, signatures: Mapping[str, Signature]) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ HOUSE = (
     "chunks database discovery prefixes signature_file",
     "cascade layouts signature_cache signature_learn",
     "library signature_pages",
-    "rawshapes",
+    "rawshapes signature_check",
     "parameters",
     "parse table",
     "pieces reader vocabularies",

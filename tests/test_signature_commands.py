@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 from l4fast.cli import main
-from l4fast.library import load
+from l4fast.library import headings, load
 from l4fast.signature import CATEGORIES
+from l4fast.signature_file import MOST_BYTES
+from l4fast.signature_pages import laid_out, page
 
 MINE = """
 [disk-gone]
@@ -106,10 +109,60 @@ def test_show_as_json_tells_the_edges(capfd: pytest.CaptureFixture[str]) -> None
     assert found["victims_only"] is True
 
 
-def test_show_of_what_is_not_there_names_what_is_alike(capfd: pytest.CaptureFixture[str]) -> None:
-    code, _, err = _told(capfd, "signatures", "show", "nccl-ib-completio")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nccl-ib-completio", "nccl-ib-completion"),
+        ("NCCL-IB-COMPLETIO", "nccl-ib-completion"),
+        ("oom", "oom-"),
+    ],
+)
+def test_show_of_what_is_not_there_names_what_is_alike(
+    capfd: pytest.CaptureFixture[str], name: str, told: str
+) -> None:
+    code, _, err = _told(capfd, "signatures", "show", name)
 
-    assert code == 64 and "nccl-ib-completion" in err
+    assert code == 64 and f"{name!r}: did you mean" in err and told in err.partition("did you mean")[2]
+
+
+def test_show_takes_several_in_any_case_each_once(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = _told(capfd, "signatures", "show", "XID", "c10d-watchdog-timeout", "xi*", "--json")
+
+    ids = [s["id"] for s in json.loads(out)["signatures"]]
+    assert code == 0 and ids[:2] == ["xid", "c10d-watchdog-timeout"]
+    assert len(ids) == len(set(ids)) and all(one.startswith("xi") for one in ids[2:])
+    assert _told(capfd, "signatures", "show", "xid", "nobody")[0] == 64
+
+
+def test_a_page_fits_its_terminal_and_what_is_copied_stays_whole() -> None:
+    signature = load().signatures["xid"]
+    pairs = page(signature, {"xid": signature})
+
+    narrow = laid_out(pairs, 60)
+
+    assert all(len(line) <= 60 for line in narrow if line[2:9].strip() in ("title", "advice", "role"))
+    assert f"  {'pattern':<12}  {signature.pattern}" in narrow
+    assert "".join("".join(narrow).split()) == "".join("".join(laid_out(pairs, None)).split())
+    assert len(narrow) > len(laid_out(pairs, None)) == len(pairs)
+
+
+def test_list_finds_a_message_and_a_form_of_ids(capfd: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = _told(capfd, "signatures", "list", "fallen off the BUS", "--json")
+    found = json.loads(out)["signatures"]
+    assert "xid" in {s["id"] for s in found}
+    assert set(found[0]) > {"id", "title", "role", "category", "by", "weight", "advice", "source", "kind"}
+
+    _, out, _ = _told(capfd, "signatures", "list", "nccl-*", "--json")
+    assert found and all(s["id"].startswith("nccl-") for s in json.loads(out)["signatures"])
+    code, out, _ = _told(capfd, "signatures", "list", "quokka")
+    assert code == 0 and out.startswith("no signature is like that")
+
+
+def test_headings_are_whole_sentences() -> None:
+    told = headings()
+
+    assert told["gpu_driver.toml"].endswith("health checks")
+    assert not [name for name, text in told.items() if len(text) < 10 or text.endswith((",", " and"))]
 
 
 def test_check_tells_all_that_is_wrong(capfd: pytest.CaptureFixture[str], tmp_path: Path, mine: str) -> None:
@@ -159,13 +212,53 @@ def test_check_says_who_wins_over_a_signature(capfd: pytest.CaptureFixture[str],
     assert code == 0 and "disk-gone: weight: xid" in out
 
 
-@pytest.mark.parametrize("what", ["missing", "empty folder"])
-def test_check_of_what_cannot_be_read(capfd: pytest.CaptureFixture[str], tmp_path: Path, what: str) -> None:
-    path = str(tmp_path / "none.toml") if what == "missing" else str(tmp_path)
+def test_check_of_a_folder_without_signatures(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = _told(capfd, "signatures", "check", str(tmp_path))
 
-    code, _, err = _told(capfd, "signatures", "check", path)
+    assert code == 64 and str(tmp_path) in err and err.count("\n") == 1
 
-    assert code in (64, 65) and path in err and err.count("\n") == 1
+
+def test_check_goes_on_behind_what_cannot_be_read(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, mine: str
+) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"a = '\xff'")
+    (tmp_path / "huge.toml").write_bytes(b"#" * (MOST_BYTES + 1))
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000)
+    bad = [str(tmp_path / name) for name in ("none.toml", "bytes.toml", "huge.toml", "deep.toml")]
+
+    code, out, _ = _told(capfd, "signatures", "check", *bad, mine)
+
+    assert code == 65 and "mine.toml: 1 signature, all" in out
+    for path, reason in zip(bad, ("No such file", "byte 5 is no UTF-8", "is it a log?", "no"), strict=True):
+        assert any(line.startswith(f"{path}: ") and reason in line for line in out.splitlines())
+
+
+def test_check_reads_stdin_and_says_what_holds_nothing(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(MINE.encode())))
+    assert "-: 1 signature, all" in _told(capfd, "signatures", "check", "-")[1]
+
+    (tmp_path / "empty.toml").write_text("# Nothing yet.\n")
+    (tmp_path / "mute.toml").write_text('mute = ["xid", "nobody-*"]\n')
+    code, out, _ = _told(capfd, "signatures", "check", str(tmp_path))
+    assert code == 0 and "empty.toml: no signature in it" in out
+    assert "mute: no signature is called 'nobody-*'" in out and "'xid'" not in out
+
+
+def test_files_that_are_checked_together_may_explain_each_other(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    own = 'explains = [{ what = ["disk-b"], where = "node", after_s = [0, 1] }]\nsource '
+    (tmp_path / "a.toml").write_text(MINE.replace("source ", own))
+    (tmp_path / "b.toml").write_text(MINE.replace("disk-gone", "disk-b"))
+    (tmp_path / "c.toml").write_text(MINE)
+
+    code, out, _ = _told(capfd, "signatures", "check", str(tmp_path))
+    assert code == 0 and f"c.toml: disk-gone: replaces the signature of that name in {tmp_path}/a.toml" in out
+    assert "disk-b: replaces" not in out
+    code, out, _ = _told(capfd, "signatures", "check", str(tmp_path / "a.toml"))
+    assert code == 65 and "no signature is called 'disk-b'" in out
 
 
 def test_test_names_hits_and_doubts(capfd: pytest.CaptureFixture[str], logs: str, mine: str) -> None:
@@ -223,8 +316,30 @@ def test_learn_adds_to_a_file_once(capfd: pytest.CaptureFixture[str], logs: str,
     before = target.read_bytes()
     code, _, err = _told(capfd, *ask, "--id", "disk-b")
     assert code == 64 and "take another --id" in err and target.read_bytes() == before
-    code, _, err = _told(capfd, *ask, "--id", "disk c", "--category", "storage")
-    assert code == 65 and target.read_bytes() == before
+    for wrong in (
+        ("--id", "disk c"),
+        ("--id", "x", "--category", "gremlins"),
+        ("--id", "x", "--role", "marker"),
+    ):
+        code, _, err = _told(capfd, *ask, *wrong)
+        assert code == 64 and f"{wrong[-2]} {wrong[-1]!r}" in err and target.read_bytes() == before
+    target.write_text("what = [")
+    code, _, err = _told(capfd, *ask, "--id", "disk-c")
+    assert code == 65 and str(target) in err and target.read_text() == "what = ["
+
+
+def test_learn_says_what_is_known_already(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    log = tmp_path / "job.log"
+    log.write_text("RuntimeError: NCCL error: NVRM: Xid (PCI:0000:9b:00): 79, GPU has fallen off the bus.\n")
+    _, out, _ = _told(capfd, "diagnose", str(log), "--json")
+    (tmp_path / "found.json").write_text(out)
+
+    code, out, err = _told(capfd, "signatures", "learn", str(tmp_path / "found.json"), "--id", "nccl-info")
+
+    assert code == 0 and "[nccl-info]" in out
+    assert "xid names such lines already" in err
+    _, _, err = _told(capfd, "signatures", "learn", str(tmp_path / "found.json"), "--id", "xid")
+    assert "replaces the packaged signature" in err and "already" not in err
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "l4fast.error/1"}'])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from l4fast.errors import DataError, UsageError
 from l4fast.library import load
-from l4fast.signature_learn import check, learned, pattern_of, toml
+from l4fast.signature_learn import check, event_of, learned, pattern_of, titled, toml
 from l4fast.stream import diagnose
 
 STORY = """\
@@ -117,6 +117,25 @@ def test_what_is_no_diagnosis_and_what_it_does_not_hold_is_told() -> None:
         _learn(_found(_event("a long enough text 5", "a long enough text <*>")), event_id="e9")
 
 
+def test_an_event_is_chosen_by_its_id_or_by_its_words_and_else_is_the_first_root() -> None:
+    first = _event("the shelf 5 fell down", "the shelf <*> fell down", role="consequence")
+    second = _event("the shelf 6 fell apart", "the shelf <*> fell apart", event_id="e2")
+    found = _found(first, second)
+
+    assert event_of(found, None) is second
+    assert event_of(found, "e1") is first and event_of(found, "fell down") is first
+    assert event_of(found, "shelf 6") is second
+    with pytest.raises(UsageError, match=r"2 events hold 'shelf'.*e1.*e2"):
+        event_of(found, "shelf")
+    with pytest.raises(UsageError, match=r"no root.*--event.*e1"):
+        event_of(_found(first), None)
+
+
+def test_a_title_is_the_words_of_the_line() -> None:
+    assert titled("link <*> of <*> is down") == "link … of … is down"
+    assert len(titled("very " * 40 + "long")) <= 80
+
+
 words = st.text(
     st.characters(codec="utf-8", exclude_characters="<>*\n", exclude_categories=["Cs", "Z", "C"]), min_size=1
 )
@@ -139,5 +158,7 @@ def test_a_pattern_fits_its_line_and_toml_keeps_it(parts: list[str], hidden: lis
         "matches": [line],
         "spares": ["0"],
     }
-    (signature,) = check(toml("mine", keys), "mine").signatures
-    assert (signature.pattern, signature.matches, signature.title) == (pattern, (line,), line)
+    for name in ("mine", "mine.0-a"):
+        (signature,) = check(toml(name, keys), name).signatures
+        assert (signature.id, signature.pattern, signature.matches) == (name, pattern, (line,))
+        assert signature.title == line
