@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from l4fast.columns import Columns
+from l4fast.durations import Duration, DurationTable
 from l4fast_kernels import sums
 from l4fast_kernels.fields import find_places, read_numbers
 from l4fast_kernels.times import NO_TIME
@@ -19,6 +20,7 @@ ROWS_OF_ORDINARY, ROWS_OF_SUSPECT = 4096, 65536
 TEXTS_OF_ORDINARY, TEXTS_OF_SUSPECT = 2, 16384
 TEXT_BYTES = 4096
 SPANS_KEPT = 4096
+TOLD_TOGETHER = 1 << 18  # spans told of iterations before those of the same iteration become one
 # A line number and the stream share one integer where a pair spans streams.
 STREAM_SHIFT = 40
 
@@ -101,6 +103,10 @@ class Fold:
         self.own_times: dict[int, int] = {}  # lines with a time of their own, per series
         self._counter_of: dict[tuple[str, str], int] = {}
         self._series_of: dict[tuple[int, int], int] = {}
+        self.durations = DurationTable()
+        # Of each (series, iteration), the longest span that a line tells of it, in seconds.
+        self.told: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._n_told = 0
         self.rows: list[dict[str, np.ndarray]] = []
         # Of kept lines: the text of the segment, and where its content begins (-1: ask its header).
         self.texts: dict[tuple[int, int], tuple[bytes, int]] = {}
@@ -118,9 +124,20 @@ class Fold:
         self._clock: dict[int, np.ndarray] = {}
 
     def know_raw(
-        self, raw: int, shape: int, *, suspect: bool, content_at: Place, counter: Counter | None = None
+        self,
+        raw: int,
+        shape: int,
+        *,
+        suspect: bool,
+        content_at: Place,
+        counter: Counter | None = None,
+        duration: Duration | None = None,
     ) -> None:
-        """Say of a new raw shape whether its lines may tell of a failure, and where it counts."""
+        """Say of a new raw shape whether its lines may tell of a failure, and where it counts.
+
+        ``duration`` is where its lines tell how long a step took.
+        """
+        self.durations.know_raw(raw, shape, duration)
         size = max(raw, shape) + 1
         while len(self._caps) < size:
             for name in (
@@ -179,7 +196,7 @@ class Fold:
         sums.fill_time(time, cols.n, self._clock[cols.stream])
         info.timed = int(self._clock[cols.stream][1])
         self._pairs(self.pairs, cols.n, cols.speaker, cols.shape, time, cols.line, cols.offset, cols.skip)
-        self._keep_rows(cols, time)
+        self._keep_rows(cols, time, self.durations.add(cols))
         self._progress(cols, time)
 
     def _pairs(
@@ -218,10 +235,11 @@ class Fold:
                 table.grow()
         table.n = int(state[0])
 
-    def _keep_rows(self, cols: Columns, time: np.ndarray) -> None:
+    def _keep_rows(self, cols: Columns, time: np.ndarray, striking: np.ndarray) -> None:
         chosen = np.empty(cols.n, np.int64)
         n = sums.take_rows(cols.n, cols.shape, cols.skip, self._caps, self._taken, chosen)
-        chosen = chosen[:n]
+        chosen = np.union1d(chosen[:n], striking)
+        n = chosen.size
         if n == 0:
             return
         kept = {
@@ -234,13 +252,14 @@ class Fold:
             "time": time[chosen],
             "own_time": cols.time[chosen] != NO_TIME,
             "level": cols.level[chosen],
+            "striking": np.isin(chosen, striking, assume_unique=True),
         }
         self.rows.append(kept)
         texts = np.empty(n, np.int64)
         shapes = kept["shape"]
         n_texts = sums.take_rows(n, shapes, np.zeros(n, np.uint8), self._text_caps, self._texts_taken, texts)
-        rows = chosen[texts[:n_texts]]
-        begins = np.empty(n_texts, np.int64)
+        rows = np.union1d(chosen[texts[:n_texts]], striking)
+        begins = np.empty(rows.size, np.int64)
         find_places(cols.buf, rows, cols.start, cols.stop, cols.raw, self._content_at, begins)
         start = cols.start[rows]
         stop = np.minimum(cols.stop[rows], start + TEXT_BYTES)
@@ -259,7 +278,7 @@ class Fold:
         read_numbers(cols.buf, chosen, cols.start, cols.stop, cols.raw, self._iteration_at, value)
         series, speaker = self._series(cols, chosen), cols.speaker[chosen]
         time, line, offset = time[chosen], cols.line[chosen], cols.offset[chosen]
-        self._spans(cols, chosen, series)
+        self._spans(cols, chosen, series, value)
         table = self.reached
         state = np.array([table.n], np.int64)
         at = 0
@@ -312,7 +331,7 @@ class Fold:
             codes[i] = self._series_of[name]
         return codes[inverse]
 
-    def _spans(self, cols: Columns, chosen: np.ndarray, series: np.ndarray) -> None:
+    def _spans(self, cols: Columns, chosen: np.ndarray, series: np.ndarray, iteration: np.ndarray) -> None:
         """Keep the first durations that each series tells, and count lines with their own time."""
         own = np.bincount(series, cols.time[chosen] != NO_TIME, len(self.series))
         for k in np.flatnonzero(own).tolist():
@@ -326,3 +345,26 @@ class Fold:
                 read_numbers(cols.buf, mine, cols.start, cols.stop, cols.raw, self._span_at, value)
                 value *= self._span_s[cols.raw[mine]]
                 held.extend(value[value > 0].tolist())
+        if told.size:
+            value = np.empty(told.size, np.float64)
+            rows = chosen[told]
+            read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._span_at, value)
+            value *= self._span_s[cols.raw[rows]]
+            good = (value > 0) & (iteration[told] >= 0) & (iteration[told] < 2**31)
+            found = (series[told][good], iteration[told][good].astype(np.int64), value[good])
+            self.told.append(longest(*found))
+            self._n_told += len(self.told[-1][0])
+            if self._n_told > TOLD_TOGETHER:
+                self.told = [longest(*map(np.concatenate, zip(*self.told, strict=True)))]
+                self._n_told = 0
+
+
+def longest(
+    series: np.ndarray, iteration: np.ndarray, seconds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each (series, iteration) once, ordered so, with its longest span."""
+    order = np.lexsort((seconds, iteration, series))
+    series, iteration, seconds = series[order], iteration[order], seconds[order]
+    last = np.ones(len(series), bool)
+    last[:-1] = (series[1:] != series[:-1]) | (iteration[1:] != iteration[:-1])
+    return series[last], iteration[last], seconds[last]

@@ -14,7 +14,8 @@ import numpy as np
 
 from l4fast.buckets import Buckets
 from l4fast.canonical import MASK, mask, plain, shape_id
-from l4fast.fold import ROWS_OF_SUSPECT, STREAM_SHIFT, StreamSums
+from l4fast.durations import WIDTH
+from l4fast.fold import ROWS_OF_SUSPECT, STREAM_SHIFT, StreamSums, longest
 from l4fast.layouts import peel
 from l4fast.parse import Shape, Speaker
 from l4fast.rawshapes import LEVELS, RawShape, peel_bar
@@ -98,8 +99,39 @@ class Reached:
 
 
 @dataclass(frozen=True)
+class Told:
+    """The longest span, in seconds, that lines tell of each (series, iteration), ordered so."""
+
+    series: np.ndarray
+    iteration: np.ndarray
+    seconds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Durations:
+    """What lines of one shape tell that a step took: one row per (speaker, shape), ordered so.
+
+    Attributes
+    ----------
+    count : int64[n]
+        How many were told.
+    head, tail : float64[n, WIDTH]
+        The first and the last of them, in seconds; the k-th (from 0) of the last at ``k % WIDTH``.
+    """
+
+    speaker: np.ndarray
+    shape: np.ndarray
+    count: np.ndarray
+    head: np.ndarray
+    tail: np.ndarray
+
+
+@dataclass(frozen=True)
 class Rows:
-    """Lines that were kept one by one, ordered by stream and line."""
+    """Lines that were kept one by one, ordered by stream and line.
+
+    ``striking`` are those that tell a duration far longer than their speaker's first ones.
+    """
 
     shape: np.ndarray
     raw: np.ndarray
@@ -110,6 +142,7 @@ class Rows:
     time: np.ndarray
     own_time: np.ndarray
     level: np.ndarray
+    striking: np.ndarray
 
     def __len__(self) -> int:
         return len(self.shape)
@@ -133,6 +166,8 @@ class Job:
     pairs: Pairs
     iterations: Iterations
     reached: Reached
+    told: Told
+    durations: Durations
     series: tuple[Series, ...]
     rows: Rows
     texts: dict[tuple[int, int], tuple[bytes, int]] = field(repr=False)
@@ -263,6 +298,8 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
         pairs=_join_pairs(parts, maps),
         iterations=_join_iterations(parts, maps),
         reached=_join_reached(parts, maps),
+        told=_join_told(parts, maps),
+        durations=_join_durations(parts, maps),
         series=_join_series(parts, maps, series),
         rows=_join_rows(parts, maps),
         texts=texts,
@@ -392,6 +429,30 @@ def _join_reached(parts: Sequence[Part], maps: Sequence[_Maps]) -> Reached:
     return Reached(series[order], speaker[order], *(values[order, k] for k in range(9)))
 
 
+def _join_told(parts: Sequence[Part], maps: Sequence[_Maps]) -> Told:
+    found = [(to.series[a], b, c) for part, to in zip(parts, maps, strict=True) for a, b, c in part.fold.told]
+    series, iteration, seconds = (_stack([columns[k] for columns in found]) for k in range(3))
+    return Told(*longest(series, iteration, seconds.astype(np.float64)))
+
+
+def _join_durations(parts: Sequence[Part], maps: Sequence[_Maps]) -> Durations:
+    """Join the durations; where texts fell into one bucket, the one told most often stands."""
+    columns: list[list[np.ndarray]] = [[], [], [], [], []]
+    for part, to in zip(parts, maps, strict=True):
+        table, n = part.fold.durations, part.fold.durations.n
+        shape = to.shape[np.array(table.shapes, np.int64)[table.text[:n]]] if n else to.shape[:0]
+        mine = (to.speaker[table.speaker[:n]], shape, table.ints[:n, 0])
+        for column, found in zip(columns, (*mine, table.head[:n], table.tail[:n]), strict=True):
+            column.append(found)
+    speaker, shape, count = (_stack(column) for column in columns[:3])
+    head, tail = (_stack(column, WIDTH) for column in columns[3:])
+    order = np.lexsort((head[:, 0], count, shape, speaker))
+    last = np.ones(len(order), bool)
+    last[:-1] = (np.diff(speaker[order]) != 0) | (np.diff(shape[order]) != 0)
+    order = order[last]
+    return Durations(*(column[order] for column in (speaker, shape, count, head, tail)))
+
+
 def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps]) -> Rows:
     columns: dict[str, list[np.ndarray]] = {name: [] for name in Rows.__dataclass_fields__}
     for part, to in zip(parts, maps, strict=True):
@@ -400,7 +461,7 @@ def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps]) -> Rows:
             columns["speaker"].append(to.speaker[kept["speaker"]])
             columns["raw"].append(to.raw[kept["raw"]])
             columns["stream"].append(to.stream[kept["stream"]])
-            for name in ("line", "offset", "time", "own_time", "level"):
+            for name in ("line", "offset", "time", "own_time", "level", "striking"):
                 columns[name].append(kept[name])
     joined = {name: _stack(parts_of) for name, parts_of in columns.items()}
     order = np.lexsort((joined["line"], joined["stream"]))

@@ -16,7 +16,7 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 HOUSE = (
     "accuracy codecs columns errors lines notation pathnames terminal typed words",
     "align canonical names neighbours paths targets",
-    "variables",
+    "durations variables",
     "buckets crossjob envelopes fold logformat signature source templates",
     "chunks database discovery prefixes signature_file",
     "cascade layouts signature_cache signature_learn",
@@ -28,10 +28,10 @@ HOUSE = (
     "job",
     "diagnosis identities temporal topology",
     "labels marks novelty processes",
-    "answer checkpoints events spatial speakers",
+    "answer checkpoints events slow spatial speakers",
     "subjects",
     "outcome verdict",
-    "attempts deaths numeric stages victims",
+    "attempts deaths numeric stages straggler victims",
     "culprit",
     "diagnose",
     "advice",
@@ -70,7 +70,7 @@ KERNEL_FLOORS = (
     "forms lines names times",
     "fields",
     "places",
-    "csvrows sums",
+    "csvrows durations sums",
     "__init__",
 )
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "l4fast_kernels", "__future__", "collections", "typing"}
