@@ -163,8 +163,17 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         "resume_from": resume
         if decided in ("restart", "restart_excluding", "resume_older_checkpoint")
         else None,
-        "reason": cause["title"] + (f" on {', '.join(exclude[:4])}" if exclude else ""),
+        "reason": cause["title"] + _of_whom(story, exclude),
     }
+
+
+def _of_whom(story: Story, exclude: list[str]) -> str:
+    if exclude:
+        return f" on {', '.join(exclude[:4])}"
+    if story.slow is not None and story.ended:
+        nodes = [n for n, _, _, _ in story.verdict.nodes[:4]]
+        return f"; it ended all the same: next time do without {', '.join(nodes)}" if nodes else ""
+    return ""
 
 
 def _is_certain(story: Story, category: str) -> bool:

@@ -20,6 +20,7 @@ from l4fast_kernels.fields import read_numbers
 
 WIDTH = 8  # first and last durations kept: their medians bear with three odd ones
 STANDS_OUT = 1.5  # times the longest of the first: such a line is kept with its text
+SETTLED = 4  # durations before one can stand out
 LINES_KEPT = 4  # of one speaker's lines of one shape that stand out
 MOST_PAIRS = 1 << 18  # 40 MB: later (speaker, text) pairs are left out
 
@@ -133,9 +134,25 @@ class DurationTable:
         at = 0
         while at < n:
             at = fold_durations(
-                n, at, speaker, text, value, STANDS_OUT, LINES_KEPT, MOST_PAIRS, self._keys, self._slots,
-                state, self.ints, self.head, self.tail, self.speaker, self.text, keep,
-            )  # fmt: skip
+                n,
+                at,
+                speaker,
+                text,
+                value,
+                STANDS_OUT,
+                SETTLED,
+                LINES_KEPT,
+                MOST_PAIRS,
+                self._keys,
+                self._slots,
+                state,
+                self.ints,
+                self.head,
+                self.tail,
+                self.speaker,
+                self.text,
+                keep,
+            )
             if at < n:
                 self._grow()
         self.n = int(state[0])

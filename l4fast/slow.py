@@ -249,8 +249,10 @@ def _intervals(pace: Pace, marks: Sequence[Mark], stage: str) -> np.ndarray:
         for m in marks
         if m.time != NONE and (_KINDS.get(m.kind) == stage or (m.kind == "stage" and m.stage == stage))
     ]
-    at = np.searchsorted(pace.begin, np.array(times, np.int64), side="right") - 1
-    return np.unique(at[at >= 0])
+    when = np.array(times, np.int64)
+    at = np.searchsorted(pace.begin, when, side="right") - 1
+    end = pace.begin + (pace.each * pace.steps * 1e6).astype(np.int64)
+    return np.unique(at[(at >= 0) & (when <= end[at])])
 
 
 def _grown(pace: Pace, pause: np.ndarray, where: np.ndarray, least: float, stage: str) -> Slow | None:

@@ -186,7 +186,7 @@ def _of_hosts(job: Job, about: Subjects, heard: Evidence, slow: Slow) -> list[Ev
 
 
 def _own_lines(job: Job, top: Topology, templates: dict[str, Template], odd: Odd, slow: Slow) -> list[Event]:
-    """Return the odd ranks' own lines that stand out, as one event."""
+    """Return the first line of each odd rank that stands out since the change, as one event."""
     rows = job.rows
     if odd.waits:
         return []
@@ -196,6 +196,8 @@ def _own_lines(job: Job, top: Topology, templates: dict[str, Template], odd: Odd
         margin = int(NEAR_S * 1e6)
         mine &= (rows.time == NONE) | (rows.time >= slow.time - margin)
     found = np.flatnonzero(mine)
+    # The first of each rank shows it; that the later ones are slow too goes without saying.
+    found = np.sort(found[np.unique(rank_of[rows.speaker[found]], return_index=True)[1]])
     if found.size == 0:
         return []
     template = templates[job.shapes[odd.shape].text]

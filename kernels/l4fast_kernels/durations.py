@@ -17,6 +17,7 @@ def fold_durations(
     text,
     value,
     factor,
+    settled,
     quota,
     most,
     keys,
@@ -31,7 +32,8 @@ def fold_durations(
 ):
     """Keep the first and the last durations of each (speaker, text), and mark those that stand out.
 
-    A duration stands out if it is more than ``factor`` times the longest of the first ones.
+    A duration stands out if it is more than ``factor`` times the longest of the first ones, of
+    which there must be ``settled`` at least.
 
     Parameters
     ----------
@@ -41,8 +43,9 @@ def fold_durations(
     value : float64[n]
         Seconds; NaN and what is below 0 are passed over.
     factor : float64
-    quota, most : int64
-        How many lines of a pair are marked; how many pairs are held, later ones are passed over.
+    settled, quota, most : int64
+        See above; how many lines of a pair are marked; how many pairs are held, later ones are
+        passed over.
     keys, slots, state, lefts, rights
         As in `sums.count_pairs`.
     ints : int64[room, 2], written
@@ -80,15 +83,15 @@ def fold_durations(
             state[0] += 1
         slot = np.int64(slots[probe])
         count = ints[slot, 0]
-        if count < width:
-            head[slot, count] = value[i]
-        elif ints[slot, 1] < quota:
+        if count >= settled and ints[slot, 1] < quota:
             longest = 0.0
-            for k in range(width):
+            for k in range(min(count, width)):
                 longest = max(longest, head[slot, k])
             if value[i] > factor * longest:
                 ints[slot, 1] += 1
                 keep[i] = 1
+        if count < width:
+            head[slot, count] = value[i]
         tail[slot, count % width] = value[i]
         ints[slot, 0] = count + 1
     return n
