@@ -29,6 +29,7 @@ CLEARLY = 1.3  # and the gap between both, as a factor
 MIN_LOST_S = 60.0  # what has cost less is a passing neighbour, and nobody's concern
 MIN_PAUSE_S, MIN_PAUSE_MEDIANS = 20.0, 10.0  # seconds and iterations that make a pause a stall
 LONGER, LONGER_THAN_ONE = 3.0, 5.0  # times the longest pause before; where only one is known
+OTHERS_SPEAK = 0.9  # of the reports without a time, those before which the clock went on
 RHYTHM = 3  # stalls at equal distance, and as many such distances without one before
 _KINDS = {
     "checkpoint.begin": "checkpoint",
@@ -121,9 +122,11 @@ def find(job: Job, progress: Progress, marks: Sequence[Mark]) -> Slow | None:
 
 
 def clocked(job: Job, progress: Progress) -> Pace | None:
-    """Return the pace by the times of the reports, or None where they have no time of their own."""
-    if not progress.timed:
-        return None
+    """Return the pace by the times of the reports, or None where these do not tell.
+
+    A report without a time of its own has that of the line before it: good enough where others
+    speak in each iteration.
+    """
     it = job.iterations
     mine = np.flatnonzero((it.series == progress.series) & (it.first_time != NONE))
     mine = mine[np.argsort(it.iteration[mine], kind="stable")]
@@ -131,7 +134,7 @@ def clocked(job: Job, progress: Progress) -> Pace | None:
     time = it.first_time[mine]
     steps, spans = np.diff(number), np.diff(time) / 1e6
     good = (steps > 0) & (spans > 0)
-    if not good.any():
+    if not good.any() or (not progress.timed and good.mean() < OTHERS_SPEAK):
         return None
     return Pace(number[:-1][good] + progress.offset, steps[good], spans[good] / steps[good], time[:-1][good])
 
@@ -189,12 +192,13 @@ def lasting(pace: Pace, kept: np.ndarray) -> Slow | None:
         cut = _first_slow(each, cut, before, after)
         if not _apart(each, cut, many=many):
             continue
-        lost = float(((each[cut:] - before) * pace.steps[kept[cut:]]).sum())
-        if lost < MIN_LOST_S:
-            continue
         at = int(kept[cut])
-        while at > kept[cut - 1] + 1 and pace.each[at - 1] > (before * after) ** 0.5:
+        while (
+            at > kept[cut - 1] + 1 and pace.steps[at - 1] > 1 and pace.each[at - 1] > (before * after) ** 0.5
+        ):
             at -= 1  # a save fell into the first slow interval
+        if (after - before) * int(pace.steps[at:].sum()) < MIN_LOST_S:
+            continue
         return Slow(int(pace.number[at]) + 1, int(pace.begin[at]), before, after, share=(n - cut) / n)
     return None
 

@@ -8,6 +8,7 @@ does, nobody is named.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +34,13 @@ NEAR_S, NEAR_STEPS = 60.0, 10.0  # a line of a host this long before or after th
 LINES = 4  # shown of each rank
 _TELLING = ("hardware", "network", "storage", "resource")
 CANNOT_TELL = "cannot tell which node: no rank's own durations and no line of a host stand out since then"
+
+
+# Durations that are long where others are late.
+_WAIT = re.compile(
+    r"(?i)(?:all[-_ ]?(?:reduce|gather|to[-_ ]?all)|reduce[-_ ]?scatter|broadcast|barrier|collective|\bcomm"
+    r"|sync|\brecv|\breceiv|\bwait|\bidle)"
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,8 @@ def odd_ones(job: Job, top: Topology, slow: Slow) -> Odd | None:
         if found is None:
             continue
         alone, gap, waits = found
+        if waits and _WAIT.search(job.shapes[shape].text) is None:
+            continue  # what all but a few do more slowly, such as reading files, is not their fault
         odd = Odd(
             shape,
             tuple(ranks[alone].tolist()),

@@ -255,3 +255,27 @@ def is_ipv6(text: str) -> str | None:
     except ValueError:
         return None
     return "ip" if re.search("[0-9]", address) else None
+
+
+def fold_durations(
+    told: list[tuple[int, int, float]], *, factor: float, settled: int, quota: int, most: int, width: int
+) -> tuple[dict[tuple[int, int], tuple[int, list[float], list[float]]], list[int]]:
+    """Of each (speaker, text): how many durations, the first and the last; and which lines stand out."""
+    seen: dict[tuple[int, int], list[float]] = {}
+    marked: dict[tuple[int, int], int] = {}
+    out = []
+    for i, (speaker, text, seconds) in enumerate(told):
+        pair = (speaker, text)
+        if not seconds >= 0 or (pair not in seen and len(seen) >= most):
+            continue
+        held = seen.setdefault(pair, [])
+        first = held[:width]
+        if (
+            len(held) >= settled
+            and marked.get(pair, 0) < quota
+            and seconds > factor * max(first, default=0.0)
+        ):
+            marked[pair] = marked.get(pair, 0) + 1
+            out.append(i)
+        held.append(seconds)
+    return {pair: (len(held), held[:width], held[-width:]) for pair, held in seen.items()}, out
