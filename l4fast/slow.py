@@ -29,6 +29,7 @@ CLEARLY = 1.3  # and the gap between both, as a factor
 MIN_LOST_S = 60.0  # what has cost less is a passing neighbour, and nobody's concern
 MIN_PAUSE_S, MIN_PAUSE_MEDIANS = 20.0, 10.0  # seconds and iterations that make a pause a stall
 LONGER, LONGER_THAN_ONE = 3.0, 5.0  # times the longest pause before; where only one is known
+ODD = 1.1  # times the slowest report before: the change may lie in this one
 OTHERS_SPEAK = 0.9  # of the reports without a time, those before which the clock went on
 RHYTHM = 3  # stalls at equal distance, and as many such distances without one before
 _KINDS = {
@@ -190,6 +191,8 @@ def lasting(pace: Pace, kept: np.ndarray) -> Slow | None:
         if min(float(np.median(part)) for part in parts) < SLOW_FACTOR * before:
             continue
         cut = _first_slow(each, cut, before, after)
+        if not many and cut > MIN_BEFORE and each[cut - 1] > ODD * float(each[: cut - 1].max()):
+            cut -= 1  # it began towards the end of that interval
         if not _apart(each, cut, many=many):
             continue
         at = int(kept[cut])
@@ -222,7 +225,7 @@ def _apart(each: np.ndarray, cut: int, *, many: bool) -> bool:
     alike = before.max() < CLEARLY * before.min()
     if before.size < MIN_BEFORE or after.size < MIN_AFTER - int(alike):
         return False
-    # The change lies within the first slow report.
+    # The change lies within the first slow report, which may be as quick as those before.
     return float(after[1:].min()) > CLEARLY * float(before.max())
 
 

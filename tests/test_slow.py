@@ -303,9 +303,9 @@ def ranked(
     total: int = 200,
     form: str = "loader: {} documents read in {:7.2f} ms",
 ):
-    """A job of 4 nodes that takes 2 s an iteration, and 5 s since ``since``; then ``dragged`` ranks read slowly.
+    """A job of 4 nodes that takes 2 s an iteration, and 5 s since ``since``.
 
-    Their lines say so as ``form`` has it.
+    Steps of the ranks ``dragged`` take 50 times as long then; ``form`` is the line that tells.
     """
     rng = np.random.default_rng(5)
     ends = np.cumsum(np.where(np.arange(1, n + 1) < since, 2.0, 5.0))
@@ -315,9 +315,7 @@ def ranked(
         for k, end in enumerate(ends.tolist()):
             slow = rank in dragged and k + 1 >= since
             took = float(rng.uniform(20, 80)) * (50 if slow else 1)
-            lines.append(
-                f"{at(end - 0.1)} INFO loader: {rng.integers(9, 30)} documents read in {took:7.2f} ms"
-            )
+            lines.append(f"{at(end - 0.1)} INFO {form.format(rng.integers(9, 30), took)}")
             if rank == 0:
                 lines.append(f"{at(end)} INFO iteration {k + 1}/ {total} | loss: 2.5 |")
         files[f"node{rank // PER_NODE}/rank_{rank}.log"] = text(lines)
