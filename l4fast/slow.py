@@ -32,6 +32,7 @@ LONGER, LONGER_THAN_ONE = 3.0, 5.0  # times the longest pause before; where only
 ODD = 1.1  # times the slowest report before: the change may lie in this one
 OTHERS_SPEAK = 0.9  # of the reports without a time, those before which the clock went on
 RHYTHM = 3  # stalls at equal distance, and as many such distances without one before
+Times = dict[str, np.ndarray]  # of "checkpoint" and of "evaluate"
 _KINDS = {
     "checkpoint.begin": "checkpoint",
     "checkpoint.accepted": "checkpoint",
@@ -113,12 +114,12 @@ def find(job: Job, progress: Progress, marks: Sequence[Mark]) -> Slow | None:
     """Tell since when the job is slow, if it is."""
     if progress.series is None:
         return None
-    clock = clocked(job, progress)
+    clock, when = clocked(job, progress), _times(marks)
     said = told(job, progress)
     pace = said if said is not None else clock  # what a line tells leaves most pauses out
-    found = _lasting(pace, _marked(pace, marks)) if pace is not None else None
+    found = _lasting(pace, _marked(pace, when)) if pace is not None else None
     if found is None and clock is not None:
-        found = stalls(clock, marks)
+        found = stalls(clock, when)
     return found
 
 
@@ -229,37 +230,44 @@ def _apart(each: np.ndarray, cut: int, *, many: bool) -> bool:
     return float(after[1:].min()) > CLEARLY * float(before.max())
 
 
-def stalls(pace: Pace, marks: Sequence[Mark]) -> Slow | None:
-    """Return the pauses that became far longer, at saves, at evaluations, or from nowhere."""
+def stalls(pace: Pace, when: Times) -> Slow | None:
+    """Return the pauses that became far longer, at saves, at evaluations, or from nowhere.
+
+    ``when`` tells when those were, in microseconds.
+    """
     usual = float(np.median(pace.each))
     pause = (pace.each - usual) * pace.steps
     least = max(MIN_PAUSE_S, MIN_PAUSE_MEDIANS * usual)
-    for stage in ("checkpoint", "evaluate"):
-        found = _grown(pace, pause, _intervals(pace, marks, stage), least, stage)
+    for stage, times in when.items():
+        found = _grown(pace, pause, _intervals(pace, times), least, stage)
         if found is not None:
             return found
-    return _rhythm(pace, np.where(_marked(pace, marks), 0.0, pause), least)
+    return _rhythm(pace, np.where(_marked(pace, when), 0.0, pause), least)
 
 
-def _marked(pace: Pace, marks: Sequence[Mark]) -> np.ndarray:
+def _marked(pace: Pace, when: Times) -> np.ndarray:
     """Return in which intervals a save or an evaluation is marked, bool[n]."""
     found = np.zeros(pace.each.size, bool)
-    for stage in ("checkpoint", "evaluate"):
-        found[_intervals(pace, marks, stage)] = True
+    for times in when.values():
+        found[_intervals(pace, times)] = True
     return found
 
 
-def _intervals(pace: Pace, marks: Sequence[Mark], stage: str) -> np.ndarray:
-    """Return the intervals in which a save or an evaluation is marked, int64[n], in order."""
-    times = [
-        m.time
-        for m in marks
-        if m.time != NONE and (_KINDS.get(m.kind) == stage or (m.kind == "stage" and m.stage == stage))
-    ]
-    when = np.array(times, np.int64)
-    at = np.searchsorted(pace.begin, when, side="right") - 1
+def _times(marks: Sequence[Mark]) -> Times:
+    """Return when saves and evaluations are marked, int64[n] of each, in microseconds."""
+    found: dict[str, set[int]] = {"checkpoint": set(), "evaluate": set()}
+    for mark in marks:
+        stage = mark.stage if mark.kind == "stage" else _KINDS.get(mark.kind)
+        if stage in found and mark.time != NONE:
+            found[stage].add(mark.time)
+    return {stage: np.array(sorted(times), np.int64) for stage, times in found.items()}
+
+
+def _intervals(pace: Pace, times: np.ndarray) -> np.ndarray:
+    """Return the intervals in which the ``times`` lie, int64[n], in order."""
+    at = np.searchsorted(pace.begin, times, side="right") - 1
     end = pace.begin + (pace.each * pace.steps * 1e6).astype(np.int64)
-    return np.unique(at[(at >= 0) & (when <= end[at])])
+    return np.unique(at[(at >= 0) & (times <= end[at])])
 
 
 def _grown(pace: Pace, pause: np.ndarray, where: np.ndarray, least: float, stage: str) -> Slow | None:

@@ -82,7 +82,7 @@ def test_pauses_as_long_all_along_are_no_slowdown_and_no_stall(rng, n, period, s
     each = 3.0 * rng.normal(1.0, 0.03, n)
     each[period - 1 :: period] += seconds
     assert found(each) is None
-    assert stalls(pace(each), ()) is None
+    assert stalls(pace(each), {}) is None
 
 
 def test_what_costs_less_than_a_minute_is_not_slow():
@@ -143,7 +143,7 @@ def test_healthy_pauses(pauses, mark):
 def test_stalls_from_nowhere_in_a_rhythm(period, quiet, n):
     each = np.full(period * (quiet + n), 1.0)
     each[period * quiet :: period] += 40.0
-    slow = stalls(pace(each), ())
+    slow = stalls(pace(each), {})
     assert slow is not None
     assert (slow.iteration, slow.period, slow.stage) == (period * quiet + 1, period, None)
     assert slow.after_s == pytest.approx(40.0)
