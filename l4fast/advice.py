@@ -183,7 +183,7 @@ def _is_certain(story: Story, category: str) -> bool:
 
 
 def _is_local(story: Story) -> bool:
-    """Whether the root is told on one node only, by lines that a bad node would write."""
+    """Whether the root is told of few nodes, by lines that a bad node would write."""
     if story.cause_is_storage and [rank for rank, _, _, _ in story.verdict.ranks] == [0]:
         return False  # rank 0 saves for all: what it cannot write may be everybody's file system
-    return len(story.verdict.nodes) == 1 and story.verdict.kind in ("error", "peer")
+    return story.verdict.kind in ("error", "peer")

@@ -43,7 +43,7 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
     loaded_marks: list[Mark] = []
     finishes: list[Mark] = []
     path: str | None = None
-    for mark in marks:
+    for mark in _beside_the_counter(job, list(marks), progress):
         if mark.kind == "finish":
             finishes.append(mark)
         if not mark.kind.startswith("checkpoint."):
@@ -100,6 +100,23 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
         loaded=max(loaded, default=None),
         evidence=evidence,
     )
+
+
+def _beside_the_counter(job: Job, marks: list[Mark], progress: Progress) -> list[Mark]:
+    """Drop saves that name no iteration and stand in other files than the counter, where some stand in its.
+
+    Which iteration they belong to is told by clocks there, and those of nodes differ by more than one.
+    """
+    counted = set(job.iterations.first_stream[job.iterations.series == progress.series].tolist())
+    beside = {m.signature for m in marks if m.stream in counted and _named(m) is None}
+    return [
+        m
+        for m in marks
+        if not m.kind.startswith("checkpoint.")
+        or m.stream in counted
+        or m.signature not in beside
+        or _named(m) is not None
+    ]
 
 
 def _named(mark: Mark) -> int | None:

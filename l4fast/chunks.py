@@ -44,14 +44,17 @@ class Chunk:
 
 
 class _Reader:
-    """The unpacked bytes of a stream in order; trouble ends them and is told in ``problem``."""
+    """The unpacked bytes of a stream, or of a range of it; trouble ends them and is told in ``problem``."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, begin: int = 0, end: int | None = None) -> None:
         self.problem = ""
         self._fd = os.open(stream.path or "", os.O_RDONLY | os.O_CLOEXEC)
-        os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        self._limit = stream.size  # a live file may grow: every pass reads the same bytes
-        self._pos = 0
+        if stream.size > _AHEAD_BYTES:
+            os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        # A live file may grow: every pass reads the same bytes.
+        self._limit = stream.size if end is None else end
+        self._size = stream.size
+        self._pos = begin
         self._pieces = codecs.decode(self._fd, stream.codec) if stream.codec else None
         self._piece = memoryview(b"")
         self._peeked = b""
@@ -62,6 +65,8 @@ class _Reader:
 
     def more(self) -> bool:
         """Whether at least one byte is left."""
+        if self._pieces is None and self._limit and self._pos >= self._limit:
+            return bool(self._peeked)
         if not self._peeked:
             one = np.empty(1, np.uint8)
             self._peeked = one[: self._some(one)].tobytes()
@@ -96,7 +101,8 @@ class _Reader:
         n = os.preadv(self._fd, [room[:left].data], self._pos) if left else 0
         self._pos += n
         if n == 0 and self._pos < self._limit:
-            self.problem = f"it shrank from {self._limit} to {self._pos} bytes while it was read: run again"
+            now = os.fstat(self._fd).st_size
+            self.problem = f"it shrank from {self._size} to {now} bytes while it was read: run again"
         return n
 
     def _unpacked(self, room: NDArray[np.uint8]) -> int:
@@ -145,6 +151,9 @@ def chunks(
     reuse: bool = True,
     problems: list[Unreadable] | None = None,
     stdin: BinaryIO | None = None,
+    begin: int = 0,
+    end: int | None = None,
+    buffers: deque[NDArray[np.uint8]] | None = None,
 ) -> Iterator[Chunk]:
     """Yield a stream's bytes, unpacked, as chunks of whole lines in their order.
 
@@ -158,6 +167,10 @@ def chunks(
         What could not be read, and lines that were cut. No error of the file is raised.
     stdin : file, optional
         What ``-`` stands for, if nobody has called `spool`; else the process's own.
+    begin, end : int
+        The bytes of a stream that is not compressed, if not all of it; each line is whole in them.
+    buffers : deque, read and written
+        What chunks of this size were read into before: thousands of small files need not touch new memory.
     """
     told = [] if problems is None else problems
     if stream.path is None:
@@ -169,21 +182,30 @@ def chunks(
     ahead = bool(stream.codec) and stream.size >= _AHEAD_BYTES
     # One chunk with the consumer, one that waits, one that is being filled.
     n_buffers = (3 if ahead else 1) if reuse else 0
-    made = _cut(stream, min(max(chunk_bytes, 1), MAX_LINE_BYTES + 1), n_buffers, told)
+    size = min(max(chunk_bytes, 1), MAX_LINE_BYTES + 1)
+    held: deque[NDArray[np.uint8]] = deque() if buffers is None else buffers
+    made = _cut(stream, begin, end, size, n_buffers, held, told)
     yield from _in_thread(made) if ahead else made
 
 
-def _cut(stream: Stream, chunk_bytes: int, n_buffers: int, told: list[Unreadable]) -> Generator[Chunk]:
+def _cut(
+    stream: Stream,
+    begin: int,
+    end: int | None,
+    chunk_bytes: int,
+    n_buffers: int,
+    buffers: deque[NDArray[np.uint8]],
+    told: list[Unreadable],
+) -> Generator[Chunk]:
     """Yield the chunks of a stream, in turns on ``n_buffers`` buffers; 0: each on its own."""
     try:
-        reader = _Reader(stream)
+        reader = _Reader(stream, begin, end)
     except OSError as error:
         told.append(Unreadable(stream.name, why(error)))
         return
     try:
-        buffers: deque[NDArray[np.uint8]] = deque()
         tail = b""
-        offset = 0
+        offset = begin
         is_last = False
         while not is_last:
             capacity = min(max(chunk_bytes, 2 * len(tail)), MAX_LINE_BYTES + 1)
@@ -196,21 +218,21 @@ def _cut(stream: Stream, chunk_bytes: int, n_buffers: int, told: list[Unreadable
             data = _placed(buffer, offset)
             data[: len(tail)] = np.frombuffer(tail, np.uint8)
             filled = len(tail) + reader.fill(data[len(tail) : capacity])
-            end = _line_end(data, filled)
-            while not end and filled == capacity <= MAX_LINE_BYTES:
+            line_end = _line_end(data, filled)
+            while not line_end and filled == capacity <= MAX_LINE_BYTES:
                 capacity = min(2 * capacity, MAX_LINE_BYTES + 1)
                 old, data = data, _placed(_room(capacity), offset)
                 data[:filled] = old[:filled]
                 filled += reader.fill(data[filled:capacity])
-                end = _line_end(data, filled)
-            if not end and filled > MAX_LINE_BYTES:
+                line_end = _line_end(data, filled)
+            if not line_end and filled > MAX_LINE_BYTES:
                 size, line_bytes, tail = _skip_line(reader, data)
                 told.append(_cut_line(stream, line_bytes, offset))
                 consumed = line_bytes + (size > MAX_LINE_BYTES)
                 is_last = not tail and not reader.more()
             else:
                 is_last = not reader.more()
-                size = consumed = filled if is_last else end
+                size = consumed = filled if is_last else line_end
                 tail = data[size:filled].tobytes()
             if size:
                 data[size : size + PADDING_BYTES] = 0

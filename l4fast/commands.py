@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
 import time
 from argparse import Namespace
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import orjson
@@ -29,7 +31,7 @@ def diagnose(options: Namespace) -> int:
     if options.lines:
         check_target(options.lines)
     library = load(options.signatures, mute=options.mute)
-    with ticking(options.paths, "reading") as tick:
+    with ticking(options.paths, "reading") as tick, _collecting_later():
         found = run(
             options.paths, options.baseline or None, workers=options.workers, library=library, tick=tick
         )
@@ -46,6 +48,22 @@ def diagnose(options: Namespace) -> int:
 
             show(found)
     return found.exit_code
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Hold the collector of circular garbage.
+
+    A diagnosis makes a few hundred thousand small objects that live until it is told, and hardly a
+    circle: to look through them again and again takes a quarter of the analysis of 10,000 ranks.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def write_lines(path: str, lines: list[dict[str, object]]) -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from l4fast.deaths import also_deaths, first_death, settle_deaths, settle_echoes, unexplained_deaths
 from l4fast.events import Event, Evidence
+from l4fast.explain import SKEW_S, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric
 from l4fast.subjects import LATE, Clock, Subjects, tells
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
-from l4fast.verdict import FEW, Verdict, blame
-from l4fast.victims import accused, blame_outlier, blame_victims, laggard, silent_ones
+from l4fast.verdict import ENDED, FEW, Verdict, blame
+from l4fast.victims import accused, blame_outlier, blame_victims, laggard, silent_beside, silent_ones
 
 GUESS = -10  # signatures of so small a weight are words that any program may use
-SKEW_S = 2.0  # clocks of nodes may differ so much: a smaller gap tells no order
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
 CHAIN_S = 5.0  # errors of the culprit's own ranks within this time belong to one story
 
@@ -46,7 +46,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         e for e in events if e.role == "root" and tells(e) not in reactions and e not in nan and e not in odd
     ]
     hangs = [e for e in events if tells(e) == "hang"]
-    stops = [e for e in events if tells(e) == "stop"]
+    stops = [e for e in events if tells(e) == "stop" and not _is_answer(e, events, about)]
     timeouts = [e for e in events if tells(e) == "timeout"]
     lost = [e for e in events if tells(e) == "lost-peer"]
     unexplained = unexplained_deaths(events, about, clock) if not own else []
@@ -69,11 +69,13 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         blame(verdict, about, unexplained, "ended without a word while the others went on")
     elif began := _began(odd, [*timeouts, *lost], about, clock):
         _blame_errors(began, verdict, about, clock)
-    elif accused(events, verdict, about):
+    elif accused(events, verdict, about, begun=progress.last_completed is not None):
         verdict.kind = "peer"
     elif timeouts and laggard(job, about, timeouts, events, verdict):
         verdict.kind = "hang"
-    elif timeouts and silent_ones(top, about, timeouts, events, verdict):
+    elif timeouts and (
+        silent_ones(top, about, timeouts, events, verdict) or silent_beside(about, timeouts, events, verdict)
+    ):
         verdict.kind = "hang"
         verdict.roots = timeouts
     elif lost and silent_ones(top, about, lost, events, verdict):
@@ -83,7 +85,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         verdict.kind = "stall"
         verdict.roots = stops
         blame_outlier(job, top, verdict)
-    elif stops:
+    elif stops and not _only_before_stop([*timeouts, *lost], stops, clock):
         verdict.kind = "stop"
         verdict.roots = stops
     elif own:
@@ -98,6 +100,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     times = [t for t in (clock.of(e) for e in verdict.roots) if t != LATE]
     verdict.root_time = min(times, default=NONE)
     _order(verdict, clock)
+    explain(verdict.roots, verdict.events, about, clock)
     return verdict
 
 
@@ -116,6 +119,25 @@ def _stood_still(stops: list[Event], progress: Progress, clock: Clock) -> bool:
     if not progress.timed or progress.median_s is None or stop == LATE or progress.last_time == NONE:
         return False
     return (stop - progress.last_time) / 1e6 > max(STILL_MEDIANS * progress.median_s, STILL_S)
+
+
+def _is_answer(stop: Event, events: list[Event], about: Subjects) -> bool:
+    """Whether launchers were told to stop because processes of others had failed.
+
+    An order from outside reaches all of them; the one whose process failed first is not told.
+    """
+    if stop.signature is None or stop.signature.by != "launcher":
+        return False
+    failed = [e for e in events if tells(e) == "death" and dict(e.values).get("exit_code") not in ENDED]
+    return bool(set(about.nodes(failed)) - set(about.nodes([stop])))
+
+
+def _only_before_stop(victims: list[Event], stops: list[Event], clock: Clock) -> bool:
+    """Whether victims cried before the job was told to stop: then the order was an answer to that."""
+    if not victims:
+        return False
+    first = min(clock.of(e) for e in victims)
+    return first != LATE and first + SKEW_S * 1e6 < min(clock.of(e) for e in stops)
 
 
 def _only_after_stop(own: list[Event], stops: list[Event], clock: Clock) -> bool:
@@ -198,7 +220,7 @@ def _supplement(events: list[Event], verdict: Verdict, about: Subjects) -> None:
     if not any((e.category or "").startswith(("hardware", "network")) for e in verdict.roots):
         return
     heard = Verdict(events, [])
-    if accused(events, heard, about):
+    if accused(events, heard, about, begun=True):
         verdict.nodes, verdict.ranks = heard.nodes, heard.ranks
         verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
 

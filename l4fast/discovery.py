@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from l4fast.errors import NothingToRead
 from l4fast.source import STDIN, Stream, Unreadable, look, printable, sentence, spooled, why
@@ -51,6 +52,7 @@ _LEFT_OUT = {
     """,
 }
 _REASON_OF = {suffix: reason for reason, suffixes in _LEFT_OUT.items() for suffix in suffixes.split()}
+_SUFFIXES = tuple(_REASON_OF)
 _CHECKPOINT_NAMES = """
     config.json generation_config.json tokenizer.json tokenizer_config.json vocab.json merges.txt
     special_tokens_map.json added_tokens.json latest_checkpointed_iteration.txt
@@ -61,12 +63,15 @@ _COUNTED = ("same file",)
 _COUNTED_IN_FOLDERS = ("binary", "archive", "empty", "not a regular file")
 
 
+@lru_cache(maxsize=1 << 12)
 def _left_out(name: str) -> str:
     """Return why a file of this name in a folder is not even opened; "" if it is."""
     lower = name.lower()
     if lower in _CHECKPOINT_NAMES.split() or "tfevents" in lower:
         return "checkpoint or event file"
-    return next((reason for suffix, reason in _REASON_OF.items() if lower.endswith(suffix)), "")
+    if not lower.endswith(_SUFFIXES):
+        return ""
+    return next(reason for suffix, reason in _REASON_OF.items() if lower.endswith(suffix))
 
 
 _DATED = re.compile(r"(.+?)[.-](20\d{6}(?:[-_T]?\d{4,6})?|20\d\d-\d\d-\d\d(?:[-_T.]\d\d[-:]?\d\d[-:]?\d\d)?)")
@@ -74,6 +79,7 @@ _NUMBERED = re.compile(r"(.+\.(?:log|out|err|txt))\.(\d{1,3})")
 _PACKED = re.compile(r"\.(?:gz|zst|xz|bz2)$")
 
 
+@lru_cache(maxsize=1 << 12)
 def _age(name: str) -> tuple[str, int, int, str, str]:
     """Return a sort key that puts rotated files oldest first, right before their newest.
 
@@ -88,9 +94,15 @@ def _age(name: str) -> tuple[str, int, int, str, str]:
     return plain, 2, 0, "", name
 
 
-def _order(path: str) -> list[tuple[str, int, int, str, str]]:
+def _order(path: str) -> tuple[tuple[str, int, int, str, str], ...]:
     folder, name = os.path.split(path)
-    return [(part, 2, 0, "", part) for part in folder.split(os.sep)] + [_age(name)]
+    return (*_folder_order(folder), _age(name))
+
+
+# Ten thousand ranks have as many files, of few names or in few folders.
+@lru_cache(maxsize=1 << 12)
+def _folder_order(folder: str) -> tuple[tuple[str, int, int, str, str], ...]:
+    return tuple((part, 2, 0, "", part) for part in folder.split(os.sep))
 
 
 class _Search:

@@ -19,10 +19,8 @@ from l4fast_kernels.durations import fold_durations
 from l4fast_kernels.fields import read_numbers
 
 WIDTH = 8  # first and last durations kept: their medians bear with three odd ones
-STANDS_OUT = 1.5  # times the longest of the first: such a line is kept with its text
-SETTLED = 4  # durations before one can stand out
-LINES_KEPT = 4  # of one speaker's lines of one shape that stand out
-MOST_PAIRS = 1 << 18  # 40 MB: later (speaker, text) pairs are left out
+CLASS_STEP = 1.25  # durations of one class differ by less: see `fold_durations`
+MOST_PAIRS = 1 << 18  # 75 MB: later (speaker, text) pairs are left out
 
 _SECONDS = {"us": 1e-6, "usec": 1e-6, "microseconds": 1e-6, "ms": 1e-3, "msec": 1e-3, "msecs": 1e-3}
 _SECONDS |= {"millis": 1e-3, "milliseconds": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0}
@@ -80,9 +78,11 @@ class DurationTable:
         Pairs held: the rows in use of the columns below.
     speaker, text : int32[room]
     ints : int64[room, 2]
-        Durations seen, lines that stood out.
+        Durations seen, the highest class of them.
     head, tail : float64[room, WIDTH]
         Seconds.
+    head_at, tail_at : int64[room, WIDTH]
+        Where they stand in their stream, in bytes.
     shapes : list of int
         Of each text, one of the shapes that have it.
     """
@@ -95,6 +95,8 @@ class DurationTable:
         self.ints = np.zeros((1 << 9, 2), np.int64)
         self.head = np.zeros((1 << 9, WIDTH))
         self.tail = np.zeros((1 << 9, WIDTH))
+        self.head_at = np.zeros((1 << 9, WIDTH), np.int64)
+        self.tail_at = np.zeros((1 << 9, WIDTH), np.int64)
         self._keys = np.zeros(1 << 10, np.uint64)
         self._slots = np.zeros(1 << 10, np.int32)
         self._told = np.zeros(256, np.uint8)
@@ -117,18 +119,23 @@ class DurationTable:
             self._told[raw], self._at[raw], self._unit[raw] = 1, found.at, found.unit_s
             self._text[raw] = self._text_of[found.text]
 
-    def add(self, cols: Columns) -> np.ndarray:
-        """Add the lines of a chunk; return the positions of those that stand out, int64[n]."""
+    def add(self, cols: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Add the lines of a chunk; return those in a higher class than all before of their speaker.
+
+        Which they are, where they stand in the stream, in bytes, and their classes: int64[n] each.
+        """
         chosen = np.empty(cols.n, np.int64)
         n = sums.choose(cols.n, cols.raw, self._told, chosen)
         chosen = chosen[:n]
-        keep = np.zeros(n, np.uint8)
+        classes = np.zeros(n, np.int64)
         if n == 0:
-            return chosen
+            return chosen, chosen, chosen
         value = np.empty(n)
         read_numbers(cols.buf, chosen, cols.start, cols.stop, cols.raw, self._at, value)
         value *= self._unit[cols.raw[chosen]]
         value[cols.skip[chosen] != 0] = np.nan
+        # Segments of one line differ in where they start in it.
+        position = cols.offset[chosen] + (cols.start[chosen] - cols.origin[chosen])
         speaker, text = cols.speaker[chosen], self._text[cols.raw[chosen]]
         state = np.array([self.n], np.int64)
         at = 0
@@ -139,9 +146,8 @@ class DurationTable:
                 speaker,
                 text,
                 value,
-                STANDS_OUT,
-                SETTLED,
-                LINES_KEPT,
+                position,
+                CLASS_STEP,
                 MOST_PAIRS,
                 self._keys,
                 self._slots,
@@ -149,15 +155,17 @@ class DurationTable:
                 self.ints,
                 self.head,
                 self.tail,
+                self.head_at,
+                self.tail_at,
                 self.speaker,
                 self.text,
-                keep,
+                classes,
             )
             if at < n:
                 self._grow()
         self.n = int(state[0])
-        striking: np.ndarray = chosen[keep != 0]
-        return striking
+        marked = classes != 0
+        return chosen[marked], position[marked], classes[marked]
 
     def _grow(self) -> None:
         keys = np.zeros(self._keys.size * 4, np.uint64)
@@ -165,7 +173,7 @@ class DurationTable:
         sums.rehash_pairs(self._keys, self._slots, keys, slots)
         self._keys, self._slots = keys, slots
         room = keys.size // 2
-        for name in ("speaker", "text", "ints", "head", "tail"):
+        for name in ("speaker", "text", "ints", "head", "tail", "head_at", "tail_at"):
             old = getattr(self, name)
             new = np.zeros((room, *old.shape[1:]), old.dtype)
             new[: len(old)] = old

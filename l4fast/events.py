@@ -22,10 +22,11 @@ from l4fast.job import NONE, Job
 from l4fast.library import Library
 from l4fast.novelty import new_shapes, not_later_than, strange_shapes, went_on
 from l4fast.rawshapes import RawShape
+from l4fast.readings import Groups, Reading, Values
 from l4fast.signature import DECIDING, Signature
 from l4fast.templates import Template
 from l4fast.temporal import Progress
-from l4fast.words import EXCEPTION, HARMLESS, STRONG, groups_of, kind_of, tells_of_failure
+from l4fast.words import EXCEPTION, HARMLESS, NAMED, STRONG, groups_of, kind_of, tells_of_failure
 
 SURVIVED_ITERATIONS = 3  # further iterations after a line that show that the job survived it
 LAST_LINES = 50  # of a file: what stands there is told at its end
@@ -61,7 +62,7 @@ class Event:
 
     id: str
     template: Template
-    values: tuple[tuple[str, str], ...]
+    values: Values
     role: str
     signature: Signature | None
     category: str | None
@@ -73,6 +74,7 @@ class Event:
     why: list[str] = field(default_factory=list)
     score: float = 0.0
     grave: bool = True
+    explained_by: str | None = None
 
     @property
     def names(self) -> str:
@@ -108,7 +110,7 @@ class Evidence:
     """The candidate events of a job, and what was read from their lines."""
 
     events: list[Event]
-    groups: dict[int, dict[str, str]]
+    groups: Groups
     survived: int
     known: int
 
@@ -119,27 +121,14 @@ def deciding_values(job: Job) -> dict[str, set[str]]:
     for raw_idx, note in enumerate(job.notes):
         if not any(_decides(s) for s in note.failures):
             continue
-        rows = np.flatnonzero(job.rows.raw == raw_idx)
-        for row in rows.tolist():
-            for values in _row_values(job, row, note.failures[0])[0]:
-                found[job.shapes[job.raws[raw_idx].shape].text].add("=".join(values))
+        reading = Reading(job, job.rows_of_raw(raw_idx), note.failures[0].regex)
+        for values in reading.distinct(DECIDING)[0]:
+            found[job.shapes[job.raws[raw_idx].shape].text].update("=".join(value) for value in values)
     return found
 
 
 def _decides(signature: Signature) -> bool:
     return bool(set(DECIDING) & signature.regex.groupindex.keys())
-
-
-def _row_values(
-    job: Job, row: int, signature: Signature
-) -> tuple[tuple[tuple[str, str], ...], dict[str, str]]:
-    groups = signature.read(job.content(row))
-    return tuple((name, groups[name]) for name in DECIDING if name in groups), groups
-
-
-def _plain_values(job: Job, row: int) -> tuple[tuple[tuple[str, str], ...], dict[str, str]]:
-    groups = groups_of(job.content(row))
-    return tuple((name, groups[name]) for name in DECIDING if name in groups), groups
 
 
 def find(
@@ -164,16 +153,14 @@ def find(
     strange = strange_shapes(job, nothing if heard else certain)
     healthy = _healthy_templates(baseline, templates)
     survived = _survived(job, progress)
-    buckets: dict[tuple[str, tuple[tuple[str, str], ...], str | None], list[int]] = defaultdict(list)
-    meaning: dict[tuple[str, tuple[tuple[str, str], ...], str | None], tuple[Signature | None, str]] = {}
-    groups_in: dict[int, dict[str, str]] = {}
+    buckets: dict[tuple[str, Values, str | None], list[np.ndarray]] = defaultdict(list)
+    meaning: dict[tuple[str, Values, str | None], tuple[Signature | None, str]] = {}
+    readings: list[Reading] = []
     n_survived = n_known = 0
     ignored = {i for i, raw in enumerate(job.raws) if raw.content.startswith("Exception ignored in")}
-    order = np.argsort(rows.raw, kind="stable")
-    bounds = np.searchsorted(rows.raw[order], np.arange(len(job.raws) + 1))
     for raw_idx, note in enumerate(job.notes):
-        mine = order[bounds[raw_idx] : bounds[raw_idx + 1]]
-        mine = np.sort(mine[rows_in[mine]])
+        mine = job.rows_of_raw(raw_idx)
+        mine = mine[rows_in[mine]]
         if mine.size == 0 or not (note.suspect or strange[raw_idx]):
             continue
         raw = job.raws[raw_idx]
@@ -199,32 +186,30 @@ def find(
         if ignored and signature is not None and EXCEPTION.search(raw.text):
             mine = mine[[not _is_ignored(job, row, ignored) for row in mine.tolist()]]
         weak = signature is None or signature.weight <= -1
-        numbered = weak and _NUMBERED.search(raw.text) is not None
-        for row in mine.tolist():
-            if numbered and _counts_none(job.content(row)):
-                continue
-            values: tuple[tuple[str, str], ...] = ()
-            role = "consequence"
-            if signature is not None:
-                if signature.regex.groupindex:
-                    values, groups_in[row] = _row_values(job, row, signature)
-                role = library.resolve(signature, dict(values)).role
-            else:
-                values, groups_in[row] = _plain_values(job, row)
+        if weak and _NUMBERED.search(raw.text) is not None:
+            mine = mine[[not _counts_none(job.content(row)) for row in mine.tolist()]]
+        each: list[tuple[Values, np.ndarray]] = [((), mine)]
+        if signature is None or signature.regex.groupindex:
+            readings.append(Reading(job, mine, NAMED if signature is None else signature.regex))
+            different, code = readings[-1].distinct(DECIDING)
+            each = [(values, mine[code == k]) for k, values in enumerate(different)]
+        for values, its in each:
+            role = library.resolve(signature, dict(values)).role if signature is not None else "consequence"
             if role not in FAILURE_ROLES:
                 continue
             if is_known and _same_values(baseline, text, values):
-                n_known += 1
+                n_known += its.size
                 continue
             numeric = signature is not None and signature.category == "numeric"
-            if survived[row] and not numeric:
-                n_survived += 1
+            over = np.zeros(its.size, bool) if numeric else survived[its]
+            n_survived += int(over.sum())
+            if over.all():
                 continue
             key = (template.id, values, signature.id if signature else None)
-            buckets[key].append(row)
+            buckets[key].append(its[~over])
             meaning[key] = (signature, text)
     events = [
-        _event(library, templates[meaning[key][1]], key[1], meaning[key][0], np.array(found, np.int64))
+        _event(library, templates[meaning[key][1]], key[1], meaning[key][0], np.concatenate(found))
         for key, found in buckets.items()
     ]
     moved = went_on(job) if unknown else np.zeros(len(rows), bool)
@@ -238,7 +223,7 @@ def find(
         # A line that is only new tells nothing where nothing else does.
         events = [e for e in events if not strange[rows.raw[e.rows]].all() or _says(job, e)]
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
-    return Evidence(events, groups_in, n_survived, n_known)
+    return Evidence(events, Groups(len(rows), readings), n_survived, n_known)
 
 
 def is_exception(job: Job, event: Event) -> bool:
@@ -287,7 +272,7 @@ def _is_grave(job: Job, event: Event, is_new: bool) -> bool:
 def _event(
     library: Library,
     template: Template,
-    values: tuple[tuple[str, str], ...],
+    values: Values,
     signature: Signature | None,
     rows: np.ndarray,
 ) -> Event:
@@ -328,7 +313,7 @@ def _healthy_templates(baseline: Baseline | None, templates: Mapping[str, Templa
     return frozenset(templates[text].id for text in baseline.shapes if text in templates)
 
 
-def _same_values(baseline: Baseline | None, text: str, values: tuple[tuple[str, str], ...]) -> bool:
+def _same_values(baseline: Baseline | None, text: str, values: Values) -> bool:
     """Whether healthy jobs say this shape with these values too (an unseen value is news)."""
     if baseline is None or not values:
         return True

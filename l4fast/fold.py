@@ -11,8 +11,10 @@ import numpy as np
 
 from l4fast.columns import Columns
 from l4fast.durations import Duration, DurationTable
+from l4fast.kept import Kept
 from l4fast_kernels import sums
-from l4fast_kernels.fields import find_places, read_numbers
+from l4fast_kernels.fields import read_numbers
+from l4fast_kernels.keeps import keep_rows
 from l4fast_kernels.times import NO_TIME
 
 # First rows of a shape that are kept one by one; of those, how many with their text.
@@ -20,6 +22,7 @@ ROWS_OF_ORDINARY, ROWS_OF_SUSPECT = 4096, 65536
 TEXTS_OF_ORDINARY, TEXTS_OF_SUSPECT = 2, 16384
 TEXT_BYTES = 4096
 SPANS_KEPT = 4096
+_ALL = np.int64(1 << 62)
 TOLD_TOGETHER = 1 << 18  # spans told of iterations before those of the same iteration become one
 # A line number and the stream share one integer where a pair spans streams.
 STREAM_SHIFT = 40
@@ -86,20 +89,36 @@ class StreamSums:
     timed: int = 0
     zoned: bool = False
 
+    def followed_by(self, more: StreamSums) -> StreamSums:
+        """Return the sums of this piece of a stream and of the next."""
+        known = [t for t in (self.first_time, more.first_time) if t != NO_TIME]
+        return StreamSums(
+            name=self.name,
+            bytes=self.bytes + more.bytes,
+            lines=self.lines + more.lines,
+            first_time=min(known, default=int(NO_TIME)),
+            last_time=max(self.last_time, more.last_time),
+            timed=self.timed + more.timed,
+            zoned=self.zoned or more.zoned,
+        )
+
 
 class Fold:
     """The sums of some streams of a job."""
 
     def __init__(self) -> None:
         self.streams: dict[int, StreamSums] = {}
-        # Count, first time, last time, first line, first offset, last line, last offset.
-        self.pairs = PairTable(7)
-        self.iterations = PairTable(7)
-        # Lines, lowest, highest, last, times gone back, first time, time/line/offset of the highest.
-        self.reached = PairTable(9)
+        # Count, first time, last time, first line, first offset, last line, last offset, line of the first
+        # time.
+        self.pairs = PairTable(8)
+        self.iterations = PairTable(8)
+        # Lines, lowest, highest, last, times gone back, first time, time/line/offset of the highest, first.
+        self.reached = PairTable(10)
         self.counters: list[tuple[str, str]] = []
         self.series: list[tuple[int, int]] = []  # (counter, total) of each series
-        self.spans: dict[int, list[float]] = {}  # first seconds an iteration, per series
+        # The first seconds an iteration that each series tells, by the streams that tell them.
+        self.spans: dict[int, list[tuple[int, np.ndarray]]] = {}
+        self._n_spans: dict[int, int] = {}
         self.own_times: dict[int, int] = {}  # lines with a time of their own, per series
         self._counter_of: dict[tuple[str, str], int] = {}
         self._series_of: dict[tuple[int, int], int] = {}
@@ -107,12 +126,15 @@ class Fold:
         # Of each (series, iteration), the longest span that a line tells of it, in seconds.
         self.told: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._n_told = 0
-        self.rows: list[dict[str, np.ndarray]] = []
-        # Of kept lines: the text of the segment, and where its content begins (-1: ask its header).
-        self.texts: dict[tuple[int, int], tuple[bytes, int]] = {}
-        self._caps = np.zeros(256, np.int64)
+        self.rows = Kept()
+        # Lines that tell a longer duration than all before of their speaker and shape: not in `rows`.
+        self.longer = Kept()
+        # Of each of these, where it stands in its stream, in bytes, and the class of its duration.
+        self.classes: list[tuple[np.ndarray, np.ndarray]] = []
+        # Per shape: how many of its rows are kept, and how many of those with their text.
+        self.caps = np.zeros(256, np.int64)
         self._taken = np.zeros(256, np.int64)
-        self._text_caps = np.zeros(256, np.int64)
+        self.text_caps = np.zeros(256, np.int64)
         self._texts_taken = np.zeros(256, np.int64)
         self._counts_iteration = np.zeros(256, np.uint8)
         self._iteration_at = np.zeros((256, 3), np.int16)
@@ -139,11 +161,11 @@ class Fold:
         """
         self.durations.know_raw(raw, shape, duration)
         size = max(raw, shape) + 1
-        while len(self._caps) < size:
+        while len(self.caps) < size:
             for name in (
-                "_caps",
+                "caps",
                 "_taken",
-                "_text_caps",
+                "text_caps",
                 "_texts_taken",
                 "_counts_iteration",
                 "_counter",
@@ -157,8 +179,8 @@ class Fold:
         self._content_at[raw] = content_at
         rows = ROWS_OF_SUSPECT if suspect else ROWS_OF_ORDINARY
         texts = TEXTS_OF_SUSPECT if suspect else TEXTS_OF_ORDINARY
-        self._caps[shape] = max(self._caps[shape], rows)
-        self._text_caps[shape] = max(self._text_caps[shape], texts)
+        self.caps[shape] = max(self.caps[shape], rows)
+        self.text_caps[shape] = max(self.text_caps[shape], texts)
         if counter is not None:
             if counter.name not in self._counter_of:
                 self._counter_of[counter.name] = len(self.counters)
@@ -196,7 +218,18 @@ class Fold:
         sums.fill_time(time, cols.n, self._clock[cols.stream])
         info.timed = int(self._clock[cols.stream][1])
         self._pairs(self.pairs, cols.n, cols.speaker, cols.shape, time, cols.line, cols.offset, cols.skip)
-        self._keep_rows(cols, time, self.durations.add(cols))
+        marked, position, classes = self.durations.add(cols)
+        skip = cols.skip
+        if marked.size:
+            self.classes.append((position, classes))
+            skip = skip.copy()
+            skip[marked] = 1
+            others = np.ones(cols.n, np.uint8)
+            others[marked] = 0
+            all_of_each, none = np.full(len(self.caps), _ALL), np.zeros_like(self._taken)
+            self._keep_rows(self.longer, cols, time, others, (all_of_each, none, all_of_each, none.copy()))
+        few_of_each = (self.caps, self._taken, self.text_caps, self._texts_taken)
+        self._keep_rows(self.rows, cols, time, skip, few_of_each)
         self._progress(cols, time)
 
     def _pairs(
@@ -235,38 +268,46 @@ class Fold:
                 table.grow()
         table.n = int(state[0])
 
-    def _keep_rows(self, cols: Columns, time: np.ndarray, striking: np.ndarray) -> None:
-        chosen = np.empty(cols.n, np.int64)
-        n = sums.take_rows(cols.n, cols.shape, cols.skip, self._caps, self._taken, chosen)
-        chosen = np.union1d(chosen[:n], striking)
-        n = chosen.size
-        if n == 0:
-            return
-        kept = {
-            "shape": cols.shape[chosen],
-            "raw": cols.raw[chosen],
-            "speaker": cols.speaker[chosen],
-            "stream": np.full(n, cols.stream, np.int32),
-            "line": cols.line[chosen],
-            "offset": cols.offset[chosen],
-            "time": time[chosen],
-            "own_time": cols.time[chosen] != NO_TIME,
-            "level": cols.level[chosen],
-            "striking": np.isin(chosen, striking, assume_unique=True),
-        }
-        self.rows.append(kept)
-        texts = np.empty(n, np.int64)
-        shapes = kept["shape"]
-        n_texts = sums.take_rows(n, shapes, np.zeros(n, np.uint8), self._text_caps, self._texts_taken, texts)
-        rows = np.union1d(chosen[texts[:n_texts]], striking)
-        begins = np.empty(rows.size, np.int64)
-        find_places(cols.buf, rows, cols.start, cols.stop, cols.raw, self._content_at, begins)
-        start = cols.start[rows]
-        stop = np.minimum(cols.stop[rows], start + TEXT_BYTES)
-        view = memoryview(cols.buf)  # type: ignore[arg-type]  # an array is a buffer
-        spans = zip(start.tolist(), stop.tolist(), cols.line[rows].tolist(), begins.tolist(), strict=True)
-        for begin, end, line, content in spans:
-            self.texts[(cols.stream, line)] = (bytes(view[begin:end]), content)
+    def _keep_rows(
+        self,
+        kept: Kept,
+        cols: Columns,
+        time: np.ndarray,
+        skip: np.ndarray,
+        most: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    ) -> None:
+        """Keep the lines that are not to ``skip`` (uint8[n]), at most what the caps of `keep_rows` say."""
+
+        def keep(at: int, state: np.ndarray, ints: np.ndarray, longs: np.ndarray, texts: np.ndarray) -> int:
+            done: int = keep_rows(
+                cols.n,
+                at,
+                cols.stream,
+                cols.buf,
+                cols.start,
+                cols.stop,
+                cols.origin,
+                cols.raw,
+                cols.shape,
+                cols.speaker,
+                cols.line,
+                cols.offset,
+                time,
+                cols.time,
+                NO_TIME,
+                cols.level,
+                skip,
+                *most,
+                self._content_at,
+                TEXT_BYTES,
+                state,
+                ints,
+                longs,
+                texts,
+            )
+            return done
+
+        kept.fill(cols.n, keep)
 
     def _progress(self, cols: Columns, time: np.ndarray) -> None:
         chosen = np.empty(cols.n, np.int64)
@@ -321,7 +362,10 @@ class Fold:
             read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._total_at, value)
             total[has_total] = np.where((value > 0) & (value < 2**40), value, -1.0)
         both = self._counter[cols.raw[chosen]].astype(np.int64) << 41 | (total.astype(np.int64) + 1)
-        known, inverse = np.unique(both, return_inverse=True)
+        if (both == both[0]).all():  # nearly always, and seen at once
+            known, inverse = both[:1], np.zeros(both.size, np.int64)
+        else:
+            known, inverse = np.unique(both, return_inverse=True)
         codes = np.empty(known.size, np.int32)
         for i, key in enumerate(known):
             name = (int(key >> 41), int(key & ((1 << 41) - 1)) - 1)
@@ -338,13 +382,16 @@ class Fold:
             self.own_times[k] = self.own_times.get(k, 0) + int(own[k])
         told = np.flatnonzero(self._span_at[cols.raw[chosen], 0] >= 0)
         for k in np.unique(series[told]).tolist():
-            held = self.spans.setdefault(k, [])
-            mine = chosen[told][series[told] == k][: SPANS_KEPT - len(held)]
-            if mine.size:
-                value = np.empty(mine.size, np.float64)
-                read_numbers(cols.buf, mine, cols.start, cols.stop, cols.raw, self._span_at, value)
-                value *= self._span_s[cols.raw[mine]]
-                held.extend(value[value > 0].tolist())
+            left = SPANS_KEPT - self._n_spans.setdefault(k, 0)
+            if left <= 0:
+                continue
+            mine = chosen[told][series[told] == k]
+            value = np.empty(mine.size, np.float64)
+            read_numbers(cols.buf, mine, cols.start, cols.stop, cols.raw, self._span_at, value)
+            value *= self._span_s[cols.raw[mine]]
+            value = value[value > 0][:left]
+            self._n_spans[k] += value.size
+            self.spans.setdefault(k, []).append((cols.stream, value))
         if told.size:
             value = np.empty(told.size, np.float64)
             rows = chosen[told]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from l4fast.job import Job
+from l4fast.readings import Reading
 from l4fast.signature import Signature
+
+_T = TypeVar("_T")
 
 _HOSTLIKE = re.compile(r"^(?=.*[A-Za-z])[A-Za-z0-9][\w.\-]*$")
 _NOT_HOSTS = frozenset(
@@ -32,6 +37,7 @@ _NOT_HOSTS = frozenset(
         "error",
     ]
 )
+MIN_AGENTS = 3  # tasks, each on a host of its own, before they are taken for nodes
 _NAMING = frozenset(("host", "rank", "pid", "task", "node"))
 
 
@@ -46,8 +52,7 @@ def clean_host(name: str | None) -> str | None:
     return short
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """One line in which a process (or a launcher about one) says who it is."""
 
     row: int
@@ -62,6 +67,7 @@ class Said:
     is_failure: bool
     address: str | None = None
     exit_code: str | None = None
+    is_task: bool = False
 
 
 def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | None]:
@@ -70,7 +76,6 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
     Returns what they say and the world size that the job itself names, if it does.
     """
     found: list[Said] = []
-    wanted: dict[int, list[tuple[Signature, bool]]] = {}
     for i, note in enumerate(job.notes):
         patterns = [(s, False) for s in note.markers if s.marker == "identity"]
         patterns += [
@@ -78,59 +83,86 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
             for s in note.failures[:1]
             if any(name.rstrip("0123456789") in _NAMING for name in s.regex.groupindex)
         ]
-        if patterns:
-            wanted[i] = patterns
-    if not wanted:
-        return found, None
-    rows = job.rows
-    worlds: Counter[int] = Counter()
-    for row, raw in enumerate(rows.raw.tolist()):
-        if raw not in wanted or (rows_in is not None and not rows_in[row]):
-            continue
-        where = (int(rows.stream[row]), int(rows.line[row]))
-        if where not in job.texts:
-            continue
-        text = job.content(row)
-        for signature, is_failure in wanted[raw]:
-            groups = signature.read(text)
-            if not groups:
-                continue
-            world = _int(groups.get("world") or groups.get("world_size"))
-            if world is not None and 0 < world < 10_000_000:
-                worlds[world] += 1
-            ranks = numbers(groups.get("rank") or groups.get("task"))
-            each: list[int | None] = [*ranks] if ranks else [None]
-            for rank in each:
-                found.append(
-                    Said(
-                        row=row,
-                        speaker=int(rows.speaker[row]),
-                        stream=where[0],
-                        line=where[1],
-                        rank=rank,
-                        local_rank=_int(groups.get("local_rank")),
-                        host=clean_host(groups.get("host") or groups.get("node")),
-                        pid=_int(groups.get("pid")),
-                        world=world,
-                        is_failure=is_failure,
-                        address=groups.get("address"),
-                        exit_code=groups.get("exit_code"),
-                    )
-                )
+        mine = job.rows_of_raw(i) if patterns else _NO_ROWS
+        mine = mine[job.rows.text_size[mine] >= 0]
+        if rows_in is not None:
+            mine = mine[rows_in[mine]]
+        for signature, is_failure in patterns if mine.size else ():
+            found += _read(job, mine, signature, is_failure)
+    found.sort(key=itemgetter(0))  # stable: what one line says stays in the order of the signatures
     expected: int | None = None
+    worlds = {s.world for s in found if s.world is not None and 0 < s.world < 10_000_000}
     if worlds:
         # Sub-communicators have a world of their own; the job's is the largest.
         expected = max(worlds)
         sub = {s.row for s in found if s.world is not None and s.world < expected}
-        found = [s if s.row not in sub else _without_rank(s) for s in found]
+        found = [s if s.row not in sub else s._replace(rank=None) for s in found]
     return found, expected
 
 
-def _without_rank(said: Said) -> Said:
-    return Said(
-        said.row, said.speaker, said.stream, said.line, None, said.local_rank, said.host, said.pid,
-        said.world, said.is_failure, said.address, said.exit_code,
-    )  # fmt: skip
+def agents_of(said: Sequence[Said], local_ranks: Iterable[int | None]) -> list[Said] | None:
+    """Return ``said`` without the ranks of tasks where a task is a node's agent, else None.
+
+    A scheduler then starts one task a node, and that starts the node's processes.
+    """
+    task_of: dict[str, set[int]] = defaultdict(set)
+    rank_of: dict[str, set[int]] = defaultdict(set)
+    local = {s.local_rank for s in said} | set(local_ranks)
+    for s in said:
+        if s.host is not None and s.rank is not None:
+            (task_of if s.is_task else rank_of)[s.host].add(s.rank)
+    tasks = [task for found in task_of.values() for task in found]
+    if len(task_of) < 2 or len(tasks) != len(task_of) or len(set(tasks)) != len(tasks):
+        return None
+    # Task 0 and rank 0 are on the first node, either way.
+    known = {host: task for host, (task, *_) in task_of.items() if host in rank_of and task > 0}
+    if known:
+        agents = any(task not in rank_of[host] for host, task in known.items())
+    else:
+        # Processes count within their node, and most tasks up to the last are alone on theirs.
+        dense = len(task_of) >= MIN_AGENTS and 2 * len(task_of) > max(tasks) + 1
+        agents = dense and any(n is not None and n > 0 for n in local)
+    return [s._replace(rank=None) if s.is_task else s for s in said] if agents else None
+
+
+_NO_ROWS = np.zeros(0, np.int64)
+
+
+def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) -> Iterator[Said]:
+    """Yield what a signature reads from rows (int64[n]) of one raw shape."""
+    rows, reading = job.rows, Reading(job, mine, signature.regex)
+    whole = (mine, rows.speaker[mine], rows.stream[mine], rows.line[mine])
+    for places, spans in reading.parts():
+        if not spans:
+            continue
+        who = [column[places].tolist() for column in whole]
+        n = len(places)
+        text = {name: reading.texts(name, places) for name in spans}
+        nothing: list[None] = [None] * n
+        ranks = _each(text.get("rank") or text.get("task"), _ranks) or [[None]] * n
+        rest = (
+            _each(text.get("local_rank"), small) or nothing,
+            _each(text.get("host") or text.get("node"), clean_host) or nothing,
+            _each(text.get("pid"), small) or nothing,
+            _each(text.get("world") or text.get("world_size"), small) or nothing,
+            [is_failure] * n,
+            text.get("address") or nothing,
+            text.get("exit_code") or nothing,
+            ["rank" not in text and "task" in text] * n,
+        )
+        for row, speaker, stream, line, several, *others in zip(*who, ranks, *rest, strict=True):
+            for rank in several:
+                yield Said(row, speaker, stream, line, rank, *others)
+
+
+def _each(texts: list[str] | None, read: Callable[[str], _T]) -> list[_T]:
+    """Return what ``read`` makes of each text; each different one is read once."""
+    known = {text: read(text) for text in set(texts or ())}
+    return [known[text] for text in texts or ()]
+
+
+def _ranks(text: str) -> list[int] | list[None]:
+    return numbers(text) or [None]
 
 
 def small(text: str | None) -> int | None:
@@ -138,16 +170,16 @@ def small(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 15 else None
 
 
-def _int(text: str | None) -> int | None:
-    return small(text)
-
-
 def numbers(text: str | None) -> list[int]:
-    """Read `3`, `0-3` or `0,2-4` (Slurm's lists); at most 65,536 numbers."""
-    if not text or not re.fullmatch(r"[\d,\- ]+", text):
+    """Read `3`, `0-3`, `0,2-4` (Slurm's lists) or `3 17` (numpy's); at most 65,536 numbers."""
+    if not text:
+        return []
+    if text.isdecimal():
+        return [int(text)]
+    if not re.fullmatch(r"[\d,\- ]+", text):
         return []
     found: list[int] = []
-    for piece in text.replace(" ", "").split(","):
+    for piece in re.split(r"[, ]+", re.sub(r" ?- ?", "-", text.strip())):
         low, _, high = piece.partition("-")
         if low.isdigit():
             last = int(high) if high.isdigit() else int(low)

@@ -24,11 +24,15 @@ _HOST_COLON_LOCAL = re.compile(r"^(?P<host>[A-Za-z][\w.\-]*[A-Za-z0-9]):(?P<loca
 def read_labels(speakers: Sequence[Speaker], top: Topology) -> list[int | None]:
     """Fill what a prefix tells outright; return the ambiguous task numbers."""
     task: list[int | None] = [None] * len(speakers)
+    matched: dict[str, re.Match[str] | None] = {}  # a rank has several prefixes, and says the same in each
     for i, speaker in enumerate(speakers):
         for kind, text in speaker.labels:
-            number = _NUMBER_AT_END.match(text)
+            if text not in matched:
+                matched[text] = _NUMBER_AT_END.match(text)
+            number = matched[text]
             if kind in ("mpi_rank", "rank"):
-                top.rank[i] = small(number["number"]) if number else top.rank[i]
+                # The outer prefix stands: a rank further in may count within a process group.
+                top.rank[i] = small(number["number"]) if number and top.rank[i] is None else top.rank[i]
             elif kind == "local_rank" or kind == "device":
                 top.local_rank[i] = small(number["number"]) if number else None
             elif kind == "task":

@@ -11,19 +11,22 @@ L4 (FSE 2025), section 4.3: the stage of a failure from the temporal pattern.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from l4fast.job import NONE, Job
+from l4fast.readings import Reading, Values
+from l4fast.signature import Signature
 from l4fast.temporal import Progress
 
 # A rehearsal of training or evaluation before the real one begins.
 _REHEARSAL = re.compile(r"(?i)\bwarm(?:ing)?[- ]?ups?\b")
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """A marker line: what it marks, when and where."""
 
     kind: str
@@ -60,38 +63,52 @@ def marks(job: Job) -> list[Mark]:
     wanted = {i: signatures for i, signatures in wanted.items() if signatures}
     if not wanted:
         return found
-    rows = job.rows
-    chosen = np.flatnonzero(np.isin(rows.raw, np.fromiter(wanted, np.int64, len(wanted))))
-    for row in chosen.tolist():
-        stream, line = int(rows.stream[row]), int(rows.line[row])
-        rehearsal = _REHEARSAL.search(job.raws[int(rows.raw[row])].content) is not None
-        for signature in wanted[int(rows.raw[row])]:
-            if rehearsal and signature.marker == "stage":
-                continue
-            iteration = path = None
-            if signature.regex.groupindex:
-                values = signature.read(job.content(row))
-                number = values.get("iteration", "").replace(",", "")
-                iteration = int(number) if number.isdigit() else None
-                path = values.get("path")
-                if values.get("exit_code", "0") != "0":
-                    continue
-            found.append(
-                Mark(
-                    kind=signature.marker or "",
-                    stage=signature.stage,
-                    time=int(rows.time[row]),
-                    stream=stream,
-                    line=line,
-                    offset=int(rows.offset[row]),
-                    row=row,
-                    signature=signature.id,
-                    iteration=iteration,
-                    path=path,
-                    speaker=int(rows.speaker[row]),
-                )
-            )
+    for raw, signatures in wanted.items():
+        rehearsal = _REHEARSAL.search(job.raws[raw].content) is not None
+        for signature in signatures:
+            if not (rehearsal and signature.marker == "stage"):
+                found += _marks_of(job, job.rows_of_raw(raw), signature)
+    # Stable: what one line marks stays in the order of the signatures.
     return sorted(found, key=lambda m: (m.time, m.stream, m.line))
+
+
+_SAID = ("iteration", "path", "exit_code")
+
+
+def _marks_of(job: Job, mine: np.ndarray, signature: Signature) -> Iterator[Mark]:
+    """Yield what a signature marks in the rows of a raw shape."""
+    rows = job.rows
+    different: list[Values] = [()]
+    code = np.zeros(len(mine), np.int64)
+    if signature.regex.groupindex:
+        different, code = Reading(job, mine, signature.regex).distinct(_SAID)
+    columns = (rows.time, rows.stream, rows.line, rows.offset, rows.speaker)
+    each = zip(mine.tolist(), code.tolist(), *(column[mine].tolist() for column in columns), strict=True)
+    said = [_said(dict(values)) for values in different]
+    for row, k, time, stream, line, offset, speaker in each:
+        if said[k] is not None:
+            iteration, path = said[k]
+            yield Mark(
+                signature.marker or "",
+                signature.stage,
+                time,
+                stream,
+                line,
+                offset,
+                row,
+                signature.id,
+                iteration,
+                path,
+                speaker,
+            )
+
+
+def _said(values: dict[str, str]) -> tuple[int | None, str | None] | None:
+    """Return the iteration and the path that a marker names, or None: a process that failed marks nothing."""
+    if values.get("exit_code", "0") != "0":
+        return None
+    number = values.get("iteration", "").replace(",", "")
+    return int(number) if number.isdigit() else None, values.get("path")
 
 
 def segments(job: Job, found: list[Mark], progress: Progress) -> list[Segment]:

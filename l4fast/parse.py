@@ -7,8 +7,9 @@ The kernels answer per line; everything that needs thought is decided once per *
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,12 +50,11 @@ class Shape:
     text: str
 
 
-@dataclass(frozen=True)
-class Speaker:
+class Speaker(NamedTuple):
     """Who wrote a line: a stream, and the labels of its prefix as (kind, text)."""
 
     stream: int
-    labels: tuple[tuple[str, str], ...]
+    labels: Labels
 
 
 class Parser:
@@ -82,9 +82,10 @@ class Parser:
         most_speakers: tuple[int, int] = MOST_SPEAKERS,
         buckets: Buckets | None = None,
     ) -> None:
-        self._most_speakers = (*most_speakers, 1 << 62)
+        self.most_speakers = (*most_speakers, 1 << 62)
         self.reference_day = reference_day
         self.raws: list[RawShape] = []
+        self.first_streams: list[int] = []  # where each raw shape was seen first
         self.shapes: list[Shape] = []
         self.outlines: list[Key] = []
         self.speakers: list[Speaker] = []
@@ -110,6 +111,7 @@ class Parser:
         # Start, stop, origin, line, raw, layout and fresh of the last chunk's segments: see `ks.scan`.
         self._found = [np.empty(4 * ks.WINDOW, np.int32) for _ in range(7)]
         self._fields: list[np.ndarray] = []
+        self._stream = 0
         self._plans = np.zeros((256, kf.PLAN_WIDTH), np.int16)
         self._raw_shape = np.zeros(256, np.int32)
         self._level = -1
@@ -128,6 +130,7 @@ class Parser:
         first line, ``last`` whether the stream ends with it. The chunk holds whole lines
         unless it is the last.
         """
+        self._stream = stream
         n, n_lines = self._scan(buf, size, last)
         start, stop, origin, line, raw, layout, _ = (column[:n] for column in self._found)
         # One block of memory: the allocator keeps it for the next chunk, where it gives back many
@@ -186,7 +189,7 @@ class Parser:
             origin=origin,
             raw=raw,
             shape=shape,
-            speaker=self._intern(buf, n, start, stop, line, raw, who, stream, read_headers),
+            speaker=self._intern(buf, n, start, stop, line, raw, layout, who, stream, read_headers),
             line=number,
             offset=at,
             length=length,
@@ -318,6 +321,7 @@ class Parser:
         self._raw_shape[code] = raw.shape
         self._spots.append(label_spots(raw.masked, raw.header))
         self.raws.append(raw)
+        self.first_streams.append(self._stream)
         if self._on_raw is not None:
             self._on_raw(code, raw)
 
@@ -372,6 +376,7 @@ class Parser:
         stop: np.ndarray,
         line: np.ndarray,
         raw: np.ndarray,
+        layout: np.ndarray,
         who: np.ndarray,
         stream: int,
         read_headers: Callable[[int], None],
@@ -391,16 +396,34 @@ class Parser:
                 while first > 0 and line[first - 1] == line[at]:
                     first -= 1
                 text = buf[start[first] : min(stop[first], start[first] + EXEMPLAR_BYTES)].tobytes()
-                labels = _lasting(read_labels(text, self._spots[raw[first]]), told)
+                labels = lasting(self._labels(text, int(raw[first]), int(layout[first])), told)
                 self.speakers.append(Speaker(stream, labels))
                 heard.add(labels)
-                if len(heard) > self._most_speakers[told]:
+                if len(heard) > self.most_speakers[told]:
                     break
             else:
                 return out
             del self.speakers[n_held:]
             self._tell_by_less(stream, told + 1)
             read_headers(told + 1)
+
+    def _labels(self, line: bytes, raw: int, layout: int) -> Labels:
+        """Return the labels of a line; where they stand in lines of its layout has just been found."""
+        spots = self._spots[raw]
+        if not spots or layout < 0 or len(spots) != self._plans[raw, kf.P_LABELS]:
+            return read_labels(line, spots)
+        bounds = self._layout_spots[layout, kf.S_FIRST : kf.S_FIRST + 2 * len(spots)].tolist()
+        texts = [line[low:high] for low, high in zip(bounds[::2], bounds[1::2], strict=True)]
+        return tuple(
+            (spot[0], text.decode("utf-8", "replace").strip())
+            for spot, text in zip(spots, texts, strict=True)
+        )
+
+    def told(self, streams: Sequence[int]) -> tuple[int, set[Labels]]:
+        """Return by which labels the speakers of ``streams``, parts of one, are told, and these labels."""
+        told = max((self._told.get(stream, kf.ALL_LABELS) for stream in streams), default=kf.ALL_LABELS)
+        heard = (labels for stream in streams for labels in self._heard.get(stream, ()))
+        return told, {lasting(labels, told) for labels in heard}
 
     def _tell_by_less(self, stream: int, told: int) -> None:
         """Tell the speakers of a stream by fewer labels, those that were heard before too.
@@ -413,8 +436,8 @@ class Parser:
         self._move_speakers(self._speaker_keys.size)
         for i, speaker in enumerate(self.speakers):
             if speaker.stream == stream:
-                self.speakers[i] = Speaker(stream, _lasting(speaker.labels, told))
-        self._heard[stream] = {_lasting(labels, told) for labels in self._heard[stream]}
+                self.speakers[i] = Speaker(stream, lasting(speaker.labels, told))
+        self._heard[stream] = {lasting(labels, told) for labels in self._heard[stream]}
 
     def _move_speakers(self, slots: int) -> None:
         keys, codes = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
@@ -422,7 +445,8 @@ class Parser:
         self._speaker_keys, self._speaker_codes = keys, codes
 
 
-def _lasting(labels: Labels, told: int) -> Labels:
+def lasting(labels: Labels, told: int) -> Labels:
+    """Return those of a speaker's labels by which it is told: see `Parser.told`."""
     if told == kf.ALL_LABELS:
         return labels
     return tuple(label for label in labels if told == kf.LASTING_LABELS and label[0] not in PASSING)

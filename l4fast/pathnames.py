@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Stream = Literal["stdout", "stderr"]
 Kind = Literal["rank", "node", "console", "kernel", "scheduler", "agent"]
 
 
-@dataclass(frozen=True, slots=True)
-class PathFacts:
+class PathFacts(NamedTuple):
     """What one stream's name tells; None is "not known".
 
     Attributes

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from l4fast.pathnames import ENDING, KERNEL_FILES, MASTER, MAX_CHARS, PathFacts, Stream, known, stem_of
 
@@ -113,7 +113,7 @@ def _count_folders(stems: Sequence[str], facts: list[PathFacts]) -> None:
         numbers[match[1]].add(int(match[2]))
     for i, match in found.items():
         if _counts(numbers[match[1]]) and facts[i].node_index is None and facts[i].pod is None:
-            facts[i] = replace(facts[i], node_index=int(match[2]), layout=facts[i].layout or "per-node")
+            facts[i] = facts[i]._replace(node_index=int(match[2]), layout=facts[i].layout or "per-node")
 
 
 def _groups(members: Iterable[int], key: Callable[[int], str]) -> dict[str, list[int]]:
@@ -151,9 +151,9 @@ def _count(pattern: str, members: list[int], numbers: list[list[str]], facts: li
     for i, row in zip(members, numbers, strict=True):
         fact = facts[i]
         if node_slot is not None and fact.node_index is None:
-            fact = replace(fact, node_index=int(row[node_slot]), layout=fact.layout or "per-node")
+            fact = fact._replace(node_index=int(row[node_slot]), layout=fact.layout or "per-node")
         if rank_slot is not None and fact.rank is None:
-            fact = replace(fact, rank=int(row[rank_slot]), layout="per-rank")
+            fact = fact._replace(rank=int(row[rank_slot]), layout="per-rank")
         facts[i] = fact
 
 
@@ -194,6 +194,7 @@ def _find_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
     """Fill host from the parts of the names that differ and look like host names."""
     parts_of: dict[int, list[str]] = {}
     siblings: defaultdict[str, set[str]] = defaultdict(set)
+    shape_of: dict[str, str] = {}
     for i, fact in enumerate(facts):
         if fact.host is None and fact.pod is None:
             parts = stems[i].split("/")
@@ -204,7 +205,9 @@ def _find_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
                 parts[-1] = ENDING.sub("", parts[-1])
             parts_of[i] = parts
             for part in parts:
-                siblings[_shape(part)].add(part)
+                if part not in shape_of:
+                    shape_of[part] = _shape(part)
+                siblings[shape_of[part]].add(part)
     host_of: dict[str, str | None] = {}
     for group in siblings.values():
         columns = [_Column.of(set(column)) for column in zip(*map(_WORD.findall, group), strict=True)]
@@ -212,7 +215,7 @@ def _find_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
     for i, parts in parts_of.items():
         host = next((host_of[part] for part in reversed(parts) if host_of[part]), None)
         if host is not None:
-            facts[i] = replace(facts[i], host=host, layout=facts[i].layout or "per-host")
+            facts[i] = facts[i]._replace(host=host, layout=facts[i].layout or "per-host")
 
 
 def _shape(part: str) -> str:
@@ -301,14 +304,14 @@ def _second_look(stems: Sequence[str], facts: list[PathFacts]) -> None:
             nodes_of[facts[i].rank or 0].add(_node(facts[i]) or "")
         if 2 * sum(len(nodes) > 1 for nodes in nodes_of.values()) > len(nodes_of):
             for i in members:
-                facts[i] = replace(facts[i], rank=None, local_rank=facts[i].rank)
+                facts[i] = facts[i]._replace(rank=None, local_rank=facts[i].rank)
     for members in jobs.values():
         first = any(MASTER.search(facts[i].pod or "") for i in members)
         for i in members:
             pod, replica = facts[i].pod or "", facts[i].replica or 0
             if facts[i].node_index is None and not re.search(r"-(?:launcher|ps)-\d+", pod):
                 index = replica if MASTER.search(pod) or not first else replica + 1
-                facts[i] = replace(facts[i], node_index=index)
+                facts[i] = facts[i]._replace(node_index=index)
 
 
 def _node(fact: PathFacts) -> str | None:
@@ -334,7 +337,7 @@ def _find_streams(stems: Sequence[str], facts: list[PathFacts]) -> None:
         elif stem.endswith(".out") and (stem[:-4] + ".err" in present or facts[i].layout == "ray-worker"):
             stream = "stdout"
         if stream is not None:
-            facts[i] = replace(facts[i], stream=stream)
+            facts[i] = facts[i]._replace(stream=stream)
 
 
 def _with_kind(fact: PathFacts, stem: str) -> PathFacts:
@@ -342,9 +345,9 @@ def _with_kind(fact: PathFacts, stem: str) -> PathFacts:
     if fact.kind is not None:
         return fact
     if fact.rank is not None or fact.local_rank is not None:
-        return replace(fact, kind="rank")
+        return fact._replace(kind="rank")
     if _node(fact) is not None:
-        return replace(fact, kind="node")
+        return fact._replace(kind="node")
     if _CONSOLE.match(stem.rsplit("/", 1)[-1].lower()):
-        return replace(fact, kind="console")
+        return fact._replace(kind="console")
     return fact

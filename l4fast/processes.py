@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -44,13 +44,24 @@ def learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
     for i, pid in enumerate(top.pid):
         if pid is not None and top.rank[i] is not None:
             top.know_pid(pid, top.node[i], top.rank[i])
-    for text, _ in job.texts.values():
-        if b"_" in text and b"endezvous" in text:
-            match = _AGENT_NAME.search(text.decode("utf-8", "replace"))
-            if match:
-                top.know_pid(int(match["pid"]), match["host"], None)
+    for text in _lines_with(job, b"endezvous"):
+        match = _AGENT_NAME.search(text.decode("utf-8", "replace"))
+        if match:
+            top.know_pid(int(match["pid"]), match["host"], None)
     _announced(table, top)
     _spread_over_agents(top, said)
+
+
+def _lines_with(job: Job, word: bytes) -> Iterator[bytes]:
+    """Yield the kept texts that hold ``word``, in their order."""
+    known = np.flatnonzero(job.rows.text_size > 0)
+    begins, last = job.rows.text_at[known], -1
+    for match in re.finditer(re.escape(word), job.texts):
+        row = int(known[np.searchsorted(begins, match.start(), side="right") - 1])
+        text = job.row_text(row) if row != last else None
+        last = row
+        if text is not None and word in text:  # else it stands across the seam of two texts
+            yield text
 
 
 def _announced(table: dict[int, list[Said]], top: Topology) -> None:

@@ -77,6 +77,11 @@ class RawShape:
     is_collapsed: bool = False
 
     @property
+    def content_is_rest(self) -> bool:
+        """Whether the content of its lines goes on to their end."""
+        return self.header.end >= len(self.masked) and not self.is_collapsed
+
+    @property
     def indent(self) -> int:
         return len(self.content) - len(self.content.lstrip(" \t"))
 

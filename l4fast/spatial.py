@@ -13,14 +13,13 @@ Iglewicz and Hoaglin (1993): the modified z-score and its cut at 3.5.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 
 from l4fast.job import NONE, Job
 from l4fast.topology import Topology
-from l4fast_kernels.counts import modified_z
+from l4fast_kernels.counts import modified_z, oddest
 
 MIN_PEERS = 6  # fewer ranks tell no usual behaviour
 MIN_ODDNESS = 3.5
@@ -42,31 +41,61 @@ class Outlier:
 
 def counts_by_rank(job: Job, top: Topology) -> tuple[np.ndarray, list[int]]:
     """Return lines per (rank, shape), int64[n_ranks, n_shapes], and the ranks of the rows."""
-    rank_of = np.array([-1 if r is None else r for r in top.rank], np.int64)
-    rank = rank_of[job.pairs.speaker]
-    known = rank >= 0
-    ranks = np.unique(rank[known])
-    table = np.zeros((len(ranks), len(job.shapes)), np.int64)
-    np.add.at(table, (np.searchsorted(ranks, rank[known]), job.pairs.shape[known]), job.pairs.count[known])
-    return table, [int(r) for r in ranks]
+    pairs = job.pairs
+    said = np.unique(pairs.speaker)
+    rank = _rank_of(top)[said]
+    ranks, row = np.unique(rank[rank >= 0], return_inverse=True)
+    row_of = np.full(len(job.speakers), -1, np.int64)
+    row_of[said[rank >= 0]] = row
+    cell = row_of[pairs.speaker] * len(job.shapes) + pairs.shape
+    counts = pairs.count
+    if (rank < 0).any():
+        known = row_of[pairs.speaker] >= 0
+        cell, counts = cell[known], counts[known]
+    # Sums of floats are exact up to 2**53 lines.
+    table = np.bincount(cell, counts, len(ranks) * len(job.shapes)).astype(np.int64)
+    return table.reshape(len(ranks), len(job.shapes)), ranks.tolist()
+
+
+def _rank_of(top: Topology) -> np.ndarray:
+    """Return the rank of each speaker, -1 where unknown, int64[n_speakers]."""
+    return np.array([-1 if r is None else r for r in top.rank], np.int64)
+
+
+def _last_words(job: Job, top: Topology) -> dict[int, tuple[int, int, int, int]]:
+    """Return time, stream, line and offset of the last timed line of each rank."""
+    pairs = job.pairs
+    if len(pairs.speaker) == 0:
+        return {}
+    begin = np.flatnonzero(np.diff(pairs.speaker, prepend=-1))  # pairs are ordered by speaker
+    said, time = pairs.speaker[begin], np.maximum.reduceat(pairs.last_time, begin)
+    known = (_rank_of(top)[said] >= 0) & (time != NONE)
+    said, time = said[known], time[known]
+    ranks, who = np.unique(_rank_of(top)[said], return_inverse=True)
+    latest = np.full(len(ranks), NONE, np.int64)
+    np.maximum.at(latest, who, time)
+    # Few of a rank's lines are of its last moment: the others need no sorting.
+    last_of = np.full(len(job.speakers), NONE, np.int64)
+    last_of[said] = latest[who]
+    last = last_of[pairs.speaker]
+    told = np.flatnonzero((pairs.last_time == last) & (last != NONE))
+    stream = np.array([s.stream for s in job.speakers], np.int64)
+    speaker = pairs.speaker[told]
+    columns = (
+        _rank_of(top)[speaker],
+        pairs.last_time[told],
+        stream[speaker],
+        pairs.last_line[told],
+        pairs.last_offset[told],
+    )
+    order = np.lexsort(columns[::-1])
+    each = zip(*(column[order].tolist() for column in columns), strict=True)
+    return {rank: (time, stream, line, offset) for rank, time, stream, line, offset in each}
 
 
 def silent_first(job: Job, top: Topology) -> Outlier | None:
     """Return the rank (or the ranks of one node) that fell silent long before all others."""
-    last: dict[int, tuple[int, int, int, int]] = {}
-    for i in range(len(job.pairs.speaker)):
-        speaker = int(job.pairs.speaker[i])
-        rank, time = top.rank[speaker], int(job.pairs.last_time[i])
-        if rank is None or time == NONE:
-            continue
-        where = (
-            time,
-            job.speakers[speaker].stream,
-            int(job.pairs.last_line[i]),
-            int(job.pairs.last_offset[i]),
-        )
-        if rank not in last or where > last[rank]:
-            last[rank] = where
+    last = _last_words(job, top)
     if len(last) < MIN_PEERS:
         return None
     times = np.array([w[0] for w in last.values()], np.int64)
@@ -90,26 +119,21 @@ def odd_one_out(job: Job, top: Topology) -> Outlier | None:
     table, ranks = counts_by_rank(job, top)
     if len(ranks) < MIN_PEERS:
         return None
-    groups: dict[bytes, list[int]] = defaultdict(list)
-    for row in range(len(ranks)):
-        groups[(table[row] > 0).tobytes()].append(row)
+    kinds = np.packbits(table > 0, axis=1)
+    _, kind = np.unique(kinds.view(np.dtype((np.void, kinds.shape[1]))).ravel(), return_inverse=True)
+    order = np.argsort(kind, kind="stable")
     best: list[tuple[float, int, int]] = []
-    for rows in groups.values():
+    for rows in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1):
         if len(rows) < MIN_PEERS:
             continue
-        score = np.abs(modified_z(np.ascontiguousarray(table[rows])))
-        where = score.argmax(axis=1)
-        best += [(float(score[k, where[k]]), row, int(where[k])) for k, row in enumerate(rows)]
+        score, where = oddest(modified_z(table if len(rows) == len(table) else table[rows]))
+        best += zip(np.abs(score).tolist(), rows.tolist(), where.tolist(), strict=True)
     best.sort(reverse=True)
     if not best or best[0][0] < MIN_ODDNESS or (len(best) > 1 and best[0][0] < ALONE * best[1][0]):
         return None
     oddness, row, shape = best[0]
     rank = ranks[row]
-    here = [
-        i
-        for i in np.flatnonzero(job.pairs.shape == shape).tolist()
-        if top.rank[int(job.pairs.speaker[i])] == rank
-    ]
+    here = np.flatnonzero((job.pairs.shape == shape) & (_rank_of(top)[job.pairs.speaker] == rank)).tolist()
     if not here:
         return None
     at = here[0]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from l4fast.identities import Said, identities
+from l4fast.identities import Said, agents_of, identities
 from l4fast.job import Job
 from l4fast.labels import from_paths, read_labels, task_is_rank
 from l4fast.parse import Speaker
@@ -33,6 +33,9 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     top.names = [s.name for s in job.streams]
     task = read_labels(job.speakers, top)
     said, top.expected = identities(job, rows_in)
+    without = agents_of(said, top.local_rank)
+    top.tasks_are_agents = without is not None
+    said = said if without is None else without
     task_is_rank(job, top, task, said)
     _ranks_said(job, top, said)
     top.shared = _shared_streams(job, top, said)

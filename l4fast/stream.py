@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -26,8 +26,10 @@ from l4fast.diagnosis import Diagnosis
 from l4fast.discovery import Found, discover
 from l4fast.errors import UsageError
 from l4fast.events import deciding_values
-from l4fast.job import Job, join
+from l4fast.job import Job
+from l4fast.joining import join
 from l4fast.library import Library, load
+from l4fast.pieces import Piece, deal, pieces
 from l4fast.reader import Part
 from l4fast.source import Stream, Unreadable, printable, spool
 from l4fast.wording import diagnosis
@@ -50,10 +52,10 @@ def reference_day(heads: Iterable[bytes], fallback: float | None) -> int:
     """
     seen: Counter[int] = Counter()
     for head in heads:
-        for match in _FULL_DATE.finditer(head):
-            _count(seen, int(match[1]), int(match[2]), int(match[3]))
-        for match in _US_DATE.finditer(head):
-            _count(seen, int(match[3]), int(match[1]), int(match[2]))
+        for (year, month, day), n in Counter(_FULL_DATE.findall(head)).items():
+            _count(seen, int(year), int(month), int(day), n)
+        for (month, day, year), n in Counter(_US_DATE.findall(head)).items():
+            _count(seen, int(year), int(month), int(day), n)
     if seen:
         most = max(seen.values())
         return max(day for day, n in seen.items() if n >= max(1, most // 20))
@@ -62,9 +64,9 @@ def reference_day(heads: Iterable[bytes], fallback: float | None) -> int:
     return (dt.date(2026, 1, 1) - dt.date(1970, 1, 1)).days
 
 
-def _count(seen: Counter[int], year: int, month: int, day: int) -> None:
+def _count(seen: Counter[int], year: int, month: int, day: int, n: int) -> None:
     try:
-        seen[(dt.date(year, month, day) - dt.date(1970, 1, 1)).days] += 1
+        seen[(dt.date(year, month, day) - dt.date(1970, 1, 1)).days] += n
     except ValueError:
         return
 
@@ -89,18 +91,33 @@ def day_of(streams: Sequence[Stream]) -> int:
     return reference_day(_peek(streams), max(dates, default=None))
 
 
-def _read_streams(
+def _read_pieces(
     part: Part,
-    streams: Sequence[tuple[int, Stream]],
+    streams: Sequence[Stream],
+    share: Sequence[Piece],
     problems: list[Unreadable],
     tick: Progress | None,
     stop: threading.Event | None = None,
 ) -> None:
-    for index, stream in streams:
-        part.fold.open(index, stream.name)
-        for chunk in chunks(stream, chunk_bytes=CHUNK_BYTES, problems=problems):
+    buffers: deque[np.ndarray] = deque()
+    for piece in share:
+        stream = streams[piece.stream]
+        part.fold.open(piece.number, stream.name)
+        for chunk in chunks(
+            stream,
+            chunk_bytes=CHUNK_BYTES,
+            problems=problems,
+            begin=piece.begin,
+            end=piece.end,
+            buffers=buffers,
+        ):
             part.feed(
-                chunk.data, chunk.size, stream=index, name=stream.name, offset=chunk.offset, last=chunk.last
+                chunk.data,
+                chunk.size,
+                stream=piece.number,
+                name=stream.name,
+                offset=chunk.offset,
+                last=chunk.last,
             )
             if tick is not None:
                 tick(chunk.size)
@@ -137,15 +154,16 @@ def read(
     found = _numbered(found or discover(paths))
     day = day_of(found.streams)
     problems: list[Unreadable] = []
-    shares = _shares(found.streams, max(1, workers))
+    cut = pieces(found.streams, workers, reference_day=day)
+    shares = deal(cut, workers)
     parts = [Part(library, reference_day=day) for _ in shares]
     if len(parts) == 1:
-        _read_streams(parts[0], shares[0], problems, tick)
+        _read_pieces(parts[0], found.streams, shares[0], problems, tick)
     else:
         stop = threading.Event()
         with ThreadPoolExecutor(len(parts)) as pool:
             done = [
-                pool.submit(_read_streams, part, share, problems, tick, stop)
+                pool.submit(_read_pieces, part, found.streams, share, problems, tick, stop)
                 for part, share in zip(parts, shares, strict=True)
             ]
             try:
@@ -154,9 +172,10 @@ def read(
             except BaseException:
                 stop.set()  # an interrupt must not wait for terabytes
                 raise
-    job = join(parts, len(found.streams))
+    job = join(parts, len(found.streams), number=[piece.stream for piece in cut])
     order = {s.name: i for i, s in enumerate(found.streams)}
-    problems.sort(key=lambda p: (order.get(p.file, -1), p.reason))
+    # What is wrong with a file is told once, also where several workers read it.
+    problems = sorted(set(problems), key=lambda p: (order.get(p.file, -1), p.reason))
     return Read(job, found, problems, time.perf_counter() - begun)
 
 
@@ -164,18 +183,6 @@ def _numbered(found: Found) -> Found:
     """Spool stdin, which can be read but once, and number the streams by their names."""
     streams = [spool(sys.stdin.buffer) if s.path is None and s.held is None else s for s in found.streams]
     return replace(found, streams=tuple(sorted(streams, key=lambda s: s.name)))
-
-
-def _shares(streams: Sequence[Stream], workers: int) -> list[list[tuple[int, Stream]]]:
-    """Deal the streams out by size, biggest first, so that the workers end together."""
-    n = min(workers, max(len(streams), 1))
-    shares: list[list[tuple[int, Stream]]] = [[] for _ in range(n)]
-    load_of = [0] * n
-    for index, stream in sorted(enumerate(streams), key=lambda item: (-item[1].size, item[0])):
-        k = load_of.index(min(load_of))
-        shares[k].append((index, stream))
-        load_of[k] += stream.size + 1
-    return [sorted(share) for share in shares]
 
 
 def learn(paths: Sequence[str], library: Library | None = None, *, tick: Progress | None = None) -> Baseline:

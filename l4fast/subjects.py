@@ -7,7 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
 
 from l4fast.events import Event, Evidence
 from l4fast.identities import clean_host, numbers
@@ -16,11 +18,13 @@ from l4fast.temporal import Progress
 from l4fast.topology import Topology
 
 LATE = 1 << 62  # nothing is known of the time: later than all that is known
+# Which words of a line tell whom it is about. A process id in a line about oneself is one's child.
+_NAMING = ("pid", "local_rank", "task", "rank", "node")
+_NAMING_OF = {"victim": ("pid", "local_rank", "task"), "self": ("rank", "node")}
 _TIME_INSIDE = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\b")
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """Whom a row speaks of: ranks and nodes; empty where it cannot be told."""
 
     ranks: tuple[int, ...]
@@ -42,11 +46,9 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
         rank, host = top.subject_of_row[row]
         host = top.node_of_rank.get(rank, host) if rank is not None else host
         return Subject((rank,) if rank is not None else (), (host,) if host else ())
-    naming: tuple[str, ...] = ("pid", "local_rank", "task", "rank", "node")
-    if names == "victim":
-        naming = ("pid", "local_rank", "task")
-    elif names == "self":
-        naming = ("rank", "node")  # a process id in its words is one of its children
+    naming = _NAMING_OF.get(names, _NAMING)
+    if names == "self" and top.rank[speaker] is not None:
+        naming = ()  # the rank in its words may count within a group
     if names == "other" or any(k in groups for k in naming):
         pid = groups.get("pid")
         named = clean_host(groups.get("host") or groups.get("node"))
@@ -58,7 +60,7 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
             if rank is not None:
                 host = top.node_of_rank.get(rank) or host
                 return Subject((rank,), (host,) if host else ())
-        ranks = numbers(groups.get("rank") or groups.get("task"))
+        ranks = numbers(groups.get("rank") or (None if top.tasks_are_agents else groups.get("task")))
         host = named
         if ranks:
             hosts = {top.node_of_rank[r] for r in ranks if r in top.node_of_rank}
@@ -85,13 +87,34 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
             return Subject((), (target,) if target is not None else ())
         if names == "other" and (tells(event) is not None or event.role != "root"):
             return Subject((), ())
-    rank = top.rank[speaker]
-    if rank is None and node is None and top.local_rank[speaker] is not None:
-        alone = int((job.rows.speaker[event.rows] == speaker).sum()) == 1
-        rank = _by_exit(top, int(top.local_rank[speaker] or 0)) if alone else None
+    who = _speaker(top, speaker)
+    if who is not None:
+        return who
+    alone = int((job.rows.speaker[event.rows] == speaker).sum()) == 1
+    rank = _by_exit(top, int(top.local_rank[speaker] or 0)) if alone else None
+    if rank is None:
+        return Subject((), ())
+    host = top.node_of_rank.get(rank)
+    return Subject((rank,), (host,) if host else ())
+
+
+def _is_about_itself(event: Event) -> bool:
+    """Whether each line of an event is about who says it, whatever its words are."""
+    if event.signature is None:
+        return False
+    names, words = event.signature.names, event.signature.regex.groupindex
+    naming = _NAMING_OF.get(names, _NAMING)
+    return names != "other" and not any(word.rstrip("0123456789") in naming for word in words)
+
+
+def _speaker(top: Topology, speaker: int) -> Subject | None:
+    """Return who a speaker is; None if only its local rank is known."""
+    rank, node = top.rank[speaker], top.node[speaker]
     if rank is not None:
         host = top.node_of_rank.get(rank) or node
         return Subject((rank,), (host,) if host else ())
+    if node is None and top.local_rank[speaker] is not None:
+        return None
     return Subject((), (node,) if node else ())
 
 
@@ -124,13 +147,19 @@ def _by_exit(top: Topology, local: int) -> int | None:
 
 
 class Subjects:
-    """Whom each row and event speaks of, looked up once."""
+    """Whom each row and event speaks of, looked up once.
+
+    Most lines are about who says them: those are counted by speaker, never one by one.
+    """
 
     def __init__(self, job: Job, top: Topology, evidence: Evidence) -> None:
         self.job, self.top, self.evidence = job, top, evidence
         self._rows: dict[int, Subject] = {}
+        self._counted: dict[int, tuple[np.ndarray, Counter[int], Counter[str]]] = {}
         self.all_ranks = frozenset(top.ranks)
         self.n_ranks = max(len(self.all_ranks), 1)
+        self._is_named = np.zeros(len(job.rows), bool)
+        self._is_named[list(top.subject_of_row)] = True
 
     def row(self, event: Event, row: int) -> Subject:
         if row not in self._rows:
@@ -140,16 +169,41 @@ class Subjects:
     def ranks(self, events: Iterable[Event]) -> Counter[int]:
         found: Counter[int] = Counter()
         for event in events:
-            for row in event.rows.tolist():
-                found.update(self.row(event, row).ranks)
+            found.update(self._count(event)[0])
         return found
 
     def nodes(self, events: Iterable[Event]) -> Counter[str]:
         found: Counter[str] = Counter()
         for event in events:
-            for row in event.rows.tolist():
-                found.update(self.row(event, row).nodes)
+            found.update(self._count(event)[1])
         return found
+
+    def _count(self, event: Event) -> tuple[Counter[int], Counter[str]]:
+        """Return how many lines of an event speak of each rank and of each node."""
+        known = self._counted.get(id(event))
+        if known is not None and known[0] is event.rows:
+            return known[1:]
+        ranks: Counter[int] = Counter()
+        nodes: Counter[str] = Counter()
+        apart = np.ones(len(event.rows), bool)
+        if _is_about_itself(event):
+            apart = self._is_named[event.rows]
+            said, count = np.unique(self.job.rows.speaker[event.rows[~apart]], return_counts=True)
+            for speaker, n in zip(said.tolist(), count.tolist(), strict=True):
+                who = _speaker(self.top, speaker)
+                if who is None:
+                    apart |= self.job.rows.speaker[event.rows] == speaker
+                    continue
+                for rank in who.ranks:
+                    ranks[rank] += n
+                for node in who.nodes:
+                    nodes[node] += n
+        for row in event.rows[apart].tolist():
+            who = self.row(event, row)
+            ranks.update(who.ranks)
+            nodes.update(who.nodes)
+        self._counted[id(event)] = event.rows, ranks, nodes
+        return ranks, nodes
 
     def share(self, events: list[Event]) -> float:
         """The share of the job's ranks (or nodes) that the events speak of."""

@@ -5,7 +5,7 @@ A fault that is the same on nearly all ranks has no culprit.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from l4fast.events import Event
@@ -13,6 +13,8 @@ from l4fast.job import NONE
 from l4fast.subjects import Subjects, tells
 
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
+BESIDE = 0.6  # named by less than this share of the lines that name another: by the wrong side
+ENDED = (None, "0", "-15", "143", "-2", "130")  # exit codes of who did what it was asked
 FEW = 0.34  # at most this share of the ranks may be the silent or hung ones
 
 
@@ -37,6 +39,7 @@ class Verdict:
 def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -> None:
     """Blame whom ``events`` speak of, unless that is nearly everybody."""
     ranks, nodes = about.ranks(events), about.nodes(events)
+    told = max((len(e.rows) for e in events), default=0)
     n_nodes = len(about.top.nodes)
     seen = max(about.all_ranks, default=-1) + 1
     speaking = max(
@@ -44,7 +47,9 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
     )
     if not n_nodes or not about.top.ranks_per_node:
         speaking = max(speaking, about.top.expected or 0)
-    told = max((len(e.rows) for e in events), default=0)
+    own = all(event.role == "root" and tells(event) is None for event in events)
+    if own and not ranks and not nodes and _blame_the_dead(verdict, about, told, reason):
+        return
     if speaking > 1 and (len(ranks) >= MOST * speaking or (not ranks and told >= MOST * speaking)):
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all ranks: no node to blame")
@@ -53,6 +58,11 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all nodes: no node to blame")
         return
+    if all(event.names_culprit for event in events):
+        # Whom many name, and whom one or two name beside: the first is meant.
+        told_by = _told_by_others(about, events)
+        nodes = Counter({n: k for n, k in nodes.items() if told_by.get(n, BESIDE) >= BESIDE})
+        ranks = Counter({r: k for r, k in ranks.items() if about.top.node_of_rank.get(r) in {*nodes, None}})
     rows_of: dict[int | str, list[int]] = defaultdict(list)
     first_of: dict[int | str, int] = {}
     for event in events:
@@ -70,6 +80,43 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         ranks_on(verdict, about, next(iter(nodes)), reason)
     if not nodes:
         verdict.notes.append("cannot tell which node: no line names one, and no rank can be mapped to one")
+
+
+def _told_by_others(about: Subjects, events: list[Event]) -> dict[str, float]:
+    """Return for nodes that only others name how often they are, as a share of the one named most."""
+    rows, top = about.job.rows, about.top
+    named: Counter[str] = Counter()
+    by_itself: set[str] = set()
+    for event in events:
+        for row in event.rows.tolist():
+            speaker = int(rows.speaker[row])
+            home = top.node[speaker] or top.node_of_rank.get(top.rank[speaker] or 0)
+            for node in about.row(event, row).nodes:
+                named[node] += 1
+                if node == home:
+                    by_itself.add(node)
+    most = max(named.values(), default=1)
+    return {node: n / most for node, n in named.items() if node not in by_itself}
+
+
+def _blame_the_dead(verdict: Verdict, about: Subjects, told: int, reason: str) -> bool:
+    """Where the errors name nobody, launchers may: whose processes ended by themselves, on few nodes."""
+    dead = [
+        e
+        for e in verdict.events
+        if tells(e) == "death" and dict(e.values).get("exit_code") not in ENDED and about.ranks([e])
+    ]
+    nodes, ranks = about.nodes(dead), about.ranks(dead)
+    each = about.top.ranks_per_node or max((n or 0 for n in about.top.local_rank), default=0) + 1
+    if not nodes or len(nodes) > FEW * len(about.top.nodes) or told > len(nodes) * each:
+        return False
+    rows = {name: int(e.rows[0]) for e in reversed(dead) for name in about.nodes([e])}
+    why = f"{reason}; its launcher tells whose processes ended"
+    for node, _ in sorted(nodes.items(), key=lambda nc: (-nc[1], nc[0])):
+        verdict.nodes.append((node, 0.8, [why], [rows[node]]))
+    for rank in sorted(ranks):
+        verdict.ranks.append((rank, 0.6, [why], [rows[about.top.node_of_rank[rank]]]))
+    return True
 
 
 def ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:

@@ -7,57 +7,113 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from l4fast import spatial
 from l4fast.events import Event, split
+from l4fast.explain import unexplained
 from l4fast.job import Job
+from l4fast.readings import Reading
 from l4fast.subjects import Clock, Subjects, node_at, tells
 from l4fast.topology import Topology
 from l4fast.verdict import FEW, Verdict, blame, ranks_on
 
+MIN_NODES = 4  # fewer: that one says nothing is no sign
 AFTERWARDS = ("137", "-9", "143", "-15")  # killed, asked to end: mostly by what ends the rest
 
 
-def accused(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
-    """Many that lost their connection to one address: the node at that address."""
-    accusers: dict[str, set[int | str]] = defaultdict(set)
-    rows_of: dict[str, list[int]] = defaultdict(list)
-    accusing: dict[str, list[Event]] = defaultdict(list)
+def accused(events: list[Event], verdict: Verdict, about: Subjects, *, begun: bool) -> bool:
+    """Who lost whom: the nodes that all quarrels have in common, or that are accused and say nothing.
+
+    A node that is gone is accused by its neighbours and says nothing; a victim accuses too. Where a
+    link is bad both of its ends speak, and the node with several bad links is the one to look at.
+    Before the job has ``begun`` to iterate, all meet at one node: few that do not reach it are cut off.
+    """
+    rows, top = about.job.rows, about.top
+    quarrels: list[tuple[int, str, str, Event]] = []
     for event in events:
         if tells(event) not in ("lost-peer", "timeout"):
             continue
         for row in event.rows.tolist():
-            peer = about.evidence.groups.get(row, {}).get("peer")
-            target = node_at(about.top, peer)
-            if target is None:
-                continue
-            speaker = int(about.job.rows.speaker[row])
-            rank, home = about.top.rank[speaker], about.top.node[speaker]
-            if home == target:
-                continue
-            accusers[target].add(rank if rank is not None else home or speaker)
-            rows_of[target].append(row)
-            if event not in accusing[target]:
-                accusing[target].append(event)
-    if not accusers:
+            target = node_at(top, about.evidence.groups.get(row, {}).get("peer"))
+            home = _home(top, int(rows.speaker[row]))
+            if target is not None and home is not None and home != target:
+                quarrels.append((row, home, target, event))
+    quarrels.sort(key=lambda q: (int(rows.time[q[0]]) if rows.own_time[q[0]] else 0, q[0]))
+    pairs = [(home, target) for _, home, target, _ in quarrels]
+    guilty = _guilty(pairs, _heard(events, about), len(top.nodes), begun=begun)
+    if not guilty:
         return False
-    ranked = sorted(accusers, key=lambda n: (-len(accusers[n]), n))
-    first = ranked[0]
-    if len(ranked) > 1 and len(accusers[ranked[1]]) * 2 > len(accusers[first]):
-        return False
-    if about.top.nodes and len(about.top.nodes) < 3 and len(ranked) > 1:
-        return False  # of two nodes, each accuses the other
-    verdict.roots = accusing[first]
-    reason = f"{len(accusers[first])} others lost their connection to it"
-    verdict.nodes.append((first, 1.0, [reason], rows_of[first][:8]))
-    ranks_on(verdict, about, first, "lost its connections")
+    mine = [q for q in quarrels if q[2] in guilty] or [q for q in quarrels if q[1] in guilty]
+    verdict.roots = list({id(event): event for _, _, _, event in mine}.values())
+    for name in guilty:
+        theirs = [q for q in mine if name in (q[1], q[2])]
+        by = {other for q in theirs for other in (q[1], q[2])} - {name}
+        count = len({int(rows.speaker[q[0]]) for q in theirs if q[2] == name})
+        reason = (
+            f"{count} others lost their connection to it" if count else f"it alone cannot reach {min(by)}"
+        )
+        verdict.nodes.append((name, 1.0, [reason], [q[0] for q in theirs][:8]))
+    for name in guilty:
+        ranks_on(verdict, about, name, "lost its connections")
     return True
 
 
-_GROUP = re.compile(r"\bPG (?:ID )?(\d+)\b")
-_ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(-?\d+)")
+def _home(top: Topology, speaker: int) -> str | None:
+    rank, node = top.rank[speaker], top.node[speaker]
+    return node or (top.node_of_rank.get(rank) if rank is not None else None)
+
+
+def _heard(events: Iterable[Event], about: Subjects) -> set[str]:
+    """Return the nodes that say anything of the failure."""
+    speakers = {s for e in events for s in np.unique(about.job.rows.speaker[e.rows]).tolist()}
+    return {home for s in speakers if (home := _home(about.top, s)) is not None}
+
+
+def _guilty(quarrels: Sequence[tuple[str, str]], heard: set[str], n_nodes: int, *, begun: bool) -> list[str]:
+    """Return the nodes that quarrels (who lost whom, in their order) speak against; empty if unclear.
+
+    A failure spreads from neighbour to neighbour: where most nodes quarrel, only the first to have
+    two quarrels is sure to be where it began.
+    """
+    near: dict[str, set[str]] = defaultdict(set)
+    silent: list[str] = []
+    first: str | None = None
+    for home, target in quarrels:
+        near[home].add(target)
+        near[target].add(home)
+        if target not in heard and target not in silent:
+            silent.append(target)
+        if first is None:
+            first = next((name for name in (target, home) if len(near[name]) > 1), None)
+    few = max(1, int(FEW * n_nodes))
+    sources, targets = {home for home, _ in quarrels}, {target for _, target in quarrels}
+    cut_off = len(targets) == 1 and len(sources) <= few and not sources & targets and n_nodes > 2
+    if cut_off and (not begun or (len(sources) == 1 and not silent)):
+        return sorted(sources)
+    if silent and len(silent) <= few:
+        return silent
+    if len(near) > max(3, n_nodes // 2):
+        return [first] if first is not None else []
+    found = [name for name in near if len(near[name]) > 1]
+    return found if len(found) <= few else []
+
+
+_GROUP = re.compile(r"\bPG (?:ID )?(?P<group>\d+)\b")
+_ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(?P<number>-?\d+)")
+
+
+def _enqueued(job: Job, rows: np.ndarray) -> Iterator[tuple[int, str, int]]:
+    """Yield the rows that tell a last enqueued collective, its process group ("" if none) and its number."""
+    for raw in np.unique(job.rows.raw[rows]).tolist():
+        mine = rows[job.rows.raw[rows] == raw]
+        numbers, number = Reading(job, mine, _ENQUEUED).distinct(("number",))
+        groups, group = Reading(job, mine, _GROUP, in_lines=True).distinct(("group",))
+        for row, k, g in zip(mine.tolist(), number.tolist(), group.tolist(), strict=True):
+            if numbers[k]:
+                yield row, groups[g][0][1] if groups[g] else "", int(numbers[k][0][1])
 
 
 def laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
@@ -66,15 +122,11 @@ def laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event
     for event in events:
         if event.signature is None or tells(event) not in ("timeout", "heard"):
             continue
-        for row in event.rows.tolist():
+        for row, group, number in _enqueued(job, event.rows):
             rank = about.top.rank[int(job.rows.speaker[row])]
-            match = _ENQUEUED.search(job.content(row))
-            if rank is None or match is None:
+            if rank is None:
                 continue
-            # Each process group counts its own collectives.
-            group = _GROUP.search(job.line_text(int(job.rows.stream[row]), int(job.rows.line[row])) or "")
-            behind = groups[group[1] if group else ""]
-            number = int(match[1])
+            behind = groups[group]  # each process group counts its own collectives
             # -1 and numbers of 17 digits are memory that was never set.
             if 0 <= number < 10**15 and (rank not in behind or number > behind[rank][0]):
                 behind[rank] = (number, row, event)
@@ -140,6 +192,27 @@ def silent_ones(
     return True
 
 
+def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
+    """Where only part of the job waits, blame the silent ranks on nodes whose other ranks all wait."""
+    top, waiting = about.top, set(about.ranks(timeouts))
+    spoken = set(about.ranks(e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort")))
+    silent: list[int] = []
+    for node in top.nodes:
+        mine = set(top.ranks_of(node))
+        quiet = mine - spoken
+        if quiet and 2 * len(quiet) < len(mine) and mine - quiet <= waiting:
+            silent += sorted(quiet)
+    if not silent or len(silent) > FEW * len(waiting):
+        return False
+    first = int(min(int(e.rows[0]) for e in timeouts))
+    reason = "all others on its node timed out waiting, it never said a word"
+    for rank in silent:
+        verdict.ranks.append((rank, 0.8, [reason], [first]))
+    for node in dict.fromkeys(top.node_of_rank[rank] for rank in silent):
+        verdict.nodes.append((node, 0.8, [reason], [first]))
+    return True
+
+
 def blame_victims(
     events: list[Event], timeouts: list[Event], verdict: Verdict, about: Subjects, clock: Clock
 ) -> None:
@@ -148,6 +221,7 @@ def blame_victims(
     speaking = [e for e in events if e.role == "consequence"]
     after = ("death", "asked-to-end", "abort", "ending", "heard")
     pool = timeouts or [e for e in speaking if tells(e) not in after] or speaking or events
+    pool = unexplained(pool, about, clock) or pool
     first = min(pool, key=lambda e: (clock.of(e), -e.weight, int(e.rows[0])))
     ended = [e for e in pool if dict(e.values).get("exit_code") in AFTERWARDS]
     same = [
@@ -160,9 +234,27 @@ def blame_victims(
     if named and not timeouts:
         blame(verdict, about, named, "told the earliest error")
     if not verdict.nodes and not verdict.everybody:
+        blame_absent(events, verdict, about)
+    if not verdict.nodes and not verdict.everybody:
         blame_outlier(about.job, about.top, verdict)
     if not verdict.nodes and not verdict.everybody:
         verdict.notes.append("cannot tell which node: every line is the word of a victim or a launcher")
+
+
+def blame_absent(events: list[Event], verdict: Verdict, about: Subjects) -> None:
+    """The nodes that say nothing at all of a failure of which all others speak: they could not any more."""
+    top = about.top
+    if len(top.nodes) < MIN_NODES:
+        return
+    absent = sorted(set(top.nodes) - _heard(events, about))
+    if not absent or len(absent) > FEW * len(top.nodes):
+        return
+    row = int(min(int(event.rows[0]) for event in verdict.roots))
+    verdict.kind = "peer"
+    for node in absent:
+        verdict.nodes.append((node, 0.6, ["all other nodes speak of the failure, it says nothing"], [row]))
+    for node in absent:
+        ranks_on(verdict, about, node, "says nothing")
 
 
 def blame_outlier(job: Job, top: Topology, verdict: Verdict) -> None:

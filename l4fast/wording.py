@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -180,15 +181,16 @@ def _failure_rows(story: Story) -> list[dict[str, Any]]:
     job = story.job
     found = []
     for event in story.verdict.events:
-        for row in event.rows.tolist():
+        places = (column[event.rows].tolist() for column in (job.rows.stream, job.rows.line, job.rows.offset))
+        for stream, line, offset in zip(*places, strict=True):
             found.append(
                 (
-                    int(job.rows.stream[row]),
-                    int(job.rows.line[row]),
+                    stream,
+                    line,
                     {
-                        "file": job.streams[int(job.rows.stream[row])].name,
-                        "line": int(job.rows.line[row]),
-                        "offset": int(job.rows.offset[row]),
+                        "file": job.streams[stream].name,
+                        "line": line,
+                        "offset": offset,
                         "role": event.role,
                         "event_id": event.id,
                         "template_id": event.template.id,
@@ -196,7 +198,7 @@ def _failure_rows(story: Story) -> list[dict[str, Any]]:
                     },
                 )
             )
-    return [line for _, _, line in sorted(found, key=lambda item: item[:2])]
+    return [line for _, _, line in sorted(found, key=itemgetter(0, 1))]
 
 
 class _Quotes:
@@ -232,13 +234,8 @@ class _Quotes:
         }
 
     def event(self, story: Story, event: Event) -> dict[str, Any]:
-        ranks: set[int] = set()
-        nodes: set[str] = set()
         about = story.verdict.about or Subjects(self.job, self.top, story.evidence)
-        for row in event.rows.tolist():
-            who = about.row(event, row)
-            ranks.update(who.ranks)
-            nodes.update(who.nodes)
+        ranks, nodes = about.ranks([event]), about.nodes([event])
         times = self.job.rows.time[event.rows]
         order = np.lexsort((self.job.rows.line[event.rows], self.job.rows.stream[event.rows], times))
         why = [*event.why]
@@ -263,4 +260,5 @@ class _Quotes:
             "first": self.reference(int(event.rows[order[0]])),
             "last": self.reference(int(event.rows[order[-1]])),
             "why": why,
+            "explained_by": event.explained_by,
         }

@@ -13,7 +13,8 @@ import re
 STRONG = re.compile(
     r"(?i)(?<![\w-])(?:error|fail(?:ed|ure|ures|s|ing)?|fatal|exception|abort(?:ed|ing)?|killed|panic"
     r"|segfault|crash(?:ed|es)?|corrupt(?:ed|ion)?|time[d]?[ -]?out|refused|denied|illegal|out of memory"
-    r"|unreachable|died|not responding|cannot|could not|unable to|no such|no space|broken|stuck|lost"
+    r"|unreachable|died|not respond(?:ing)?|not answer(?:ing)?|no (?:answer|response|reply)"
+    r"|cannot|could not|unable to|no such|no space|broken|stuck|lost"
     r"|uncorrectable|core dumped|mismatch)\b"
 )
 HARMLESS = re.compile(
@@ -57,12 +58,16 @@ _KINDS = (
     ),
 )
 _KIND = tuple((kind, re.compile(rf"(?i)(?:{pattern})")) for kind, pattern in _KINDS)
-_GROUPS = re.compile(
-    r"(?i)(?:\blocal[_ ]?rank\W{0,3}(?P<local_rank>\d{1,3})\b|\brank\W{0,3}(?P<rank>\d{1,7})\b"
-    r"|\btasks?\W{0,2}(?P<task>\d[\d,-]{0,200})|\b(?:pid|process)\W{0,3}(?P<pid>\d{2,8})\b"
-    r"|\bexit(?:ed with exit|ed with)?[ _]?(?:code|status)\W{0,9}?(?P<exit_code>-?\d{1,3})\b"
-    r"|\bsignal (?P<signal>\d{1,2})\b)"
+_PLACES = (
+    r"\blocal[_ ]?rank\W{0,3}(?P<local_rank>\d{1,3})\b",
+    r"(?<!local)(?<!local[_ ])\brank\W{0,3}(?P<rank>\d{1,7})\b",
+    r"\btasks?\W{0,2}(?P<task>\d[\d,-]{0,200})",
+    r"\b(?:pid|process)\W{0,3}(?P<pid>\d{2,8})\b",
+    r"\bexit(?:ed with exit|ed with)?[ _]?(?:code|status)\W{0,9}?(?P<exit_code>-?\d{1,3})\b",
+    r"\bsignal (?P<signal>\d{1,2})\b",
 )
+# Whom and what codes a line names, in whatever order: each place is looked for from its beginning.
+NAMED = re.compile("(?is)\\A" + "".join(f"(?=(?:.*?{place})?)" for place in _PLACES))
 # Who says so heard of it, and did not begin it.
 REACTIONS = ("asked-to-end", "timeout", "lost-peer", "abort")
 # Frames of a stack and what is drawn around them.
@@ -87,12 +92,8 @@ def groups_of(text: str) -> dict[str, str]:
     >>> groups_of("rank 3 (pid: 4711) ended, exitcode: -9")
     {'rank': '3', 'pid': '4711', 'exit_code': '-9'}
     """
-    found: dict[str, str] = {}
-    for match in _GROUPS.finditer(text):
-        name = match.lastgroup
-        if name is not None:
-            found.setdefault(name, match[name])
-    return found
+    match = NAMED.match(text)
+    return {name: value for name, value in (match.groupdict() if match else {}).items() if value}
 
 
 def tells_of_failure(text: str) -> bool:

@@ -14,7 +14,8 @@ from l4fast import stream
 from l4fast.crossjob import Baseline
 from l4fast.diagnose import Story, tell
 from l4fast.diagnosis import Diagnosis
-from l4fast.job import Job, join
+from l4fast.job import Job
+from l4fast.joining import join
 from l4fast.library import Library, load
 from l4fast.reader import Part
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from l4fast.buckets import LADDER, WILD, Buckets, text_of, vocabulary
 from l4fast.canonical import MASK, mask
-from l4fast.job import join
+from l4fast.joining import join
 from l4fast.parse import Parser
 from l4fast.reader import Part
 from l4fast.vocabularies import together

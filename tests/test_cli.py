@@ -1,5 +1,6 @@
 """The command line as a user and a script meet it."""
 
+import gc
 import gzip
 import json
 import os
@@ -177,6 +178,12 @@ def test_the_answer_names_cause_place_and_evidence(jobs, capsys):
     assert "FAILED" in out
     assert "restart without the named nodes" in out
     assert re.search(r"root .*\n +\S+:\d+ \(byte \d+\)", out)
+
+
+@pytest.mark.parametrize("path", ["good", "no such file"])
+def test_the_collector_of_garbage_is_on_again_after_a_diagnosis(jobs, tmp_path, path):
+    main(["diagnose", str(jobs.failed) if path == "good" else str(tmp_path / path), "--json"])
+    assert gc.isenabled()
 
 
 def test_json_is_one_object_on_one_line_and_nothing_else(jobs, capsys):

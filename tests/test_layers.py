@@ -14,7 +14,7 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "accuracy codecs columns errors lines notation pathnames terminal typed words",
+    "accuracy codecs columns errors kept lines notation pathnames terminal typed words",
     "align canonical names neighbours paths targets",
     "durations variables",
     "buckets crossjob envelopes fold logformat signature source templates",
@@ -24,13 +24,15 @@ HOUSE = (
     "rawshapes",
     "parameters",
     "parse table",
-    "reader vocabularies",
+    "pieces reader vocabularies",
     "job",
+    "durations_joined readings",
+    "joining",
     "diagnosis identities temporal topology",
     "labels marks novelty processes",
     "answer checkpoints events slow spatial speakers",
     "subjects",
-    "outcome verdict",
+    "explain outcome verdict",
     "attempts deaths numeric stages straggler victims",
     "culprit",
     "diagnose",
@@ -65,11 +67,11 @@ DOORS = {"answer", "commands", "__init__"}
 
 KERNEL_FLOORS = (
     "jit",
-    "blocks counts distances outlines rows segments",
+    "alike blocks counts distances outlines rows segments",
     "shapes",
     "forms lines names times",
     "fields",
-    "places",
+    "keeps places",
     "csvrows durations sums",
     "__init__",
 )

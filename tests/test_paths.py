@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ def told(*names: str) -> list[dict[str, Any]]:
     return [
         {
             key: value
-            for key, value in asdict(fact).items()
+            for key, value in fact._asdict().items()
             if value is not None and key not in ("layout", "kind")
         }
         for fact in path_facts(names)

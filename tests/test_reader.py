@@ -113,7 +113,11 @@ def test_texts_of_suspects_are_kept_and_of_others_the_first():
     reader = part(
         text(f"loading shard {k}" for k in range(50)) + text(f"shard {k} is lost" for k in range(50))
     )
-    kept = [raw.decode() for raw, _ in reader.fold.texts.values()]
+    kept = [
+        str(reader.fold.rows.text(row), "utf-8")
+        for row in range(reader.fold.rows.n)
+        if reader.fold.rows.text(row)
+    ]
     assert kept[:TEXTS_OF_ORDINARY] == [f"loading shard {k}" for k in range(TEXTS_OF_ORDINARY)]
     assert kept[TEXTS_OF_ORDINARY:] == [f"shard {k} is lost" for k in range(50)]
 

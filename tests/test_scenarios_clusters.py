@@ -15,7 +15,6 @@ from scenarios.clusters import SCENARIOS
 KNOWN: dict[str, str] = {
     "requeue_fails_again": "ranks are mapped to nodes over all attempts: the host that was lost in the first is blamed for the second",
     "lightning_requeue": "a stop without a time of its own is ordered after the later line that has one in its text",
-    "container_start": "the lines before `srun: error: HOST: tasks ..` name no host, and srun's line that names it becomes a consequence",
     "ray_node_died": "the address that ray-node-died captures is not looked at; Ray's checkpoint line is unknown",
     "ray_host_memory": "names = other without a captured host does not fall back on the host in the prefix; Ray's checkpoint line is unknown",
     "node_not_ready": "a pod and the host it ran on count as two culprits, and two of four are not excluded",

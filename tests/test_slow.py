@@ -1,18 +1,23 @@
 """Slow: since which iteration, by how much, at what, and whose own steps became longer."""
 
 import itertools
+import math
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from l4fast import durations
-from l4fast.durations import WIDTH, find_duration
+from l4fast import pieces
+from l4fast.durations import CLASS_STEP, WIDTH, find_duration
+from l4fast.durations_joined import CLASSES, SETTLED
 from l4fast.slow import MIN_LOST_S, Pace, lasting, stalls
 from l4fast.straggler import before_and_after, stands_alone
+from l4fast.stream import read
 
 import naive
-from jobs import at, diagnosis, job, steps, story, text
+from jobs import at, diagnosis, job, library, steps, story, text
 from l4fast_kernels.durations import fold_durations
 
 RANKS, PER_NODE = 16, 4
@@ -205,22 +210,47 @@ def test_the_durations_kept_are_those_of_the_naive_fold(told, most, cut):
     state, ints = np.zeros(1, np.int64), np.zeros((64, 2), np.int64)
     head, tail = np.zeros((64, WIDTH)), np.zeros((64, WIDTH))
     lefts, rights = np.zeros(64, np.int32), np.zeros(64, np.int32)
-    keep = np.zeros(n, np.uint8)
+    head_at, tail_at = np.zeros((64, WIDTH), np.int64), np.zeros((64, WIDTH), np.int64)
+    classes, position = np.zeros(n, np.int64), np.arange(n)
     for a, b in itertools.pairwise(sorted({0, min(cut, n), n})):  # in two chunks
-        part = keep[a:b]
         done = fold_durations(
-            b - a, 0, speaker[a:b], words[a:b], value[a:b], 1.5, 4, 2, most,
-            keys, slots, state, ints, head, tail, lefts, rights, part,
+            b - a, 0, speaker[a:b], words[a:b], value[a:b], position[a:b], 1.25, most,
+            keys, slots, state, ints, head, tail, head_at, tail_at, lefts, rights, classes[a:b],
         )  # fmt: skip
         assert done == b - a
-    want, marked = naive.fold_durations(told, factor=1.5, settled=4, quota=2, most=most, width=WIDTH)
+    want, marked = naive.fold_durations(told, step=1.25, most=most, width=WIDTH)
     got = {}
     for k in range(int(state[0])):
         count = int(ints[k, 0])
-        last = [float(tail[k, (count - 1 - j) % WIDTH]) for j in range(min(count, WIDTH))][::-1]
-        got[int(lefts[k]), int(rights[k])] = (count, head[k, : min(count, WIDTH)].tolist(), last)
+        held = min(count, WIDTH)
+        first = list(zip(head[k, :held].tolist(), head_at[k, :held].tolist(), strict=True))
+        at_end = [(count - 1 - j) % WIDTH for j in range(held)][::-1]
+        last = list(zip(tail[k, at_end].tolist(), tail_at[k, at_end].tolist(), strict=True))
+        got[int(lefts[k]), int(rights[k])] = (count, first, last)
     assert got == want
-    assert np.flatnonzero(keep).tolist() == marked
+    assert classes.tolist() == marked
+
+
+@pytest.mark.parametrize("shares", [1, 3])
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4000)), min_size=1, max_size=60))
+def test_lines_that_strike_are_those_far_longer_than_all_before(shares, told):
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "LEAST_BYTES", 100)
+        lines = [f"[rank{r}]: {at(k)} INFO fetched in {took}.0 ms" for k, (r, took) in enumerate(told)]
+        Path(folder, "a.log").write_text(text(lines))
+        joined = read([folder], library(), workers=shares).job
+    seen, want = {}, []
+    for k, (r, took) in enumerate(told):
+        before = seen.setdefault(r, [])
+        level = int(math.log(took * 1e-3 / 1e-9) / math.log(CLASS_STEP))
+        if len(before) >= SETTLED and level >= max(before) + CLASSES:
+            want.append(k + 1)
+        before.append(level)
+    rows = joined.rows
+    assert rows.line[rows.striking].tolist() == want
+    shown = [joined.content(row) for row in np.flatnonzero(rows.striking).tolist()]
+    assert shown == [f"fetched in {told[k - 1][1]}.0 ms" for k in want]
+    assert len(rows) == len(told)
 
 
 def test_more_speakers_than_the_first_table_holds():
@@ -237,9 +267,9 @@ def test_lines_that_differ_in_blanks_are_one_series():
     ]
     joined = job({"a.log": text(lines)})
     assert joined.durations.count.tolist() == [16]
-    assert joined.rows.striking.sum() == durations.LINES_KEPT
+    assert joined.rows.striking.sum() == 1
     shown = [joined.content(row) for row in np.flatnonzero(joined.rows.striking).tolist()]
-    assert shown == ["fetched in   1700 ms"] * durations.LINES_KEPT
+    assert shown == ["fetched in   1700 ms"]
 
 
 @given(st.integers(3, 60), st.floats(0.05, 0.95))

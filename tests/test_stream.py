@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from l4fast import stream
 from l4fast.errors import NothingToRead, UsageError
-from l4fast.source import Stream
 from l4fast.stream import Session, diagnose, reference_day
 
 from jobs import BEGIN, DAY, at, cry, library, steps, text, told
@@ -214,17 +213,6 @@ def test_no_worker_is_a_wrong_number(folder):
 def test_nothing_to_read(tmp_path):
     with pytest.raises(NothingToRead):
         diagnose(str(tmp_path / "none"), library=library())
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 20])
-def test_streams_are_dealt_out_once_each(n):
-    streams = [
-        Stream(f"{k}.log", f"/{k}.log", "", size, None, "/") for k, size in enumerate([5, 900, 30, 1, 0, 400])
-    ]
-    shares = stream._shares(streams, n)
-    assert sorted(i for share in shares for i, _ in share) == list(range(6))
-    assert len(shares) == min(n, 6)
-    assert all(share == sorted(share) for share in shares)
 
 
 # ------------------------------------------------------------------ the day of dates without a year

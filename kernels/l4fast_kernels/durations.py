@@ -4,6 +4,7 @@ import numpy as np
 
 from l4fast_kernels.jit import kernel
 
+_LEAST = 1e-9
 _K1 = np.uint64(0x9E3779B97F4A7C15)
 _ZERO = np.uint64(0)
 _S32 = np.uint64(32)
@@ -16,9 +17,8 @@ def fold_durations(
     speaker,
     text,
     value,
-    factor,
-    settled,
-    quota,
+    position,
+    step,
     most,
     keys,
     slots,
@@ -26,14 +26,17 @@ def fold_durations(
     ints,
     head,
     tail,
+    head_at,
+    tail_at,
     lefts,
     rights,
-    keep,
+    classes,
 ):
-    """Keep the first and the last durations of each (speaker, text), and mark those that stand out.
+    """Keep the first and the last durations of each (speaker, text), and mark the longest so far.
 
-    A duration stands out if it is more than ``factor`` times the longest of the first ones, of
-    which there must be ``settled`` at least.
+    Durations are of classes, each ``step`` times as long as the one before: those of a speaker that
+    reach a class above all before are few, however long the log, and whoever joins the marks of two
+    parts of a log finds among them all that would be marked in the whole.
 
     Parameters
     ----------
@@ -42,18 +45,21 @@ def fold_durations(
     speaker, text : int32[n]
     value : float64[n]
         Seconds; NaN and what is below 0 are passed over.
-    factor : float64
-    settled, quota, most : int64
-        See above; how many lines of a pair are marked; how many pairs are held, later ones are
-        passed over.
+    position : int64[n]
+        Where each line stands in its stream, in bytes.
+    step : float64
+    most : int64
+        How many pairs are held; later ones are passed over.
     keys, slots, state, lefts, rights
         As in `sums.count_pairs`.
     ints : int64[room, 2], written
-        Durations seen, lines marked.
+        Durations seen, the highest class of them.
     head, tail : float64[room, width], written
         The first durations in order; the last ones, the k-th (from 0) at ``k % width``.
-    keep : uint8[n], written
-        1 where a line is marked; zeros are not written.
+    head_at, tail_at : int64[room, width], written
+        Their positions.
+    classes : int64[n], written
+        The class where a line is marked, from 1; zeros are not written.
 
     Returns
     -------
@@ -83,15 +89,14 @@ def fold_durations(
             state[0] += 1
         slot = np.int64(slots[probe])
         count = ints[slot, 0]
-        if count >= settled and ints[slot, 1] < quota:
-            longest = 0.0
-            for k in range(min(count, width)):
-                longest = max(longest, head[slot, k])
-            if value[i] > factor * longest:
-                ints[slot, 1] += 1
-                keep[i] = 1
+        found = np.int64(np.log(max(value[i], _LEAST) / _LEAST) / np.log(step))
+        if found > ints[slot, 1]:
+            ints[slot, 1] = found
+            classes[i] = found
         if count < width:
             head[slot, count] = value[i]
+            head_at[slot, count] = position[i]
         tail[slot, count % width] = value[i]
+        tail_at[slot, count % width] = position[i]
         ints[slot, 0] = count + 1
     return n

@@ -229,31 +229,3 @@ def word_bounds(buf, n, start, stop, first, begin, end):
             found += 1
     first[n] = found
     return found
-
-
-@kernel
-def find_places(buf, rows, start, stop, code, places, found):
-    """Find one position in each chosen segment.
-
-    Parameters
-    ----------
-    buf : uint8[size]
-    rows : int64[n]
-    start, stop, code : int32[n_segments]
-    places : int16[n_codes, 3]
-        Word, edge and delta.
-    found : int64[n], written
-        Bytes from the segment's start, or -1 where the segment has too few masked words.
-    """
-    edges = np.empty(2 * MAX_WORDS, np.int64)
-    for r in range(rows.size):
-        i = rows[r]
-        where = places[code[i]]
-        begin = np.int64(start[i])
-        end = np.int64(stop[i])
-        word = where[0]
-        found[r] = -1
-        if word < 0:
-            found[r] = where[2]
-        elif word < MAX_WORDS and find_words(buf, begin, end, word + 1, edges) == word + 1:
-            found[r] = place(begin, edges, word, where[1], where[2]) - begin

@@ -53,8 +53,9 @@ def count_pairs(
         Hash table of the pairs; the key is left and right in one word, plus one.
     state : int64[1], read and written
         Pairs held.
-    ints : int64[n_pairs_room, 7], written
-        Count, first time, last time, first line, first offset, last line, last offset.
+    ints : int64[n_pairs_room, 8], written
+        Count, first time, last time, first line, first offset, last line, last offset, line of the first
+        time.
     lefts, rights : int32[n_pairs_room], written
 
     Returns
@@ -83,6 +84,7 @@ def count_pairs(
             ints[slot, 1] = time[i]
             ints[slot, 3] = line[i]
             ints[slot, 4] = offset[i]
+            ints[slot, 7] = line[i]
             state[0] += 1
         slot = np.int64(slots[probe])
         ints[slot, 0] += 1
@@ -100,6 +102,7 @@ def count_pairs(
                 ints[slot, 4] = offset[i]
         elif ints[slot, 1] == NO_TIME:
             ints[slot, 1] = time[i]
+            ints[slot, 7] = line[i]
         if (
             not by_time
             or ints[slot, 0] == 1
@@ -110,35 +113,6 @@ def count_pairs(
             ints[slot, 5] = line[i]
             ints[slot, 6] = offset[i]
     return n
-
-
-@kernel
-def take_rows(n, shape, skip, caps, taken, out):
-    """Choose the lines that are kept as rows: the first ``caps[shape]`` of each shape.
-
-    Parameters
-    ----------
-    shape : int32[n]
-    skip : uint8[n]
-    caps, taken : int64[n_shapes]
-        ``taken`` is read and written.
-    out : int64[n], written
-
-    Returns
-    -------
-    int64
-        How many positions were written.
-    """
-    kept = 0
-    for i in range(n):
-        s = shape[i]
-        if skip[i]:
-            continue
-        taken[s] += 1
-        if taken[s] <= caps[s]:
-            out[kept] = i
-            kept += 1
-    return kept
 
 
 @kernel
@@ -166,9 +140,9 @@ def fold_iterations(
     time, line, offset : int64[n]
     keys, slots, state, lefts, rights
         As in `count_pairs`.
-    ints : int64[room, 9], written
+    ints : int64[room, 10], written
         Lines, lowest, highest and last iteration, how often it went back, first time,
-        then time, line and offset of the highest.
+        then time, line and offset of the highest, then the first iteration.
 
     Returns
     -------
@@ -199,6 +173,7 @@ def fold_iterations(
             ints[slot, 3] = np.int64(-1)
             ints[slot, 4] = 0
             ints[slot, 5] = time[i]
+            ints[slot, 9] = iteration
             state[0] += 1
         slot = np.int64(slots[probe])
         ints[slot, 0] += 1

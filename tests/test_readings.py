@@ -1,0 +1,133 @@
+"""What groups hold, read by columns: as if each line had been read by itself."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from l4fast.readings import Groups, Reading, is_blind
+
+from jobs import at, job, library, text
+
+PATTERNS = [
+    r"rank (?P<rank>\d+)(?: of (?P<world>\d+))? failed with (?P<exit_code>-?\d+)",
+    r"on (?P<host>[\w.-]+) failed|failed with -?(?P<exit_code2>\d{2,3})",
+    r"(?P<code>0x[0-9a-f]+)",
+    r"failed with (?P<exit_code>7)$",
+    r"(?i)RANK (?P<rank>[1-9]\d*)\b",
+    r"nothing (?P<rank>\d+)",
+]
+lines = st.lists(
+    st.tuples(
+        st.integers(0, 120),
+        st.sampled_from(["", " of 64", " of 8"]),
+        st.sampled_from(["", " on gpu-3", " on cn0017.x", " on é7"]),
+        st.sampled_from(["7", "-9", "17", "137", "0x1f", "\x1b[1m5"]),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+def written(said) -> str:
+    return text(
+        f"{f'[rank{rank}]: {at(1)} ERROR ' if timed else ''}rank {rank}{world}{host} failed with {code}"
+        for rank, world, host, code, timed in said
+    )
+
+
+def naive(pattern: re.Pattern[str], line: str) -> dict[str, str]:
+    found = pattern.search(line[:2000])
+    values: dict[str, str] = {}
+    for name, value in (found.groupdict() if found else {}).items():
+        if value:
+            values.setdefault(name.rstrip("0123456789"), value)
+    return values
+
+
+@given(lines, st.sampled_from(PATTERNS), st.booleans())
+def test_groups_are_those_of_each_line(said, pattern, in_lines):
+    compiled = re.compile(pattern, re.ASCII)
+    read = job({"a.log": written(said)})
+    names = ("exit_code", "rank", "host", "code", "world")
+    readings = []
+    for raw in range(len(read.raws)):
+        mine = read.rows_of_raw(raw)
+        reading = Reading(read, mine, compiled, in_lines=in_lines)
+        readings.append(reading)
+        expected = [
+            naive(
+                compiled, str(read.line_text(0, int(read.rows.line[row]))) if in_lines else read.content(row)
+            )
+            for row in mine.tolist()
+        ]
+        assert [reading.at(k) for k in range(len(mine))] == expected
+        different, code = reading.distinct(names)
+        assert [dict(different[k]) for k in code.tolist()] == expected
+        assert len(set(different)) == len(different)
+        assert all(
+            [name for name, _ in values] == [n for n in names if n in dict(values)] for values in different
+        )
+        by_part: dict[int, dict[str, str]] = {}
+        for places, held in reading.parts():
+            columns = {name: reading.texts(name, places) for name in held}
+            for i, place in enumerate(places.tolist()):
+                by_part[place] = {name: column[i] for name, column in columns.items()}
+        assert [by_part[k] for k in range(len(mine))] == expected
+    groups = Groups(len(read.rows), readings)
+    assert sorted(groups) == list(range(len(read.rows))) and len(groups) == len(read.rows)
+    for reading in readings:
+        for k, row in enumerate(reading.rows.tolist()):
+            assert groups[row] == reading.at(k)
+
+
+def test_rows_that_nothing_was_read_from_hold_nothing():
+    groups = Groups(3)
+    assert (groups.get(1, {}), len(groups), 1 in groups) == ({}, 0, False)
+    with pytest.raises(KeyError):
+        groups[1]
+
+
+def test_a_line_whose_text_was_not_kept_is_read_as_the_first_of_its_shape(monkeypatch):
+    from l4fast import fold
+
+    monkeypatch.setattr(fold, "TEXTS_OF_SUSPECT", 1)
+    read = job({"a.log": text(f"rank {rank} failed with 1" for rank in (3, 4))})
+    reading = Reading(read, np.arange(2), re.compile(PATTERNS[0]))
+    assert [reading.at(k)["rank"] for k in range(2)] == ["3", "3"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "blind"),
+    [
+        (r"rank (?P<rank2>\d{1,5}) of [0-9]+ at 0x[0-9a-f]+\x1b", True),
+        (r"Errno 104", False),
+        (r"[1-9]\d*", False),
+        (r"(a)\1", False),
+        (r"(?P<a>\d)(?P=a)", False),
+        (r"0x?1", False),
+        (r"0x?", False),
+        (r"\{3\}", False),
+    ],
+)
+def test_which_patterns_take_all_digits_for_each_other(pattern, blind):
+    assert is_blind(pattern) == blind
+
+
+@given(st.sampled_from(sorted(library().signatures)), st.randoms(use_true_random=False))
+def test_a_blind_signature_sees_the_same_whatever_the_digits(name, random):
+    signature = library().signatures[name]
+    if not is_blind(signature.pattern):
+        return
+    for sample in (*signature.matches, *signature.spares):
+        other = re.sub(
+            r"(?a:\d)(?![xX])",
+            lambda _: random.choice("123456789"),
+            re.sub(r"(?a:[1-9])(?=[xX])", "_", sample),
+        )
+        sample = re.sub(r"(?a:[1-9])(?=[xX])", "_", sample)
+        one, two = signature.regex.search(sample), signature.regex.search(other)
+        assert (one is None) == (two is None)
+        if one is not None and two is not None:
+            assert one.regs == two.regs
