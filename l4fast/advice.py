@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from l4fast import temporal
 from l4fast.diagnose import Story
 from l4fast.diagnosis import MOST_NAMES
+from l4fast.slow import Slow
 from l4fast.subjects import tells
 
+SURE = 0.6  # score of a straggler that stands far enough from its peers to leave it out
 # Signatures of what is there on one host and not on another.
 _MISSING = ("py-import", "py-module-not-found", "py-shared-object", "py-file-not-found", "os-errno")
 
@@ -24,15 +25,8 @@ def cause_of(story: Story) -> dict[str, Any]:
             "confidence": 1.0,
         }
     verdict = story.verdict
-    if story.outcome == "slow":
-        slow = temporal.slowdown(story.job, story.progress)
-        title = (
-            f"Iterations take {slow.factor:.1f} times as long since iteration {slow.iteration}"
-            if slow
-            else "Slow"
-        )
-        advice = "Compare the ranks' step times; look for a throttled device, a slow link or file system."
-        return {"category": "unknown", "signature": None, "title": title, "advice": advice, "confidence": 0.6}
+    if story.slow is not None:
+        return _cause_of_slowness(story, story.slow)
     if not verdict.roots:
         title = (
             "The job stopped making progress without a word"
@@ -69,6 +63,35 @@ def cause_of(story: Story) -> dict[str, Any]:
         "title": title,
         "advice": advice,
         "confidence": round(confidence, 2),
+    }
+
+
+def _cause_of_slowness(story: Story, slow: Slow) -> dict[str, Any]:
+    """Return the cause of a slow job: what its host or link told, or that its saves stand still."""
+    verdict = story.verdict
+    known = next((e for e in verdict.roots if e.signature is not None), None)
+    category, advice = (
+        "unknown",
+        "Compare the ranks' step times; look for a throttled device, a slow link or disk.",
+    )
+    if slow.stage == "checkpoint":
+        category, advice = (
+            "storage",
+            "Look at the file system that checkpoints go to, and who else writes there.",
+        )
+    elif known is not None and known.category is not None:
+        category, advice = known.category, known.advice or advice
+    elif verdict.ranks:
+        category, advice = (
+            "hardware.host",
+            "Compare that host with its peers: heat, clocks, PCIe width, its disk.",
+        )
+    return {
+        "category": category,
+        "signature": known.signature.id if known is not None and known.signature else None,
+        "title": slow.title,
+        "advice": advice,
+        "confidence": 0.8 if verdict.ranks or verdict.nodes else 0.6,
     }
 
 
@@ -113,6 +136,10 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
     few = 0 < len(nodes) <= max(1, len(story.top.nodes) // 3)
     if story.outcome == "unknown":
         decided = "unknown"
+    elif story.outcome == "slow":
+        # It is worth a restart only without the node that slows it; a job that ended needs none.
+        alone = few and any(score >= SURE for _, score, _, _ in verdict.nodes)
+        decided = "none" if story.ended else "restart_excluding" if alone else "unknown"
     elif category == "preemption":
         decided = "restart"
     elif explicit == "stop" or (category in ("user.code", "user.config") and explicit is None):
@@ -136,8 +163,17 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         "resume_from": resume
         if decided in ("restart", "restart_excluding", "resume_older_checkpoint")
         else None,
-        "reason": cause["title"] + (f" on {', '.join(exclude[:4])}" if exclude else ""),
+        "reason": cause["title"] + _of_whom(story, exclude),
     }
+
+
+def _of_whom(story: Story, exclude: list[str]) -> str:
+    if exclude:
+        return f" on {', '.join(exclude[:4])}"
+    if story.slow is not None and story.ended:
+        nodes = [n for n, _, _, _ in story.verdict.nodes[:4]]
+        return f"; it ended all the same: next time do without {', '.join(nodes)}" if nodes else ""
+    return ""
 
 
 def _is_certain(story: Story, category: str) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from l4fast import checkpoints, culprit, events, speakers, temporal
+from l4fast import checkpoints, culprit, events, slow, speakers, straggler, temporal
 from l4fast import marks as marking
 from l4fast.attempts import attempts_of, last_attempt
 from l4fast.checkpoints import Checkpoints
@@ -16,6 +16,7 @@ from l4fast.library import Library
 from l4fast.marks import Mark
 from l4fast.outcome import outcome_of
 from l4fast.paths import path_facts
+from l4fast.slow import Slow
 from l4fast.templates import Template, derive
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
@@ -39,6 +40,8 @@ class Story:
     outcome: str
     attempt_start: int
     attempts: list[dict[str, Any]]
+    slow: Slow | None = None
+    ended: bool = False  # it finished, slow or not
 
     @property
     def cause_is_storage(self) -> bool:
@@ -68,11 +71,30 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
     verdict = culprit.judge(job, top, evidence, progress, hung=outcome == "hung")
     if verdict.kind == "stall":
         outcome = "hung"
+    ended = outcome == "finished"
+    slowness = slow.find(job, progress, marks) if outcome in ("finished", "running") else None
+    if slowness is not None:
+        # What the job went on after does not tell of an end, but it may tell of why it is slow.
+        untold = replace(progress, series=None)
+        heard = events.find(job, library, templates, untold, baseline, rows_in=in_attempt)
+        outcome, verdict = "slow", straggler.judge(job, top, templates, heard, slowness)
     if end_is_missing and outcome == "running":
         outcome = "unknown"
     attempts = attempts_of(job, library, top, every_mark, start, outcome, progress, verdict)
     return Story(
-        job, top, templates, progress, marks, checkpoint, evidence, verdict, outcome, start, attempts
+        job,
+        top,
+        templates,
+        progress,
+        marks,
+        checkpoint,
+        evidence,
+        verdict,
+        outcome,
+        start,
+        attempts,
+        slowness,
+        ended,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from l4fast.columns import Columns
+from l4fast.durations import Duration, DurationTable
 from l4fast.kept import Kept
 from l4fast_kernels import sums
 from l4fast_kernels.fields import read_numbers
@@ -21,6 +22,8 @@ ROWS_OF_ORDINARY, ROWS_OF_SUSPECT = 4096, 65536
 TEXTS_OF_ORDINARY, TEXTS_OF_SUSPECT = 2, 16384
 TEXT_BYTES = 4096
 SPANS_KEPT = 4096
+_ALL = np.int64(1 << 62)
+TOLD_TOGETHER = 1 << 18  # spans told of iterations before those of the same iteration become one
 # A line number and the stream share one integer where a pair spans streams.
 STREAM_SHIFT = 40
 
@@ -119,7 +122,15 @@ class Fold:
         self.own_times: dict[int, int] = {}  # lines with a time of their own, per series
         self._counter_of: dict[tuple[str, str], int] = {}
         self._series_of: dict[tuple[int, int], int] = {}
+        self.durations = DurationTable()
+        # Of each (series, iteration), the longest span that a line tells of it, in seconds.
+        self.told: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._n_told = 0
         self.rows = Kept()
+        # Lines that tell a longer duration than all before of their speaker and shape: not in `rows`.
+        self.longer = Kept()
+        # Of each of these, where it stands in its stream, in bytes, and the class of its duration.
+        self.classes: list[tuple[np.ndarray, np.ndarray]] = []
         # Per shape: how many of its rows are kept, and how many of those with their text.
         self.caps = np.zeros(256, np.int64)
         self._taken = np.zeros(256, np.int64)
@@ -135,9 +146,20 @@ class Fold:
         self._clock: dict[int, np.ndarray] = {}
 
     def know_raw(
-        self, raw: int, shape: int, *, suspect: bool, content_at: Place, counter: Counter | None = None
+        self,
+        raw: int,
+        shape: int,
+        *,
+        suspect: bool,
+        content_at: Place,
+        counter: Counter | None = None,
+        duration: Duration | None = None,
     ) -> None:
-        """Say of a new raw shape whether its lines may tell of a failure, and where it counts."""
+        """Say of a new raw shape whether its lines may tell of a failure, and where it counts.
+
+        ``duration`` is where its lines tell how long a step took.
+        """
+        self.durations.know_raw(raw, shape, duration)
         size = max(raw, shape) + 1
         while len(self.caps) < size:
             for name in (
@@ -196,7 +218,18 @@ class Fold:
         sums.fill_time(time, cols.n, self._clock[cols.stream])
         info.timed = int(self._clock[cols.stream][1])
         self._pairs(self.pairs, cols.n, cols.speaker, cols.shape, time, cols.line, cols.offset, cols.skip)
-        self._keep_rows(cols, time)
+        marked, position, classes = self.durations.add(cols)
+        skip = cols.skip
+        if marked.size:
+            self.classes.append((position, classes))
+            skip = skip.copy()
+            skip[marked] = 1
+            others = np.ones(cols.n, np.uint8)
+            others[marked] = 0
+            all_of_each, none = np.full(len(self.caps), _ALL), np.zeros_like(self._taken)
+            self._keep_rows(self.longer, cols, time, others, (all_of_each, none, all_of_each, none.copy()))
+        few_of_each = (self.caps, self._taken, self.text_caps, self._texts_taken)
+        self._keep_rows(self.rows, cols, time, skip, few_of_each)
         self._progress(cols, time)
 
     def _pairs(
@@ -235,7 +268,16 @@ class Fold:
                 table.grow()
         table.n = int(state[0])
 
-    def _keep_rows(self, cols: Columns, time: np.ndarray) -> None:
+    def _keep_rows(
+        self,
+        kept: Kept,
+        cols: Columns,
+        time: np.ndarray,
+        skip: np.ndarray,
+        most: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    ) -> None:
+        """Keep the lines that are not to ``skip`` (uint8[n]), at most what the caps of `keep_rows` say."""
+
         def keep(at: int, state: np.ndarray, ints: np.ndarray, longs: np.ndarray, texts: np.ndarray) -> int:
             done: int = keep_rows(
                 cols.n,
@@ -244,6 +286,7 @@ class Fold:
                 cols.buf,
                 cols.start,
                 cols.stop,
+                cols.origin,
                 cols.raw,
                 cols.shape,
                 cols.speaker,
@@ -253,11 +296,8 @@ class Fold:
                 cols.time,
                 NO_TIME,
                 cols.level,
-                cols.skip,
-                self.caps,
-                self._taken,
-                self.text_caps,
-                self._texts_taken,
+                skip,
+                *most,
                 self._content_at,
                 TEXT_BYTES,
                 state,
@@ -267,7 +307,7 @@ class Fold:
             )
             return done
 
-        self.rows.fill(cols.n, keep)
+        kept.fill(cols.n, keep)
 
     def _progress(self, cols: Columns, time: np.ndarray) -> None:
         chosen = np.empty(cols.n, np.int64)
@@ -279,7 +319,7 @@ class Fold:
         read_numbers(cols.buf, chosen, cols.start, cols.stop, cols.raw, self._iteration_at, value)
         series, speaker = self._series(cols, chosen), cols.speaker[chosen]
         time, line, offset = time[chosen], cols.line[chosen], cols.offset[chosen]
-        self._spans(cols, chosen, series)
+        self._spans(cols, chosen, series, value)
         table = self.reached
         state = np.array([table.n], np.int64)
         at = 0
@@ -335,7 +375,7 @@ class Fold:
             codes[i] = self._series_of[name]
         return codes[inverse]
 
-    def _spans(self, cols: Columns, chosen: np.ndarray, series: np.ndarray) -> None:
+    def _spans(self, cols: Columns, chosen: np.ndarray, series: np.ndarray, iteration: np.ndarray) -> None:
         """Keep the first durations that each series tells, and count lines with their own time."""
         own = np.bincount(series, cols.time[chosen] != NO_TIME, len(self.series))
         for k in np.flatnonzero(own).tolist():
@@ -352,3 +392,26 @@ class Fold:
             value = value[value > 0][:left]
             self._n_spans[k] += value.size
             self.spans.setdefault(k, []).append((cols.stream, value))
+        if told.size:
+            value = np.empty(told.size, np.float64)
+            rows = chosen[told]
+            read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._span_at, value)
+            value *= self._span_s[cols.raw[rows]]
+            good = (value > 0) & (iteration[told] >= 0) & (iteration[told] < 2**31)
+            found = (series[told][good], iteration[told][good].astype(np.int64), value[good])
+            self.told.append(longest(*found))
+            self._n_told += len(self.told[-1][0])
+            if self._n_told > TOLD_TOGETHER:
+                self.told = [longest(*map(np.concatenate, zip(*self.told, strict=True)))]
+                self._n_told = 0
+
+
+def longest(
+    series: np.ndarray, iteration: np.ndarray, seconds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each (series, iteration) once, ordered so, with its longest span."""
+    order = np.lexsort((seconds, iteration, series))
+    series, iteration, seconds = series[order], iteration[order], seconds[order]
+    last = np.ones(len(series), bool)
+    last[:-1] = (series[1:] != series[:-1]) | (iteration[1:] != iteration[:-1])
+    return series[last], iteration[last], seconds[last]

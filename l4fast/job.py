@@ -98,9 +98,39 @@ class Reached:
 
 
 @dataclass(frozen=True)
+class Told:
+    """The longest span, in seconds, that lines tell of each (series, iteration), ordered so."""
+
+    series: np.ndarray
+    iteration: np.ndarray
+    seconds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Durations:
+    """What lines of one shape tell that a step took: one row per (speaker, shape), ordered so.
+
+    Attributes
+    ----------
+    count : int64[n]
+        How many were told.
+    head, tail : float64[n, WIDTH]
+        The first and the last of them, in seconds; the k-th (from 0) of the last at ``k % WIDTH``.
+    """
+
+    speaker: np.ndarray
+    shape: np.ndarray
+    count: np.ndarray
+    head: np.ndarray
+    tail: np.ndarray
+
+
+@dataclass(frozen=True)
 class Rows:
     """Lines that were kept one by one, ordered by stream and line.
 
+    ``striking`` are those that tell a duration far longer than all before of their speaker and shape;
+    they are kept with their texts, however many lines of the shape came before.
     The text of row ``i`` is ``text_size[i]`` bytes of `Job.texts` from ``text_at[i]`` on (-1: it was not
     kept); its content begins ``content_at[i]`` bytes behind (-1: ask its header).
     """
@@ -114,6 +144,7 @@ class Rows:
     time: np.ndarray
     own_time: np.ndarray
     level: np.ndarray
+    striking: np.ndarray
     text_at: np.ndarray
     text_size: np.ndarray
     content_at: np.ndarray
@@ -142,6 +173,8 @@ class Job:
     pairs: Pairs
     iterations: Iterations
     reached: Reached
+    told: Told
+    durations: Durations
     series: tuple[Series, ...]
     rows: Rows
     texts: bytearray = field(repr=False)

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from l4fast.canonical import shape_id
-from l4fast.fold import SPANS_KEPT, STREAM_SHIFT, StreamSums
-from l4fast.job import NONE, Iterations, Job, Pairs, Reached, Rows, Series
+from l4fast.durations_joined import Found, join_durations, strike
+from l4fast.fold import SPANS_KEPT, STREAM_SHIFT, StreamSums, longest
+from l4fast.job import NONE, Durations, Iterations, Job, Pairs, Reached, Rows, Series, Told
+from l4fast.kept import Kept
 from l4fast.parse import Shape, Speaker, lasting
 from l4fast.rawshapes import RawShape
 from l4fast.reader import Part, RawNote, look
@@ -77,7 +79,10 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
         )
         for part, finals, said, masked in zip(parts, named, said_by, masked_of, strict=True)
     ]
-    rows, texts = _join_rows(parts, maps, len(shapes))
+    durations, settled = join_durations(
+        [Found(part.fold.durations, to.speaker, to.shape) for part, to in zip(parts, maps, strict=True)]
+    )
+    rows, texts = _join_rows(parts, maps, len(shapes), durations, settled)
     return Job(
         streams=streams,
         shapes=tuple(shapes),
@@ -87,6 +92,8 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
         pairs=_join_pairs(parts, maps),
         iterations=_join_iterations(parts, maps),
         reached=_join_reached(parts, maps),
+        told=_join_told(parts, maps),
+        durations=durations,
         series=_join_series(parts, maps, series),
         rows=rows,
         texts=texts,
@@ -320,14 +327,55 @@ def _counted_on(values: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps], n_shapes: int) -> tuple[Rows, bytearray]:
-    """Return the first rows of each shape, ordered by stream and line, and their texts."""
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in Rows.__dataclass_fields__}
+def _join_told(parts: Sequence[Part], maps: Sequence[_Maps]) -> Told:
+    found = [(to.series[a], b, c) for part, to in zip(parts, maps, strict=True) for a, b, c in part.fold.told]
+    series, iteration, seconds = (_stack([columns[k] for columns in found]) for k in range(3))
+    return Told(*longest(series, iteration, seconds.astype(np.float64)))
+
+
+def _join_rows(
+    parts: Sequence[Part], maps: Sequence[_Maps], n_shapes: int, durations: Durations, settled: np.ndarray
+) -> tuple[Rows, bytearray]:
+    """Return the striking rows and the first others of each shape, by stream and line, and their texts."""
+    tables = [(part.fold.rows, to) for part, to in zip(parts, maps, strict=True)]
+    tables += [(part.fold.longer, to) for part, to in zip(parts, maps, strict=True)]
+    joined, begin = _all_rows(tables)
+    longer = np.arange(len(begin)) >= sum(part.fold.rows.n for part in parts)
+    marks = [found for part in parts for found in part.fold.classes]
+    position, classes = (_stack([found[k] for found in marks]) for k in range(2))
+    joined["striking"] = np.zeros(len(begin), bool)
+    joined["striking"][longer] = strike(
+        durations, settled, joined["speaker"][longer], joined["shape"][longer], position, classes
+    )
     caps, text_caps = np.zeros(n_shapes, np.int64), np.zeros(n_shapes, np.int64)
     for part, to in zip(parts, maps, strict=True):
-        kept, fold = part.fold.rows, part.fold
-        np.maximum.at(caps, to.shape, fold.caps[: len(to.shape)])
-        np.maximum.at(text_caps, to.shape, fold.text_caps[: len(to.shape)])
+        np.maximum.at(caps, to.shape, part.fold.caps[: len(to.shape)])
+        np.maximum.at(text_caps, to.shape, part.fold.text_caps[: len(to.shape)])
+    table_of = np.repeat(np.arange(len(tables)), [kept.n for kept, _ in tables])
+    order = np.lexsort((begin, joined["line"], joined["stream"]))
+    striking = joined["striking"][order]
+    order = order[striking | _first_of_each(joined["shape"][order], striking, caps)]
+    joined = {name: column[order] for name, column in joined.items()}
+    table_of, striking = table_of[order], joined["striking"]
+    without = ~striking & ~_first_of_each(joined["shape"], striking, text_caps)
+    joined["text_size"][without] = -1
+    joined["content_at"][without] = -1
+    source_at = joined["text_at"]
+    sizes = np.maximum(joined["text_size"], 0)
+    ends = np.cumsum(sizes, dtype=np.int64)
+    joined["text_at"] = ends - sizes
+    texts = bytearray(int(ends[-1]) if len(ends) else 0)
+    target = np.frombuffer(texts, np.uint8)
+    for i, (kept, _) in enumerate(tables):
+        mine = np.flatnonzero(table_of == i)
+        keeps.move_texts(kept.texts, source_at[mine], sizes[mine], target, joined["text_at"][mine])
+    return Rows(**joined), texts
+
+
+def _all_rows(tables: Sequence[tuple[Kept, _Maps]]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the columns of `Rows` but ``striking``, and where each row begins in its line, in bytes."""
+    columns: dict[str, list[np.ndarray]] = {n: [] for n in Rows.__dataclass_fields__ if n != "striking"}
+    for kept, to in tables:
         piece = kept.column(keeps.STREAM)
         columns["shape"].append(to.shape[kept.column(keeps.SHAPE)])
         columns["speaker"].append(to.speaker[kept.column(keeps.SPEAKER)])
@@ -341,31 +389,16 @@ def _join_rows(parts: Sequence[Part], maps: Sequence[_Maps], n_shapes: int) -> t
         columns["text_at"].append(kept.long(keeps.TEXT))
         columns["text_size"].append(kept.column(keeps.SIZE))
         columns["content_at"].append(kept.column(keeps.CONTENT))
-    joined = {name: _stack(parts_of) for name, parts_of in columns.items()}
-    part_of = np.repeat(np.arange(len(parts)), [part.fold.rows.n for part in parts])
-    order = np.lexsort((joined["line"], joined["stream"]))
-    order = order[_first_of_each(joined["shape"][order], caps)]
-    joined = {name: column[order] for name, column in joined.items()}
-    part_of = part_of[order]
-    without = ~_first_of_each(joined["shape"], text_caps)
-    joined["text_size"][without] = -1
-    joined["content_at"][without] = -1
-    source_at = joined["text_at"]
-    sizes = np.maximum(joined["text_size"], 0)
-    ends = np.cumsum(sizes, dtype=np.int64)
-    joined["text_at"] = ends - sizes
-    texts = bytearray(int(ends[-1]) if len(ends) else 0)
-    target = np.frombuffer(texts, np.uint8)
-    for i, part in enumerate(parts):
-        mine = np.flatnonzero(part_of == i)
-        source = part.fold.rows.texts
-        keeps.move_texts(source, source_at[mine], sizes[mine], target, joined["text_at"][mine])
-    return Rows(**joined), texts
+    begin = _stack([kept.column(keeps.BEGIN) for kept, _ in tables])
+    return {name: _stack(found) for name, found in columns.items()}, begin
 
 
-def _first_of_each(shape: np.ndarray, caps: np.ndarray) -> np.ndarray:
-    chosen = np.empty(len(shape), bool)
-    keeps.first_of_each(shape, caps, np.zeros_like(caps), chosen)
+def _first_of_each(shape: np.ndarray, skip: np.ndarray, caps: np.ndarray) -> np.ndarray:
+    """Return which rows are the first ``caps`` of their shape, those to ``skip`` not counted: bool[n]."""
+    chosen = np.zeros(len(shape), bool)
+    among = np.empty(int((~skip).sum()), bool)
+    keeps.first_of_each(shape[~skip], caps, np.zeros_like(caps), among)
+    chosen[~skip] = among
     return chosen
 
 

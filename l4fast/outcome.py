@@ -1,4 +1,4 @@
-"""What became of a job: finished, failed, hung, slow, running or unknown.
+"""What became of a job: finished, failed, hung, running or unknown.
 
 An error does not make a failure of a job that finished: it may lie before the end of the work, or
 belong to processes that end after it.
@@ -20,7 +20,10 @@ from l4fast.topology import Topology
 def outcome_of(
     job: Job, top: Topology, marks: Sequence[Mark], progress: Progress, evidence: Evidence
 ) -> tuple[str, Evidence]:
-    """Tell what became of the job; in a job that finished nothing is failure-indicating."""
+    """Tell what became of the job; in a job that finished nothing is failure-indicating.
+
+    That it was slow is another question, and asked of jobs that run or finished only.
+    """
     nothing = Evidence([], evidence.groups, evidence.survived, evidence.known)
     fatal = [e for e in evidence.events if e.grave]
     # One process ended well is no end of the job where the same line tells of one that did not.
@@ -43,8 +46,6 @@ def outcome_of(
         return "unknown", evidence
     if _stalled(job, progress):
         return "hung", evidence
-    if temporal.slowdown(job, progress) is not None:
-        return "slow", nothing
     if progress.series is None and not marks and not evidence.events:
         return "unknown", nothing
     return "running", nothing

@@ -15,6 +15,7 @@ import numpy as np
 from l4fast.buckets import Buckets
 from l4fast.canonical import canonical, mask, plain, plain_offsets
 from l4fast.columns import Columns
+from l4fast.durations import Duration, find_duration
 from l4fast.fold import Counter, Fold
 from l4fast.library import Library, told
 from l4fast.parse import Parser
@@ -71,8 +72,21 @@ class Part:
         note, counter = look(self.library, raw)
         self.notes.append(note)
         self.fold.know_raw(
-            code, raw.shape, suspect=note.suspect, content_at=content_place(raw), counter=counter
+            code,
+            raw.shape,
+            suspect=note.suspect,
+            content_at=content_place(raw),
+            counter=counter,
+            duration=_duration(raw, self.parser.shapes[raw.shape].text),
         )
+
+
+def _duration(raw: RawShape, text: str) -> Duration | None:
+    """Return where the lines of a raw shape of the shape ``text`` tell how long a step took."""
+    both = raw.lead + raw.content
+    found = find_duration(plain(both)[:2000])
+    place = number_place(raw, plain_offsets(both)[found[0]]) if found else None
+    return Duration(text, place, found[1]) if found and place else None
 
 
 def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:

@@ -1,4 +1,4 @@
-"""When: the iteration counter, how far it came, and since when it is slow.
+"""When: the iteration counter, and how far it came.
 
 The iteration counter is the series of progress lines with the most distinct values; an
 evaluation's counter or a loading bar is shorter and says so.
@@ -19,7 +19,6 @@ import numpy as np
 
 from l4fast.job import NONE, Job
 from l4fast.signature import Signature
-from l4fast_kernels.segments import find_change_points
 
 _NOT_TRAINING = re.compile(
     r"(?i)\b(?:eval\w*|valid\w*|test\w*|load\w*|download\w*|map|shard\w*|tokeniz\w*|generat\w*|predict\w*"
@@ -28,8 +27,6 @@ _NOT_TRAINING = re.compile(
 _BAR = re.compile(r"%\s?\|")
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
 MIN_GUESSED = 3  # values that a counter of an unknown framework must show
-SLOW_FACTOR = 1.5  # a lasting change of the median by so much is a failure of its own
-MIN_STRETCH = 8  # iterations; shorter is an evaluation or a checkpoint
 LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
 MIN_STALL_US = 20_000_000  # shorter silence is normal at the end of a log
 
@@ -222,41 +219,6 @@ def _mllog_value(job: Job, key: str) -> int | None:
             if match and match[1] == key:
                 return int(match[2])
     return None
-
-
-@dataclass(frozen=True)
-class Slowdown:
-    """Since which iteration the job is slower, and how many times."""
-
-    iteration: int
-    factor: float
-
-
-def slowdown(job: Job, progress: Progress) -> Slowdown | None:
-    """Tell whether the last stretch of iterations is lastingly slower than those before.
-
-    Durations come from the counter's own times; change points by binary segmentation.
-    """
-    if progress.series is None or not progress.timed or progress.n_seen < 4 * MIN_STRETCH:
-        return None
-    it = job.iterations
-    mine = np.flatnonzero((it.series == progress.series) & (it.first_time != NONE))
-    mine = mine[np.argsort(it.iteration[mine], kind="stable")]
-    numbers = it.iteration[mine].astype(np.int64) // progress.unit
-    steps, spans = np.diff(numbers), np.diff(it.first_time[mine]) / 1e6
-    good = (steps > 0) & (spans > 0)
-    if good.sum() < 4 * MIN_STRETCH:
-        return None
-    each = np.ascontiguousarray(spans[good] / steps[good])
-    points = find_change_points(each, min_size=MIN_STRETCH)
-    if len(points) == 0:
-        return None
-    cut = int(points[-1])
-    before, after = float(np.median(each[:cut])), float(np.median(each[cut:]))
-    if before <= 0 or after < SLOW_FACTOR * before:
-        return None
-    at = int(numbers[1:][good][cut]) + progress.offset
-    return Slowdown(at, after / before)
 
 
 def iteration_before(job: Job, progress: Progress, stream: int, line: int, time: int) -> int | None:

@@ -105,9 +105,8 @@ def _first_abnormal(story: Story, stage: str) -> int | None:
     if story.outcome in ("finished", "running"):
         return None
     progress = story.progress
-    if story.outcome == "slow":
-        slow = temporal.slowdown(story.job, progress)
-        return slow.iteration if slow else None
+    if story.slow is not None:
+        return story.slow.iteration
     if story.verdict.kind == "numeric":
         row = int(story.verdict.roots[0].rows[0])
         number = temporal.iteration_in(story.job, row, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 
 _WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
@@ -255,3 +256,21 @@ def is_ipv6(text: str) -> str | None:
     except ValueError:
         return None
     return "ip" if re.search("[0-9]", address) else None
+
+
+def fold_durations(
+    told: list[tuple[int, int, float]], *, step: float, most: int, width: int
+) -> tuple[dict[tuple[int, int], tuple[int, list[tuple[float, int]], list[tuple[float, int]]]], list[int]]:
+    """Of each (speaker, text): how many durations, the first and the last; and the class of lines marked."""
+    seen: dict[tuple[int, int], list[tuple[float, int]]] = {}
+    highest: dict[tuple[int, int], int] = {}
+    classes = [0] * len(told)
+    for i, (speaker, text, seconds) in enumerate(told):
+        pair = (speaker, text)
+        if not seconds >= 0 or (pair not in seen and len(seen) >= most):
+            continue
+        found = int(math.log(max(seconds, 1e-9) / 1e-9) / math.log(step))
+        if found > highest.get(pair, 0):
+            highest[pair] = classes[i] = found
+        seen.setdefault(pair, []).append((seconds, i))
+    return {pair: (len(held), held[:width], held[-width:]) for pair, held in seen.items()}, classes

@@ -159,7 +159,7 @@ def state(joined) -> dict[str, object]:
     """Everything of a `Job` that the analysis sees, as plain Python."""
     columns = {
         name: {k: v.tolist() for k, v in vars(getattr(joined, name)).items() if k not in FED}
-        for name in ("pairs", "iterations", "reached", "rows")
+        for name in ("pairs", "iterations", "reached", "rows", "told", "durations")
     }
     return {
         **columns,

@@ -55,7 +55,8 @@ def test_rows_kept_are_those_of_a_naive_list(lines, caps, text_caps, most_bytes)
 
     def keep(at, state, ints, longs, texts):
         return keeps.keep_rows(
-            n, at, 7, buf, start, stop, code, shape, code, place, place * 10, time, own, times.NO_TIME, level,
+            n, at, 7, buf, start, stop, start // 2, code, shape, code, place, place * 10, time, own,
+            times.NO_TIME, level,
             np.array([line[1] for line in lines], np.uint8), np.array(caps), taken, np.array(text_caps),
             texts_taken, np.array([[0, 0, 0]], np.int16), most_bytes, state, ints, longs, texts,
         )  # fmt: skip
@@ -75,6 +76,8 @@ def test_rows_kept_are_those_of_a_naive_list(lines, caps, text_caps, most_bytes)
     assert got == naive_rows(lines, caps, text_caps, most_bytes)
     assert (kept.long(keeps.OFFSET) == 10 * kept.long(keeps.LINE)).all()
     assert set(kept.column(keeps.STREAM).tolist()) <= {7}
+    places = kept.long(keeps.LINE) - 1
+    assert (kept.column(keeps.BEGIN) == start[places] - start[places] // 2).all()
     for row in range(kept.n):
         text = kept.text(row)
         first = None if text is None else next((i for i, byte in enumerate(text) if byte == ord("1")), None)

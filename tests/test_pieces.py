@@ -20,6 +20,7 @@ from test_fold import state
 SAYINGS = (
     "iteration {n}/ 100 | loss: 2.5 | elapsed time per iteration (ms): {n}.5",
     "loading shard {n}",
+    "fetched in {n}.5 ms",
     "RuntimeError: lost peer {n}",
     " 5%|# | {n}/100 [00:01]\r 6%|# | 6/100 [00:02]",
     "saving checkpoint at iteration {n} to /ckpt",

@@ -1,11 +1,11 @@
-"""When: the iteration counter and what it counts, attempts, stages, slowness."""
+"""When: the iteration counter and what it counts, attempts, stages."""
 
 import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4fast.temporal import Progress, Slowdown, slowdown
+from l4fast.temporal import Progress
 
 from jobs import at, cry, diagnosis, micros, steps, story, text
 
@@ -250,27 +250,7 @@ def test_a_communicator_that_is_made_late_does_not_end_the_training():
     assert [s["stage"] for s in found.stage["segments"]] == ["iterate"]
 
 
-# ------------------------------------------------------------------ slow and hung
-
-
-def slow(every: float) -> Slowdown | None:
-    found = story({"a.log": steps(range(1, 41)) + steps(range(41, 61), begin=40, every=every)})
-    return slowdown(found.job, found.progress)
-
-
-def test_a_job_that_becomes_five_times_slower():
-    assert slow(5.0) == Slowdown(42, pytest.approx(5.0))  # 41 came on time, 42 was the first late one
-
-
-@pytest.mark.parametrize("every", [0.5, 1.0, 1.2])
-def test_a_job_that_hardly_becomes_slower(every):
-    assert slow(every) is None
-
-
-def test_a_checkpoint_now_and_then_is_no_slowdown():
-    lines = "".join(steps(range(n, n + 10), begin=2 * n) for n in range(1, 60, 10))
-    found = story({"a.log": lines})
-    assert (found.outcome, slowdown(found.job, found.progress)) == ("running", None)
+# ------------------------------------------------------------------ hung
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from l4fast_kernels.fields import MAX_WORDS, find_words, place
 from l4fast_kernels.jit import inline, kernel
 
 # Columns of ``ints`` and ``longs`` of a table of rows.
-SHAPE, RAW, SPEAKER, STREAM, SIZE, CONTENT, LEVEL, OWN_TIME = range(8)
+SHAPE, RAW, SPEAKER, STREAM, SIZE, CONTENT, LEVEL, OWN_TIME, BEGIN = range(9)
 LINE, OFFSET, TIME, TEXT = range(4)
-INTS, LONGS = 8, 4
+INTS, LONGS = 9, 4
 
 
 @inline
@@ -30,6 +30,7 @@ def keep_rows(
     buf,
     start,
     stop,
+    origin,
     raw,
     shape,
     speaker,
@@ -58,7 +59,7 @@ def keep_rows(
     n, at, stream : int64
         Segments; where to begin; the stream they are of.
     buf : uint8[size]
-    start, stop, raw, shape, speaker : int32[n]
+    start, stop, origin, raw, shape, speaker : int32[n]
     line, offset, time, own_time : int64[n]
         ``own_time`` is ``no_time`` where the line has no time of its own.
     level : int8[n]
@@ -106,6 +107,7 @@ def keep_rows(
         ints[row, CONTENT] = -1
         ints[row, LEVEL] = level[i]
         ints[row, OWN_TIME] = own_time[i] != no_time
+        ints[row, BEGIN] = begin - origin[i]
         longs[row, LINE] = line[i]
         longs[row, OFFSET] = offset[i]
         longs[row, TIME] = time[i]

@@ -1,0 +1,121 @@
+"""Durations of steps that were read side by side, joined: see `l4fast.joining`.
+
+All is ordered by where it stands in its stream, so that nothing tells how a stream was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from l4fast.durations import WIDTH, DurationTable
+from l4fast.job import Durations
+
+SETTLED = 4  # durations of a speaker and a shape before one can strike
+CLASSES = 2  # above the highest before: more than `CLASS_STEP` times as long, and up to its square
+
+
+class Found(NamedTuple):
+    """The durations of one part, and what its codes are in the whole job."""
+
+    table: DurationTable
+    speaker: np.ndarray
+    shape: np.ndarray
+
+
+def join_durations(parts: Sequence[Found]) -> tuple[Durations, np.ndarray]:
+    """Return the first and last durations of each (speaker, shape), and where these settled.
+
+    That is the position of the `SETTLED`-th in its stream, in bytes: int64[n].
+    """
+    speakers, shapes, counts, tables = [], [], [], []
+    for part in parts:
+        table, n = part.table, part.table.n
+        speakers.append(part.speaker[table.speaker[:n]])
+        texts = np.array(table.shapes, np.int64)
+        shapes.append(part.shape[texts[table.text[:n]]] if n else part.shape[:0])
+        counts.append(table.ints[:n, 0])
+        tables.append((table.head[:n], table.head_at[:n], table.tail[:n], table.tail_at[:n]))
+    speaker, shape = _joined(speakers, np.int32), _joined(shapes, np.int32)
+    count = _joined(counts, np.int64)
+    order = np.lexsort((shape, speaker))
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (np.diff(speaker[order]) != 0) | (np.diff(shape[order]) != 0)
+    group = np.empty(len(order), np.int64)
+    group[order] = np.cumsum(fresh) - 1
+    first = order[fresh]
+    total = np.zeros(len(first), np.int64)
+    np.add.at(total, group, count)
+    columns = [_joined([each[k] for each in tables], np.float64).reshape(-1, WIDTH) for k in (0, 2)]
+    places = [_joined([each[k] for each in tables], np.int64).reshape(-1, WIDTH) for k in (1, 3)]
+    held = np.arange(WIDTH) < count[:, None]
+    head, settled = np.zeros((len(first), WIDTH)), np.full(len(first), np.iinfo(np.int64).max)
+    of, rank, _, at = _ranked(group, held, places[0])
+    good = rank < WIDTH
+    head[of[good], rank[good]] = columns[0][held][at[good]]
+    then = rank == SETTLED - 1
+    settled[of[then]] = places[0][held][at[then]]
+    tail = np.zeros((len(first), WIDTH))
+    of, _, back, at = _ranked(group, held, places[1])
+    good = back < WIDTH
+    tail[of[good], (total[of[good]] - 1 - back[good]) % WIDTH] = columns[1][held][at[good]]
+    return Durations(speaker[first], shape[first], total, head, tail), settled
+
+
+def _ranked(
+    group: np.ndarray, held: np.ndarray, place: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return, of the entries ``held`` of tables (bool[n, WIDTH]), by group and place: int64[m] each.
+
+    The group, the ranks from the front and from the back in it, and which entry it is.
+    """
+    of = np.broadcast_to(group[:, None], held.shape)[held]
+    at = np.lexsort((place[held], of))
+    of = of[at]
+    size = np.bincount(of, minlength=1)
+    rank = np.arange(len(of)) - (np.cumsum(size) - size)[of]
+    return of, rank, size[of] - 1 - rank, at
+
+
+def strike(
+    durations: Durations,
+    settled: np.ndarray,
+    speaker: np.ndarray,
+    shape: np.ndarray,
+    position: np.ndarray,
+    classes: np.ndarray,
+) -> np.ndarray:
+    """Return which lines tell a duration far longer than all before of their speaker and shape, bool[n].
+
+    Parameters
+    ----------
+    durations, settled
+        As `join_durations` returns them.
+    speaker, shape : int32[n]
+    position, classes : int64[n]
+        Of all lines in a higher class than those before in their part of the log: where they stand
+        in their stream, and their classes.
+    """
+    out = np.zeros(len(speaker), bool)
+    if not len(speaker):
+        return out
+    width = int(max(durations.shape.max(), shape.max())) + 1
+    known = durations.speaker.astype(np.int64) * width + durations.shape
+    group = np.searchsorted(known, speaker.astype(np.int64) * width + shape)
+    order = np.lexsort((position, group))
+    far = int(classes.max()) + 1  # a group begins above all classes of the one before
+    level = group[order] * far
+    highest = np.maximum.accumulate(level + classes[order])
+    before = np.concatenate([[0], np.maximum(highest[:-1] - level[1:], 0)])
+    out[order] = (classes[order] >= before + CLASSES) & (position[order] > settled[group[order]])
+    return out
+
+
+def _joined(arrays: list[np.ndarray], dtype: type) -> np.ndarray:
+    return (
+        np.concatenate([np.zeros((0, *arrays[0].shape[1:]), dtype), *arrays])
+        if arrays
+        else np.zeros(0, dtype)
+    )
