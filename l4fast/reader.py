@@ -77,16 +77,16 @@ class Part:
             suspect=note.suspect,
             content_at=content_place(raw),
             counter=counter,
-            duration=_duration(raw, self.parser.shapes[raw.shape].text),
+            duration=_duration(raw),
         )
 
 
-def _duration(raw: RawShape, text: str) -> Duration | None:
-    """Return where the lines of a raw shape of the shape ``text`` tell how long a step took."""
+def _duration(raw: RawShape) -> Duration | None:
+    """Return where the lines of a raw shape tell how long a step took."""
     both = raw.lead + raw.content
     found = find_duration(plain(both)[:2000])
     place = number_place(raw, plain_offsets(both)[found[0]]) if found else None
-    return Duration(text, place, found[1]) if found and place else None
+    return Duration(place, found[1]) if found and place else None
 
 
 def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:
