@@ -20,7 +20,7 @@ from l4fast_kernels.fields import read_numbers
 
 WIDTH = 8  # first and last durations kept: their medians bear with three odd ones
 CLASS_STEP = 1.25  # durations of one class differ by less: see `fold_durations`
-MOST_PAIRS = 1 << 18  # 75 MB: later (speaker, text) pairs are left out
+MOST_PAIRS = 1 << 18  # 75 MB: later (speaker, shape) pairs are left out
 
 _SECONDS = {"us": 1e-6, "usec": 1e-6, "microseconds": 1e-6, "ms": 1e-3, "msec": 1e-3, "msecs": 1e-3}
 _SECONDS |= {"millis": 1e-3, "milliseconds": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0}
@@ -57,41 +57,32 @@ def find_duration(text: str) -> tuple[int, float] | None:
 
 @dataclass(frozen=True)
 class Duration:
-    """Where lines of a raw shape tell a duration: its place as `read_numbers` wants it, and the unit.
+    """Where lines of a raw shape tell a duration: its place as `read_numbers` wants it, and the unit."""
 
-    ``text`` is the shape's.
-    """
-
-    text: str
     at: tuple[int, int, int]
     unit_s: float
 
 
 class DurationTable:
-    """The first and the last durations per (speaker, text) of some streams.
-
-    A text is a shape's: raw shapes that differ in blanks only are one.
+    """The first and the last durations per (speaker, shape) of some streams.
 
     Attributes
     ----------
     n : int
         Pairs held: the rows in use of the columns below.
-    speaker, text : int32[room]
+    speaker, shape : int32[room]
     ints : int64[room, 2]
         Durations seen, the highest class of them.
     head, tail : float64[room, WIDTH]
         Seconds.
     head_at, tail_at : int64[room, WIDTH]
         Where they stand in their stream, in bytes.
-    shapes : list of int
-        Of each text, one of the shapes that have it.
     """
 
     def __init__(self) -> None:
         self.n = 0
-        self.shapes: list[int] = []
         self.speaker = np.zeros(1 << 9, np.int32)
-        self.text = np.zeros(1 << 9, np.int32)
+        self.shape = np.zeros(1 << 9, np.int32)
         self.ints = np.zeros((1 << 9, 2), np.int64)
         self.head = np.zeros((1 << 9, WIDTH))
         self.tail = np.zeros((1 << 9, WIDTH))
@@ -102,22 +93,15 @@ class DurationTable:
         self._told = np.zeros(256, np.uint8)
         self._at = np.full((256, 3), -1, np.int16)
         self._unit = np.zeros(256)
-        self._text = np.zeros(256, np.int32)
-        self._text_of: dict[str, int] = {}
 
-    def know_raw(self, raw: int, shape: int, found: Duration | None) -> None:
+    def know_raw(self, raw: int, found: Duration | None) -> None:
         """Say of a new raw shape where its lines tell a duration, if they do."""
         while len(self._told) <= raw:
             self._told = np.concatenate([self._told, np.zeros_like(self._told)])
             self._at = np.concatenate([self._at, np.full_like(self._at, -1)])
             self._unit = np.concatenate([self._unit, np.zeros_like(self._unit)])
-            self._text = np.concatenate([self._text, np.zeros_like(self._text)])
         if found is not None:
-            if found.text not in self._text_of:
-                self._text_of[found.text] = len(self.shapes)
-                self.shapes.append(shape)
             self._told[raw], self._at[raw], self._unit[raw] = 1, found.at, found.unit_s
-            self._text[raw] = self._text_of[found.text]
 
     def add(self, cols: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Add the lines of a chunk; return those in a higher class than all before of their speaker.
@@ -136,7 +120,7 @@ class DurationTable:
         value[cols.skip[chosen] != 0] = np.nan
         # Segments of one line differ in where they start in it.
         position = cols.offset[chosen] + (cols.start[chosen] - cols.origin[chosen])
-        speaker, text = cols.speaker[chosen], self._text[cols.raw[chosen]]
+        speaker, shape = cols.speaker[chosen], cols.shape[chosen]
         state = np.array([self.n], np.int64)
         at = 0
         while at < n:
@@ -144,7 +128,7 @@ class DurationTable:
                 n,
                 at,
                 speaker,
-                text,
+                shape,
                 value,
                 position,
                 CLASS_STEP,
@@ -158,7 +142,7 @@ class DurationTable:
                 self.head_at,
                 self.tail_at,
                 self.speaker,
-                self.text,
+                self.shape,
                 classes,
             )
             if at < n:
@@ -173,7 +157,7 @@ class DurationTable:
         sums.rehash_pairs(self._keys, self._slots, keys, slots)
         self._keys, self._slots = keys, slots
         room = keys.size // 2
-        for name in ("speaker", "text", "ints", "head", "tail", "head_at", "tail_at"):
+        for name in ("speaker", "shape", "ints", "head", "tail", "head_at", "tail_at"):
             old = getattr(self, name)
             new = np.zeros((room, *old.shape[1:]), old.dtype)
             new[: len(old)] = old

@@ -34,8 +34,7 @@ def join_durations(parts: Sequence[Found]) -> tuple[Durations, np.ndarray]:
     for part in parts:
         table, n = part.table, part.table.n
         speakers.append(part.speaker[table.speaker[:n]])
-        texts = np.array(table.shapes, np.int64)
-        shapes.append(part.shape[texts[table.text[:n]]] if n else part.shape[:0])
+        shapes.append(part.shape[table.shape[:n]])
         counts.append(table.ints[:n, 0])
         tables.append((table.head[:n], table.head_at[:n], table.tail[:n], table.tail_at[:n]))
     speaker, shape = _joined(speakers, np.int32), _joined(shapes, np.int32)

@@ -159,7 +159,7 @@ class Fold:
 
         ``duration`` is where its lines tell how long a step took.
         """
-        self.durations.know_raw(raw, shape, duration)
+        self.durations.know_raw(raw, duration)
         size = max(raw, shape) + 1
         while len(self.caps) < size:
             for name in (

@@ -86,9 +86,7 @@ def _duration(raw: RawShape) -> Duration | None:
     both = raw.lead + raw.content
     found = find_duration(plain(both)[:2000])
     place = number_place(raw, plain_offsets(both)[found[0]]) if found else None
-    if found is None or place is None:
-        return None
-    return Duration(canonical(raw.masked[raw.header.start : raw.header.end]), place, found[1])
+    return Duration(place, found[1]) if found and place else None
 
 
 def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:

@@ -1,4 +1,4 @@
-"""Durations that lines tell -> the first and the last of each (speaker, text)."""
+"""Durations that lines tell -> the first and the last of each (speaker, shape)."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def fold_durations(
     n,
     at,
     speaker,
-    text,
+    shape,
     value,
     position,
     step,
@@ -32,7 +32,7 @@ def fold_durations(
     rights,
     classes,
 ):
-    """Keep the first and the last durations of each (speaker, text), and mark the longest so far.
+    """Keep the first and the last durations of each (speaker, shape), and mark the longest so far.
 
     Durations are of classes, each ``step`` times as long as the one before: those of a speaker that
     reach a class above all before are few, however long the log, and whoever joins the marks of two
@@ -42,7 +42,7 @@ def fold_durations(
     ----------
     n, at : int64
         Lines; where to begin.
-    speaker, text : int32[n]
+    speaker, shape : int32[n]
     value : float64[n]
         Seconds; NaN and what is below 0 are passed over.
     position : int64[n]
@@ -72,7 +72,7 @@ def fold_durations(
     for i in range(at, n):
         if not value[i] >= 0.0:
             continue
-        key = ((np.uint64(speaker[i]) << _S32) | np.uint64(text[i])) + np.uint64(1)
+        key = ((np.uint64(speaker[i]) << _S32) | np.uint64(shape[i])) + np.uint64(1)
         probe = np.int64((key * _K1) >> _S32) & mask
         while keys[probe] != key and keys[probe] != _ZERO:
             probe = (probe + 1) & mask
@@ -85,7 +85,7 @@ def fold_durations(
             keys[probe] = key
             slots[probe] = np.int32(slot)
             lefts[slot] = speaker[i]
-            rights[slot] = text[i]
+            rights[slot] = shape[i]
             state[0] += 1
         slot = np.int64(slots[probe])
         count = ints[slot, 0]
