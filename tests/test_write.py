@@ -263,7 +263,9 @@ def test_public_names_are_functions_whatever_was_imported_before():
 
 
 def test_every_public_name_is_there():
-    assert [name for name in l4fast.__all__ if getattr(l4fast, name).__name__ != name] == []
+    other = {"load_library": "load"}  # `l4fast.load` would not say what it loads
+    own = {name: getattr(l4fast, name).__name__ for name in l4fast.__all__}
+    assert own == {name: other.get(name, name) for name in l4fast.__all__}
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = l4fast.nonsense
 
