@@ -33,7 +33,8 @@ _KINDS = (
     (
         "asked-to-end",
         r"sending (?:process|signal|sig)|closing signal|\bsigterm\b|(?:terminat|kill)ing (?:sub)?process"
-        r"|\bcancelled\b|(?:job|step) aborted|asked to (?:end|stop|exit)|death signal|shutting down",
+        r"|\bsignal:? 15\b|\bcancelled\b|(?:job|step) aborted|asked to (?:end|stop|exit)|death signal"
+        r"|shutting down",
     ),
     (
         "death",
@@ -61,10 +62,9 @@ _KIND = tuple((kind, re.compile(rf"(?i)(?:{pattern})")) for kind, pattern in _KI
 _PLACES = (
     r"\blocal[_ ]?rank\W{0,3}(?P<local_rank>\d{1,3})\b",
     r"(?<!local)(?<!local[_ ])\brank\W{0,3}(?P<rank>\d{1,7})\b",
-    r"\btasks?\W{0,2}(?P<task>\d[\d,-]{0,200})",
     r"\b(?:pid|process)\W{0,3}(?P<pid>\d{2,8})\b",
     r"\bexit(?:ed with exit|ed with)?[ _]?(?:code|status)\W{0,9}?(?P<exit_code>-?\d{1,3})\b",
-    r"\bsignal (?P<signal>\d{1,2})\b",
+    r"\bsignal:? (?P<signal>\d{1,2})\b",
 )
 # Whom and what codes a line names, in whatever order: each place is looked for from its beginning.
 NAMED = re.compile("(?is)\\A" + "".join(f"(?=(?:.*?{place})?)" for place in _PLACES))

@@ -14,6 +14,7 @@ from l4fast.words import groups_of, is_frame, kind_of, tells_of_failure
         ("worker 3: Segmentation fault (core dumped)", "death"),
         ("Sending process 4711 closing signal SIGTERM", "asked-to-end"),
         ("slurmstepd: error: *** JOB 5 ON n1 CANCELLED AT 2026-01-01 ***", "asked-to-end"),
+        ("SignalException: Process 1990892 got signal: 15", "asked-to-end"),
         ("JOB 5 CANCELLED DUE TO TIME LIMIT", "stop"),
         ("recv from 10.0.0.4: timed out", "timeout"),
         ("waited 600 seconds for the others", "timeout"),
@@ -35,7 +36,8 @@ def test_the_kind_of_word_that_a_line_is(text: str, kind: str | None) -> None:
             "failed (exitcode: -9) local_rank: 5 (pid: 2630)",
             {"exit_code": "-9", "local_rank": "5", "pid": "2630"},
         ),
-        ("srun: error: n3: tasks 8-15: Exited with exit code 1", {"task": "8-15", "exit_code": "1"}),
+        # A scheduler's task may be a rank or a node's launcher.
+        ("srun: error: n3: tasks 8-15: Exited with exit code 1", {"exit_code": "1"}),
         ("Rank 17 got signal 6", {"rank": "17", "signal": "6"}),
         ("exit status 2", {"exit_code": "2"}),
         ("ranking of 5 processes", {}),
