@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+
+from l4fast.simulate import STYLES
 
 
 def lines_of(folder: Path, file: str) -> list[str]:
@@ -23,3 +26,9 @@ def text_of(folder: Path) -> str:
 def found(folder: Path, pattern: str) -> list[int]:
     """The numbers that ``pattern`` finds in all lines of all logs."""
     return [int(number) for number in re.findall(pattern, text_of(folder))]
+
+
+def two_styles_each(faults: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair each fault with two styles, in turn: all styles meet all kinds of faults, in less time."""
+    n = len(STYLES)
+    return [(fault, STYLES[(i + k) % n]) for i, fault in enumerate(faults) for k in (0, 2)]

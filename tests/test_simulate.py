@@ -13,7 +13,7 @@ from l4fast.errors import UsageError
 from l4fast.simulate import FAULTS, MANY, STYLES, simulate
 from l4fast.simulate_book import Sheet
 
-from simulated import files_of, lines_of
+from simulated import files_of, lines_of, two_styles_each
 
 # What only a process that does not end leaves behind.
 STUCK = r"Unable to shutdown|-9 |SIGKILL|JOB NOT ENDING|Killed|Last enqueued NCCL work"
@@ -249,8 +249,7 @@ def test_what_cannot_be_asked_is_refused(tmp_path, wrong):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("fault", "style"), two_styles_each(FAULTS))
 def test_the_smallest_jobs_can_fail_too(tmp_path, style, fault):
     for name, nodes, per_node in (("one", 1, 2), ("two", 2, 1)):
         truth = simulate(

@@ -25,7 +25,7 @@ from l4fast.simulate_nccl import work_of
 from l4fast.simulate_physics import AGENT, GONE, SELF, STEP, unfold
 from l4fast.simulate_scene import Scene, disconnects, exits, freezes, vanishes
 
-from simulated import files_of, lines_of, text_of
+from simulated import files_of, lines_of, text_of, two_styles_each
 
 JOBS = st.builds(
     lambda style, nodes, per_node, seed: plan(
@@ -208,8 +208,7 @@ def test_the_sequence_numbers_of_the_waiting_are_ahead_of_the_culprit_s(tmp_path
     assert seen >= 2
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("fault", "style"), two_styles_each(FAULTS))
 def test_no_rank_speaks_twice_of_its_end_nor_goes_on_after_it(tmp_path, style, fault):
     out = tmp_path / "job"
     simulate(out, style=style, nodes=4, ranks_per_node=2, iterations=12, fault=fault, seed=9, clock_skew_s=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from l4fast.simulate import FAULTS, MANY, STYLES, simulate
 
-from simulated import files_of, found, lines_of, text_of
+from simulated import files_of, found, lines_of, text_of, two_styles_each
 
 PROGRESS = {
     "megatron": r"iteration +(\d+)/|rank \d+ iteration (\d+) batch",
@@ -58,8 +58,7 @@ def test_an_asynchronous_save_is_accepted_before_it_is_durable(tmp_path):
     assert truth.last_durable_checkpoint == truth.last_iteration - 10
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault in MANY])
+@pytest.mark.parametrize(("fault", "style"), two_styles_each([fault for fault in FAULTS if fault in MANY]))
 def test_as_many_nodes_are_to_blame_as_are_asked_for(tmp_path, style, fault):
     truth = simulate(
         tmp_path / "job",
@@ -98,8 +97,7 @@ def test_without_kernel_logs_less_can_be_told(tmp_path, fault):
     assert told[0] == 2 and told[1] <= told[0]
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("fault", "style"), two_styles_each(FAULTS))
 def test_explicit_means_that_a_root_line_names_each_faulty_node(tmp_path, style, fault):
     for seed in (1, 2):
         out = tmp_path / str(seed)
