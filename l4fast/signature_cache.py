@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,14 @@ class Shelf(Mapping[str, Signature]):
 
 def cache_path(files: Sequence[tuple[Path, bytes]], mute: Sequence[str]) -> Path:
     """Return where the outcome for these files, on this machine, by these versions is kept."""
-    key = blake2b(digest_size=16)
+    key = sha256()  # processors have instructions for it: half the time of BLAKE2b
     for part in (str(FORMAT), sys.version, engine(), platform.machine(), _cpu_flags(), *mute):
         key.update(f"{len(part)}:{part}".encode(errors="surrogateescape"))
     for path, content in files:
         key.update(f"{path}:{len(content)}:".encode(errors="surrogateescape"))
         key.update(content)
     root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(root) / "l4fast" / f"signatures-{key.hexdigest()}.bin"
+    return Path(root) / "l4fast" / f"signatures-{key.hexdigest()[:32]}.bin"
 
 
 def _cpu_flags() -> str:

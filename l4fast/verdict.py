@@ -127,7 +127,7 @@ def ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:
     mine = about.top.ranks_of(node)
     cried = about.ranks(e for e in verdict.events if tells(e) in (None, "abort"))
     waiting = about.ranks(e for e in verdict.events if tells(e) in ("timeout", "lost-peer"))
-    chosen = [rank for rank in mine if rank in cried]
+    chosen = [rank for rank in mine if rank in cried and rank not in waiting]
     if not chosen and 2 * len(waiting) > about.n_ranks:
         chosen = [rank for rank in mine if rank not in waiting]
     if not chosen:

@@ -174,7 +174,7 @@ def silent_ones(
         known |= set(range(min(top.expected, 100_000)))
     elif known and max(known) + 1 - len(known) <= FEW * len(known):
         known |= set(range(max(known) + 1))  # a rank that never said a word leaves a gap
-    own_words = [e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort")]
+    own_words = [e for e in events if tells(e) in (None, "timeout", "lost-peer")]
     silent = known - set(about.ranks(own_words))
     if not waiting or not silent or len(silent) > FEW * len(known):
         return False
@@ -195,7 +195,7 @@ def silent_ones(
 def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
     """Where only part of the job waits, blame the silent ranks on nodes whose other ranks all wait."""
     top, waiting = about.top, set(about.ranks(timeouts))
-    spoken = set(about.ranks(e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort")))
+    spoken = set(about.ranks(e for e in events if tells(e) in (None, "timeout", "lost-peer")))
     silent: list[int] = []
     for node in top.nodes:
         mine = set(top.ranks_of(node))
