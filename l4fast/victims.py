@@ -13,7 +13,7 @@ import numpy as np
 
 from l4fast import spatial
 from l4fast.events import Event, split
-from l4fast.explain import unexplained
+from l4fast.explain import SKEW_S, unexplained
 from l4fast.job import Job
 from l4fast.readings import Reading
 from l4fast.subjects import Clock, Subjects, node_at, tells
@@ -202,6 +202,7 @@ def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], v
         quiet = mine - spoken
         if quiet and 2 * len(quiet) < len(mine) and mine - quiet <= waiting:
             silent += sorted(quiet)
+    silent = _blocked_first(silent, about, timeouts)
     if not silent or len(silent) > FEW * len(waiting):
         return False
     first = int(min(int(e.rows[0]) for e in timeouts))
@@ -211,6 +212,22 @@ def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], v
     for node in dict.fromkeys(top.node_of_rank[rank] for rank in silent):
         verdict.nodes.append((node, 0.8, [reason], [first]))
     return True
+
+
+def _blocked_first(silent: list[int], about: Subjects, timeouts: list[Event]) -> list[int]:
+    """Keep the silent ranks of nodes that waited first: one that is missing blocks its own groups first."""
+    rows, top = about.job.rows, about.top
+    first: dict[str, int] = {}
+    for event in timeouts:
+        for row in event.rows[rows.own_time[event.rows]].tolist():
+            home = _home(top, int(rows.speaker[row]))
+            if home is not None:
+                first[home] = min(int(rows.time[row]), first.get(home, int(rows.time[row])))
+    if not first:  # without times the order of one file tells
+        row = min(int(event.rows[0]) for event in timeouts)
+        return [rank for rank in silent if top.node_of_rank[rank] == _home(top, int(rows.speaker[row]))]
+    limit = min(first.values()) + int(SKEW_S * 1e6)
+    return [rank for rank in silent if first.get(top.node_of_rank[rank], limit) <= limit]
 
 
 def blame_victims(
