@@ -7,7 +7,6 @@ from typing import Any
 from l4fast.diagnose import Story
 from l4fast.diagnosis import MOST_NAMES
 from l4fast.slow import Slow
-from l4fast.subjects import tells
 
 SURE = 0.6  # score of a straggler that stands far enough from its peers to leave it out
 # Signatures of what is there on one host and not on another.
@@ -49,7 +48,7 @@ def cause_of(story: Story) -> dict[str, Any]:
     elif verdict.kind == "stop" and category not in ("preemption", "platform"):
         category = "preemption"
     elif verdict.kind == "victims" and category in ("unknown", "platform"):
-        category = "network" if tells(top) in ("timeout", "lost-peer") else category
+        category = "network" if top.tells in ("timeout", "lost-peer") else category
     elif verdict.kind == "error" and category in ("user.config", "user.code") and _is_environment(story):
         category = "platform"
     confidence = {"error": 0.85, "numeric": 0.85, "hang": 0.7, "stop": 0.75, "victims": 0.4, "peer": 0.7}.get(

@@ -12,7 +12,7 @@ from l4fast.events import Event, Evidence
 from l4fast.explain import SKEW_S, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric
-from l4fast.subjects import LATE, Clock, Subjects, tells
+from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 from l4fast.verdict import ENDED, FEW, Verdict, blame
@@ -41,14 +41,14 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     reactions = ("hang", "stop", "timeout", "lost-peer")
     known = any(e.grave and e.weight > GUESS for e in events)
     # Beside known words of victims, an error that no signature knows is asked after what they tell.
-    odd = [e for e in events if e.signature is None and e.role == "root" and tells(e) is None and known]
+    odd = [e for e in events if e.signature is None and e.role == "root" and e.tells is None and known]
     own = [
-        e for e in events if e.role == "root" and tells(e) not in reactions and e not in nan and e not in odd
+        e for e in events if e.role == "root" and e.tells not in reactions and e not in nan and e not in odd
     ]
-    hangs = [e for e in events if tells(e) == "hang"]
-    stops = [e for e in events if tells(e) == "stop" and not _is_answer(e, events, about)]
-    timeouts = [e for e in events if tells(e) == "timeout"]
-    lost = [e for e in events if tells(e) == "lost-peer"]
+    hangs = [e for e in events if e.tells == "hang"]
+    stops = [e for e in events if e.tells == "stop" and not _is_answer(e, events, about)]
+    timeouts = [e for e in events if e.tells == "timeout"]
+    lost = [e for e in events if e.tells == "lost-peer"]
     unexplained = unexplained_deaths(events, about, clock) if not own else []
     first_own = min((clock.of(e) for e in own), default=LATE)
     first_nan = min((clock.of(e) for e in nan), default=LATE)
@@ -128,7 +128,7 @@ def _is_answer(stop: Event, events: list[Event], about: Subjects) -> bool:
     """
     if stop.signature is None or stop.signature.by != "launcher":
         return False
-    failed = [e for e in events if tells(e) == "death" and dict(e.values).get("exit_code") not in ENDED]
+    failed = [e for e in events if e.tells == "death" and dict(e.values).get("exit_code") not in ENDED]
     return bool(set(about.nodes(failed)) - set(about.nodes([stop])))
 
 
@@ -174,13 +174,13 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
         mine, hosts = set(about.ranks([event])), set(about.nodes([event]))
         same_kind = event.signature is not None and event.signature == first.signature
         # A process of the blamed node that was killed, where only the node is known so far.
-        victim = tells(event) == "death" and not ranks and bool(hosts) and hosts <= nodes
+        victim = event.tells == "death" and not ranks and bool(hosts) and hosts <= nodes
         if same_kind or victim or (mine and mine <= ranks) or (not mine and hosts <= nodes):
             roots.append(event)
             ranks |= mine
             nodes |= hosts
     # That a process died is less than why: an oom-killer's line, say.
-    roots.sort(key=lambda e: tells(e) == "death")
+    roots.sort(key=lambda e: e.tells == "death")
     verdict.roots = roots
     if _has_rival(first, near, about, clock):
         verdict.notes.append(
@@ -198,8 +198,13 @@ def _has_rival(first: Event, near: list[Event], about: Subjects, clock: Clock) -
     mine = set(about.nodes([first]))
     for event in near:
         same = event.signature is not None and event.signature == first.signature
-        if same or clock.of(event) == LATE or _grade(event) != _grade(first):
+        if same or _grade(event) != _grade(first):
             continue
+        streams = about.job.rows.stream
+        if clock.of(event) == LATE and not (
+            clock.of(first) == LATE and streams[event.rows[0]] != streams[first.rows[0]]
+        ):
+            continue  # without times, the order of lines tells, in one file
         hosts = set(about.nodes([event]))
         if mine and hosts and not hosts & mine:
             return True
@@ -208,7 +213,7 @@ def _has_rival(first: Event, near: list[Event], about: Subjects, clock: Clock) -
 
 def _grade(event: Event) -> tuple[bool, bool, bool]:
     """How much an error says: one that a signature knows, no mere death, of a device."""
-    return (event.weight <= -10, tells(event) == "death", not (event.category or "").startswith("hardware"))
+    return (event.weight <= -10, event.tells == "death", not (event.category or "").startswith("hardware"))
 
 
 def _supplement(events: list[Event], verdict: Verdict, about: Subjects) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from l4fast.events import Event, split
-from l4fast.subjects import LATE, Clock, Subjects, tells
+from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.verdict import FEW, Verdict
 
 KILLED = ("137", "143")  # by SIGKILL, by SIGTERM: mostly what ends the others
@@ -21,7 +21,7 @@ def _processes(events: Iterable[Event], about: Subjects, *kinds: str) -> set[tup
     """Return (process id, node) of the processes that events of these kinds speak of."""
     found: set[tuple[str, str | None]] = set()
     for event in events:
-        if tells(event) in kinds:
+        if event.tells in kinds:
             for row in event.rows.tolist():
                 pid = about.evidence.groups.get(row, {}).get("pid")
                 if pid is not None:
@@ -48,7 +48,7 @@ def _first_to_break(events: Iterable[Event], about: Subjects) -> dict[int, int]:
     for event in events:
         code = dict(event.values).get("exit_code")
         scheduler = event.signature is not None and event.signature.by == "scheduler"
-        if tells(event) == "death" and scheduler and code not in (None, "0", *KILLED):
+        if event.tells == "death" and scheduler and code not in (None, "0", *KILLED):
             for row in event.rows.tolist():
                 stream, line = int(rows.stream[row]), int(rows.line[row])
                 found[stream] = min(line, found.get(stream, line))
@@ -61,19 +61,19 @@ def settle_deaths(events: list[Event], about: Subjects) -> None:
     spoke = about.ranks(
         e
         for e in events
-        if tells(e) in (None, "timeout", "lost-peer", "abort") and e.role in ("root", "consequence")
+        if e.tells in (None, "timeout", "lost-peer", "abort") and e.role in ("root", "consequence")
     )
     rows = about.job.rows
     ended: dict[int, int] = {}  # stream -> line at which the launcher began to end the rest
     for event in events:
-        if tells(event) == "ending":
+        if event.tells == "ending":
             for row in event.rows.tolist():
                 stream, line = int(rows.stream[row]), int(rows.line[row])
                 ended[stream] = min(line, ended.get(stream, line))
     broke = _first_to_break(events, about)
     fresh: list[Event] = []
     for event in events:
-        if tells(event) != "death" or event.role != "root":
+        if event.tells != "death" or event.role != "root":
             continue
         killed = dict(event.values).get("exit_code") in KILLED
         innocent = []
@@ -96,13 +96,13 @@ def settle_deaths(events: list[Event], about: Subjects) -> None:
 
 def settle_echoes(events: list[Event], about: Subjects, clock: Clock) -> None:
     """What no signature knows is no cause if ranks say it that wait for others, or who tells of deaths."""
-    waiting = set(about.ranks(e for e in events if tells(e) in ("timeout", "lost-peer")))
-    died = min((clock.of(e) for e in events if tells(e) == "death"), default=LATE)
+    waiting = set(about.ranks(e for e in events if e.tells in ("timeout", "lost-peer")))
+    died = min((clock.of(e) for e in events if e.tells == "death"), default=LATE)
     for event in events:
         if event.signature is not None or event.role != "root":
             continue
         ranks = about.ranks([event])
-        if tells(event) == "death":
+        if event.tells == "death":
             if ranks or about.nodes([event]):
                 continue
             event.why.append("it does not say which process ended")
@@ -118,13 +118,13 @@ def settle_echoes(events: list[Event], about: Subjects, clock: Clock) -> None:
 def unexplained_deaths(events: list[Event], about: Subjects, clock: Clock) -> list[Event]:
     """Deaths of processes that said nothing before, and that nobody had asked to end."""
     asked = _processes(events, about, "asked-to-end", "hang")
-    spoke = about.ranks(e for e in events if tells(e) in (None, "timeout", "lost-peer", "abort"))
+    spoke = about.ranks(e for e in events if e.tells in (None, "timeout", "lost-peer", "abort"))
     if not spoke:
         return []  # nobody said anything: there is no silence to tell apart
     found: list[Event] = []
     for event in list(events):
         code = dict(event.values).get("exit_code")
-        if tells(event) != "death" or code in (None, "0", "143"):
+        if event.tells != "death" or code in (None, "0", "143"):
             continue
         if code == "-15" and (event.signature is None or event.signature.by != "launcher"):
             continue
@@ -157,7 +157,7 @@ def first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
     deaths = [
         (row, event)
         for event in events
-        if tells(event) == "death" and event not in verdict.roots
+        if event.tells == "death" and event not in verdict.roots
         for row in event.rows.tolist()
         if belongs(event, row)
     ]
@@ -178,7 +178,7 @@ def also_deaths(events: list[Event], verdict: Verdict, about: Subjects) -> None:
     """The death of the very process that hung is part of the root's story."""
     hung = _processes(verdict.roots, about, "hang")
     for event in list(events):
-        if tells(event) != "death":
+        if event.tells != "death":
             continue
         mine = [row for row in event.rows.tolist() if _is_among(event, row, about, hung)]
         if not mine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from l4fast import checkpoints, culprit, events, slow, speakers, straggler, temporal
+from l4fast import checkpoints, clocks, culprit, events, slow, speakers, straggler, temporal
 from l4fast import marks as marking
 from l4fast.attempts import attempts_of, last_attempt
 from l4fast.checkpoints import Checkpoints
@@ -62,6 +62,9 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
     marks = [m for m in every_mark if in_attempt[m.row]]
     progress = temporal.follow(job, library.signatures, since=start, streams=streams)
     checkpoint = checkpoints.trace(job, marks, progress)
+    told, said = job, clocks.heard(job, facts, progress)
+    in_attempt &= said[0]
+    job = replace(job, rows=replace(job.rows, time=said[1]))
     evidence = events.find(job, library, templates, progress, baseline, rows_in=in_attempt)
     outcome, evidence = outcome_of(job, top, marks, progress, evidence)
     if outcome != "finished" and not any(_is_cause(e) for e in evidence.events):
@@ -82,7 +85,7 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
         outcome = "unknown"
     attempts = attempts_of(job, library, top, every_mark, start, outcome, progress, verdict)
     return Story(
-        job,
+        told,  # times as they were written
         top,
         templates,
         progress,

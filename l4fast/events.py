@@ -157,6 +157,7 @@ def find(
     meaning: dict[tuple[str, Values, str | None], tuple[Signature | None, str]] = {}
     readings: list[Reading] = []
     n_survived = n_known = 0
+    numeric: list[tuple[tuple[str, Values, str | None], np.ndarray]] = []
     ignored = {i for i, raw in enumerate(job.raws) if raw.content.startswith("Exception ignored in")}
     for raw_idx, note in enumerate(job.notes):
         mine = job.rows_of_raw(raw_idx)
@@ -200,14 +201,18 @@ def find(
             if is_known and _same_values(baseline, text, values):
                 n_known += its.size
                 continue
-            numeric = signature is not None and signature.category == "numeric"
-            over = np.zeros(its.size, bool) if numeric else survived[its]
-            n_survived += int(over.sum())
-            if over.all():
-                continue
             key = (template.id, values, signature.id if signature else None)
-            buckets[key].append(its[~over])
             meaning[key] = (signature, text)
+            if signature is not None and signature.category == "numeric":
+                numeric.append((key, its))
+                continue
+            over = survived[its]
+            n_survived += int(over.sum())
+            if not over.all():
+                buckets[key].append(its[~over])
+    if not _passed(job, survived, [its for _, its in numeric]):
+        for key, its in numeric:
+            buckets[key].append(its)
     events = [
         _event(library, templates[meaning[key][1]], key[1], meaning[key][0], np.concatenate(found))
         for key, found in buckets.items()
@@ -224,6 +229,19 @@ def find(
         events = [e for e in events if not strange[rows.raw[e.rows]].all() or _says(job, e)]
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
     return Evidence(events, Groups(len(rows), readings), n_survived, n_known)
+
+
+def _passed(job: Job, survived: np.ndarray, numeric: list[np.ndarray]) -> bool:
+    """Whether numbers were numbers again in the end: a loss that stays bad is told to the last line.
+
+    Of more lines than were kept, the last ones are not known.
+    """
+    for rows in numeric:
+        shape = job.rows.shape[rows[0]] if rows.size else 0
+        kept = np.count_nonzero(job.rows.shape == shape)
+        if not survived[rows].all() or kept < job.shape_count[shape]:
+            return False
+    return True
 
 
 def is_exception(job: Job, event: Event) -> bool:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from l4fast import events, temporal
+from l4fast import clocks, events, temporal
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
-from l4fast.subjects import tells
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 
@@ -40,18 +39,18 @@ def outcome_of(
         began = finishes[0] if finishes else None
         if complete or (began is not None and all(_after(job, e, began) for e in fatal)):
             return "finished", nothing
-    if fatal and not _may_go_on(job, fatal, progress):
+    if fatal and not _may_go_on(job, top, fatal, progress):
         return "failed", evidence
     if fatal:
         return "unknown", evidence
-    if _stalled(job, progress):
+    if _stalled(job, top, progress):
         return "hung", evidence
     if progress.series is None and not marks and not evidence.events:
         return "unknown", nothing
     return "running", nothing
 
 
-def _may_go_on(job: Job, fatal: Sequence[Event], progress: Progress) -> bool:
+def _may_go_on(job: Job, top: Topology, fatal: Sequence[Event], progress: Progress) -> bool:
     """Whether the one error that no signature knows may be the last line of a job that still runs.
 
     A process that ended, an uncaught exception, a second voice or a long silence says that it does not.
@@ -59,16 +58,16 @@ def _may_go_on(job: Job, fatal: Sequence[Event], progress: Progress) -> bool:
     if any(e.signature is not None or e.tells is not None or events.is_exception(job, e) for e in fatal):
         return False
     speakers = {int(speaker) for e in fatal for speaker in job.rows.speaker[e.rows]}
-    return len(speakers) == 1 and not _stalled(job, progress)
+    return len(speakers) == 1 and not _stalled(job, top, progress)
 
 
 def _is_farewell(job: Job, event: Event) -> bool:
     """Whether an event may belong to processes that end after their work is done."""
-    if events.is_exception(job, event) and tells(event) not in ("lost-peer", "timeout", "abort"):
+    if events.is_exception(job, event) and event.tells not in ("lost-peer", "timeout", "abort"):
         return False
-    if tells(event) == "death":
+    if event.tells == "death":
         return dict(event.values).get("exit_code") not in ("1", "2")
-    return tells(event) not in ("hang", "stop") and event.category != "numeric"
+    return event.tells not in ("hang", "stop") and event.category != "numeric"
 
 
 def _after(job: Job, event: Event, mark: Mark) -> bool:
@@ -95,10 +94,12 @@ def _before(job: Job, event: Event, mark: Mark) -> bool:
     return not ((other == NONE) | (other >= mark.time)).any()
 
 
-def _stalled(job: Job, progress: Progress) -> bool:
-    if not progress.timed or progress.median_s is None or progress.last_time == NONE or job.last_time == NONE:
+def _stalled(job: Job, top: Topology, progress: Progress) -> bool:
+    """Whether the program went on to speak, or only stood there, long after its last iteration."""
+    _, last = clocks.span(job, top.facts)
+    if not progress.timed or progress.median_s is None or progress.last_time == NONE or last == NONE:
         return False
-    silence = job.last_time - progress.last_time
+    silence = last - progress.last_time
     median = progress.median_s * 1e6
     # An evaluation or a save takes some medians, though seldom more than minutes.
     limit = max(

@@ -31,13 +31,10 @@ class Subject(NamedTuple):
     nodes: tuple[str, ...]
 
 
-def tells(event: Event) -> str | None:
-    """What kind of word an event is: hang, stop, timeout, lost-peer, death, asked-to-end, abort."""
-    return event.tells
-
-
-def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int) -> Subject:
-    """Return whom a row is about: the one it names, else who says it."""
+def subject(
+    job: Job, top: Topology, evidence: Evidence, event: Event, row: int, lone: frozenset[int]
+) -> Subject:
+    """Return whom a row is about: the one it names, else who says it; ``lone`` speakers say it once."""
     speaker = int(job.rows.speaker[row])
     groups = evidence.groups.get(row, {})
     names = event.names
@@ -68,34 +65,34 @@ def subject(job: Job, top: Topology, evidence: Evidence, event: Event, row: int)
                 host = node  # the launcher's line carries the host in its prefix
             return Subject(tuple(ranks), (host,) if host else tuple(sorted(hosts)))
         if host:
-            local = groups.get("local_rank")
-            if local and local.isdigit():
-                mine = top.ranks_of(host)
-                if int(local) < len(mine):
-                    return Subject((mine[int(local)],), (host,))
-            return Subject((), (host,))
+            rank = _local(top, host, groups.get("local_rank"))
+            return Subject(() if rank is None else (rank,), (host,))
         if pid is not None and pid.isdigit():
             host = node or top.node_of_pid(int(pid))
-            local = groups.get("local_rank")
-            if host and local and local.isdigit():
-                mine = top.ranks_of(host)
-                if int(local) < len(mine):
-                    return Subject((mine[int(local)],), (host,))
-            return Subject((), (host,) if host else ())
-        if names == "other" and tells(event) is None and "peer" in groups:
+            rank = _local(top, host, groups.get("local_rank")) if host else None
+            return Subject(() if rank is None else (rank,), (host,) if host else ())
+        if names == "other" and event.tells is None and "peer" in groups:
             target = node_at(top, groups["peer"])
             return Subject((), (target,) if target is not None else ())
-        if names == "other" and (tells(event) is not None or event.role != "root"):
+        if names == "other" and (event.tells is not None or event.role != "root"):
             return Subject((), ())
     who = _speaker(top, speaker)
     if who is not None:
         return who
-    alone = int((job.rows.speaker[event.rows] == speaker).sum()) == 1
-    rank = _by_exit(top, int(top.local_rank[speaker] or 0)) if alone else None
+    local = top.local_rank[speaker]
+    rank = _by_exit(top, local) if local is not None and speaker in lone else None
     if rank is None:
         return Subject((), ())
     host = top.node_of_rank.get(rank)
     return Subject((rank,), (host,) if host else ())
+
+
+def _local(top: Topology, host: str, local: str | None) -> int | None:
+    """Return the rank with this local rank on ``host``, if all of its ranks are known."""
+    mine = top.ranks_of(host)
+    if not local or not local.isdigit() or int(local) >= len(mine):
+        return None
+    return mine[int(local)] if len(mine) == (top.ranks_per_node or len(mine)) else None
 
 
 def _is_about_itself(event: Event) -> bool:
@@ -155,6 +152,7 @@ class Subjects:
     def __init__(self, job: Job, top: Topology, evidence: Evidence) -> None:
         self.job, self.top, self.evidence = job, top, evidence
         self._rows: dict[int, Subject] = {}
+        self._lone_of: dict[int, tuple[np.ndarray, frozenset[int]]] = {}
         self._counted: dict[int, tuple[np.ndarray, Counter[int], Counter[str]]] = {}
         self.all_ranks = frozenset(top.ranks)
         self.n_ranks = max(len(self.all_ranks), 1)
@@ -163,8 +161,16 @@ class Subjects:
 
     def row(self, event: Event, row: int) -> Subject:
         if row not in self._rows:
-            self._rows[row] = subject(self.job, self.top, self.evidence, event, row)
+            self._rows[row] = subject(self.job, self.top, self.evidence, event, row, self._lone(event))
         return self._rows[row]
+
+    def _lone(self, event: Event) -> frozenset[int]:
+        """Return the speakers that say one line of an event."""
+        known = self._lone_of.get(id(event))
+        if known is None or known[0] is not event.rows:
+            said, count = np.unique(self.job.rows.speaker[event.rows], return_counts=True)
+            known = self._lone_of[id(event)] = event.rows, frozenset(said[count == 1].tolist())
+        return known[1]
 
     def ranks(self, events: Iterable[Event]) -> Counter[int]:
         found: Counter[int] = Counter()
@@ -213,9 +219,11 @@ class Subjects:
         nodes = self.nodes(events)
         n_nodes = max(len(self.top.nodes), 1)
         pids = {self.evidence.groups.get(row, {}).get("pid") for e in events for row in e.rows.tolist()}
+        pids -= {None}
         if nodes and n_nodes > 1:
-            return min(len(nodes) / n_nodes, len(pids) / self.n_ranks)
-        return len(pids) / self.n_ranks
+            of_nodes = len(nodes) / n_nodes
+            return min(of_nodes, len(pids) / self.n_ranks) if pids else of_nodes
+        return max(len(pids), 1) / self.n_ranks
 
 
 class Clock:
@@ -223,11 +231,11 @@ class Clock:
 
     def __init__(self, job: Job, events: list[Event], about: Subjects, progress: Progress) -> None:
         self._job, self._about, self._progress = job, about, progress
-        self._known: dict[int, int] = {}
+        self._known: dict[int, tuple[np.ndarray, int]] = {}
         rows = job.rows
         self._died: dict[int, int] = {}
         for event in events:
-            if tells(event) != "death":
+            if event.tells != "death":
                 continue
             for row in event.rows.tolist():
                 if rows.own_time[row] and rows.time[row] != NONE:
@@ -241,9 +249,10 @@ class Clock:
         A line without a time was written before its process was found dead, and not before the
         last iteration was done.
         """
-        if id(event) not in self._known:
-            self._known[id(event)] = self._estimate(event)
-        return self._known[id(event)]
+        known = self._known.get(id(event))
+        if known is None or known[0] is not event.rows:
+            known = self._known[id(event)] = event.rows, self._estimate(event)
+        return known[1]
 
     def _estimate(self, event: Event) -> int:
         rows = self._job.rows

@@ -91,6 +91,11 @@ class Topology:
         if node is not None and node not in self.nodes_by_pid.setdefault(pid, []):
             self.nodes_by_pid[pid].append(node)
 
+    def home(self, speaker: int) -> str | None:
+        """The node of a speaker; None if neither it nor its rank's is known."""
+        rank, node = self.rank[speaker], self.node[speaker]
+        return node or (self.node_of_rank.get(rank) if rank is not None else None)
+
     def ranks_of(self, node: str) -> list[int]:
         return self._ranks_of_node.get(node, [])
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from l4fast.events import Event
 from l4fast.job import NONE
-from l4fast.subjects import Subjects, tells
+from l4fast.subjects import Subjects
 
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
 BESIDE = 0.6  # named by less than this share of the lines that name another: by the wrong side
@@ -47,14 +47,17 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
     )
     if not n_nodes or not about.top.ranks_per_node:
         speaking = max(speaking, about.top.expected or 0)
-    own = all(event.role == "root" and tells(event) is None for event in events)
+    own = all(event.role == "root" and event.tells is None for event in events)
     if own and not ranks and not nodes and _blame_the_dead(verdict, about, told, reason):
         return
-    if speaking > 1 and (len(ranks) >= MOST * speaking or (not ranks and told >= MOST * speaking)):
+    # Lines that name few of the nodes tell of these, however many they are.
+    most_nodes = len(nodes) >= MOST * n_nodes
+    anybody = not ranks and (not nodes or most_nodes) and told >= MOST * speaking
+    if speaking > 1 and (len(ranks) >= MOST * speaking or anybody):
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all ranks: no node to blame")
         return
-    if not ranks and n_nodes > 1 and len(nodes) >= MOST * n_nodes:
+    if not ranks and n_nodes > 1 and most_nodes:
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all nodes: no node to blame")
         return
@@ -90,7 +93,7 @@ def _told_by_others(about: Subjects, events: list[Event]) -> dict[str, float]:
     for event in events:
         for row in event.rows.tolist():
             speaker = int(rows.speaker[row])
-            home = top.node[speaker] or top.node_of_rank.get(top.rank[speaker] or 0)
+            home = top.home(speaker)
             for node in about.row(event, row).nodes:
                 named[node] += 1
                 if node == home:
@@ -104,18 +107,24 @@ def _blame_the_dead(verdict: Verdict, about: Subjects, told: int, reason: str) -
     dead = [
         e
         for e in verdict.events
-        if tells(e) == "death" and dict(e.values).get("exit_code") not in ENDED and about.ranks([e])
+        if e.tells == "death" and dict(e.values).get("exit_code") not in ENDED and about.ranks([e])
     ]
     nodes, ranks = about.nodes(dead), about.ranks(dead)
     each = about.top.ranks_per_node or max((n or 0 for n in about.top.local_rank), default=0) + 1
     if not nodes or len(nodes) > FEW * len(about.top.nodes) or told > len(nodes) * each:
         return False
-    rows = {name: int(e.rows[0]) for e in reversed(dead) for name in about.nodes([e])}
+    row_of: dict[int | str, int] = {}
+    for event in dead:
+        for row in event.rows.tolist():
+            who = about.row(event, row)
+            names: list[int | str] = [*who.ranks, *who.nodes]
+            for name in names:
+                row_of.setdefault(name, row)
     why = f"{reason}; its launcher tells whose processes ended"
     for node, _ in sorted(nodes.items(), key=lambda nc: (-nc[1], nc[0])):
-        verdict.nodes.append((node, 0.8, [why], [rows[node]]))
+        verdict.nodes.append((node, 0.8, [why], [row_of[node]]))
     for rank in sorted(ranks):
-        verdict.ranks.append((rank, 0.6, [why], [rows[about.top.node_of_rank[rank]]]))
+        verdict.ranks.append((rank, 0.6, [why], [row_of[rank]]))
     return True
 
 
@@ -125,8 +134,8 @@ def ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:
     Where most ranks of the job wait for others, the ones that do not are the ones waited for.
     """
     mine = about.top.ranks_of(node)
-    cried = about.ranks(e for e in verdict.events if tells(e) in (None, "abort"))
-    waiting = about.ranks(e for e in verdict.events if tells(e) in ("timeout", "lost-peer"))
+    cried = about.ranks(e for e in verdict.events if e.tells in (None, "abort"))
+    waiting = about.ranks(e for e in verdict.events if e.tells in ("timeout", "lost-peer"))
     chosen = [rank for rank in mine if rank in cried and rank not in waiting]
     if not chosen and 2 * len(waiting) > about.n_ranks:
         chosen = [rank for rank in mine if rank not in waiting]

@@ -16,7 +16,7 @@ from l4fast.events import Event, split
 from l4fast.explain import SKEW_S, unexplained
 from l4fast.job import Job
 from l4fast.readings import Reading
-from l4fast.subjects import Clock, Subjects, node_at, tells
+from l4fast.subjects import LATE, Clock, Subjects, node_at
 from l4fast.topology import Topology
 from l4fast.verdict import FEW, Verdict, blame, ranks_on
 
@@ -30,20 +30,25 @@ def accused(events: list[Event], verdict: Verdict, about: Subjects, *, begun: bo
     A node that is gone is accused by its neighbours and says nothing; a victim accuses too. Where a
     link is bad both of its ends speak, and the node with several bad links is the one to look at.
     Before the job has ``begun`` to iterate, all meet at one node: few that do not reach it are cut off.
+    Who is lost when others had already waited in vain may be one that gave up.
     """
     rows, top = about.job.rows, about.top
+    waited = _first_wait(events, about)
     quarrels: list[tuple[int, str, str, Event]] = []
     for event in events:
-        if tells(event) not in ("lost-peer", "timeout"):
+        if event.tells not in ("lost-peer", "timeout"):
             continue
         for row in event.rows.tolist():
             target = node_at(top, about.evidence.groups.get(row, {}).get("peer"))
-            home = _home(top, int(rows.speaker[row]))
-            if target is not None and home is not None and home != target:
+            home = top.home(int(rows.speaker[row]))
+            late = rows.own_time[row] and rows.time[row] > waited
+            if target is not None and home is not None and home != target and not late:
                 quarrels.append((row, home, target, event))
     quarrels.sort(key=lambda q: (int(rows.time[q[0]]) if rows.own_time[q[0]] else 0, q[0]))
     pairs = [(home, target) for _, home, target, _ in quarrels]
-    guilty = _guilty(pairs, _heard(events, about), len(top.nodes), begun=begun)
+    told = np.array([q[0] for q in quarrels], np.int64)
+    ordered = bool(rows.own_time[told].all()) or len(np.unique(rows.stream[told])) == 1
+    guilty = _guilty(pairs, _heard(events, about), len(top.nodes), begun=begun, ordered=ordered)
     if not guilty:
         return False
     mine = [q for q in quarrels if q[2] in guilty] or [q for q in quarrels if q[1] in guilty]
@@ -61,22 +66,32 @@ def accused(events: list[Event], verdict: Verdict, about: Subjects, *, begun: bo
     return True
 
 
-def _home(top: Topology, speaker: int) -> str | None:
-    rank, node = top.rank[speaker], top.node[speaker]
-    return node or (top.node_of_rank.get(rank) if rank is not None else None)
+def _first_wait(events: Iterable[Event], about: Subjects) -> int:
+    """Return when somebody first said that it had waited in vain, for nobody in particular; or `LATE`."""
+    rows = about.job.rows
+    plain = [e.rows for e in events if e.tells == "timeout" and not _names_peer(e)]
+    told = np.concatenate([np.empty(0, np.int64), *plain])
+    timed = rows.time[told[rows.own_time[told]]]
+    return int(timed.min()) + int(SKEW_S * 1e6) if timed.size else LATE
+
+
+def _names_peer(event: Event) -> bool:
+    return event.signature is not None and "peer" in event.signature.regex.groupindex
 
 
 def _heard(events: Iterable[Event], about: Subjects) -> set[str]:
     """Return the nodes that say anything of the failure."""
     speakers = {s for e in events for s in np.unique(about.job.rows.speaker[e.rows]).tolist()}
-    return {home for s in speakers if (home := _home(about.top, s)) is not None}
+    return {home for s in speakers if (home := about.top.home(s)) is not None}
 
 
-def _guilty(quarrels: Sequence[tuple[str, str]], heard: set[str], n_nodes: int, *, begun: bool) -> list[str]:
+def _guilty(
+    quarrels: Sequence[tuple[str, str]], heard: set[str], n_nodes: int, *, begun: bool, ordered: bool
+) -> list[str]:
     """Return the nodes that quarrels (who lost whom, in their order) speak against; empty if unclear.
 
     A failure spreads from neighbour to neighbour: where most nodes quarrel, only the first to have
-    two quarrels is sure to be where it began.
+    two quarrels is sure to be where it began, if their order is known.
     """
     near: dict[str, set[str]] = defaultdict(set)
     silent: list[str] = []
@@ -96,12 +111,13 @@ def _guilty(quarrels: Sequence[tuple[str, str]], heard: set[str], n_nodes: int, 
     if silent and len(silent) <= few:
         return silent
     if len(near) > max(3, n_nodes // 2):
-        return [first] if first is not None else []
+        return [first] if first is not None and ordered else []
     found = [name for name in near if len(near[name]) > 1]
     return found if len(found) <= few else []
 
 
-_GROUP = re.compile(r"\bPG (?:ID )?(?P<group>\d+)\b")
+# The id of a group counts within its process; its GUID is the same for all of its ranks.
+_GROUP = re.compile(r"\bPG (?:ID \d+ PG GUID |GUID |ID )?(?P<group>\d+)\b")
 _ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(?P<number>-?\d+)")
 
 
@@ -120,7 +136,7 @@ def laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event
     """The rank whose last enqueued collective is behind all others (equal numbers prove nothing)."""
     groups: dict[str, dict[int, tuple[int, int, Event]]] = defaultdict(dict)
     for event in events:
-        if event.signature is None or tells(event) not in ("timeout", "heard"):
+        if event.signature is None or event.tells not in ("timeout", "heard"):
             continue
         for row, group, number in _enqueued(job, event.rows):
             rank = about.top.rank[int(job.rows.speaker[row])]
@@ -174,7 +190,7 @@ def silent_ones(
         known |= set(range(min(top.expected, 100_000)))
     elif known and max(known) + 1 - len(known) <= FEW * len(known):
         known |= set(range(max(known) + 1))  # a rank that never said a word leaves a gap
-    own_words = [e for e in events if tells(e) in (None, "timeout", "lost-peer")]
+    own_words = [e for e in events if e.tells in (None, "timeout", "lost-peer")]
     silent = known - set(about.ranks(own_words))
     if not waiting or not silent or len(silent) > FEW * len(known):
         return False
@@ -195,7 +211,7 @@ def silent_ones(
 def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
     """Where only part of the job waits, blame the silent ranks on nodes whose other ranks all wait."""
     top, waiting = about.top, set(about.ranks(timeouts))
-    spoken = set(about.ranks(e for e in events if tells(e) in (None, "timeout", "lost-peer")))
+    spoken = set(about.ranks(e for e in events if e.tells in (None, "timeout", "lost-peer")))
     silent: list[int] = []
     for node in top.nodes:
         mine = set(top.ranks_of(node))
@@ -220,12 +236,12 @@ def _blocked_first(silent: list[int], about: Subjects, timeouts: list[Event]) ->
     first: dict[str, int] = {}
     for event in timeouts:
         for row in event.rows[rows.own_time[event.rows]].tolist():
-            home = _home(top, int(rows.speaker[row]))
+            home = top.home(int(rows.speaker[row]))
             if home is not None:
                 first[home] = min(int(rows.time[row]), first.get(home, int(rows.time[row])))
     if not first:  # without times the order of one file tells
         row = min(int(event.rows[0]) for event in timeouts)
-        return [rank for rank in silent if top.node_of_rank[rank] == _home(top, int(rows.speaker[row]))]
+        return [rank for rank in silent if top.node_of_rank[rank] == top.home(int(rows.speaker[row]))]
     limit = min(first.values()) + int(SKEW_S * 1e6)
     return [rank for rank in silent if first.get(top.node_of_rank[rank], limit) <= limit]
 
@@ -237,7 +253,7 @@ def blame_victims(
     verdict.kind = "victims"
     speaking = [e for e in events if e.role == "consequence"]
     after = ("death", "asked-to-end", "abort", "ending", "heard")
-    pool = timeouts or [e for e in speaking if tells(e) not in after] or speaking or events
+    pool = timeouts or [e for e in speaking if e.tells not in after] or speaking or events
     pool = unexplained(pool, about, clock) or pool
     first = min(pool, key=lambda e: (clock.of(e), -e.weight, int(e.rows[0])))
     ended = [e for e in pool if dict(e.values).get("exit_code") in AFTERWARDS]

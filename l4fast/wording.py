@@ -224,12 +224,11 @@ class _Quotes:
         found = self.evidence(row)
         text = found.pop("text")
         zoned = self.job.streams[int(rows.stream[row])].zoned
-        rank = top.rank[speaker]
         return {
             **found,
             "time": iso_time(int(rows.time[row]), zoned),
-            "rank": rank,
-            "node": top.node[speaker] or (top.node_of_rank.get(rank) if rank is not None else None),
+            "rank": top.rank[speaker],
+            "node": top.home(speaker),
             "text": text,
         }
 
