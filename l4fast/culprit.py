@@ -12,11 +12,12 @@ from l4fast.events import Event, Evidence
 from l4fast.explain import SKEW_S, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric
+from l4fast.quarrels import accused
 from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 from l4fast.verdict import ENDED, FEW, Verdict, blame
-from l4fast.victims import accused, blame_outlier, blame_victims, laggard, silent_beside, silent_ones
+from l4fast.victims import blame_outlier, blame_victims, laggard, silent_beside, silent_ones
 
 GUESS = -10  # signatures of so small a weight are words that any program may use
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
@@ -57,7 +58,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         blame_numeric(job, nan, verdict, about, progress)
     elif own and not _only_after_stop(own, stops, clock):
         _blame_errors(own, verdict, about, clock)
-        _supplement(events, verdict, about)
+        _supplement(events, verdict, about, clock)
     elif hangs and about.share(hangs) <= FEW:
         verdict.kind = "hang"
         verdict.roots = hangs
@@ -69,7 +70,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         blame(verdict, about, unexplained, "ended without a word while the others went on")
     elif began := _began(odd, [*timeouts, *lost], about, clock):
         _blame_errors(began, verdict, about, clock)
-    elif accused(events, verdict, about, begun=progress.last_completed is not None):
+    elif accused(events, verdict, about, clock, begun=progress.last_completed is not None):
         verdict.kind = "peer"
     elif timeouts and laggard(job, about, timeouts, events, verdict):
         verdict.kind = "hang"
@@ -216,7 +217,7 @@ def _grade(event: Event) -> tuple[bool, bool, bool]:
     return (event.weight <= -10, event.tells == "death", not (event.category or "").startswith("hardware"))
 
 
-def _supplement(events: list[Event], verdict: Verdict, about: Subjects) -> None:
+def _supplement(events: list[Event], verdict: Verdict, about: Subjects, clock: Clock) -> None:
     """Where a scheduler says that a node failed but not which, those who lost it may know."""
     if verdict.nodes or verdict.everybody or about.ranks(verdict.roots):
         return
@@ -225,7 +226,7 @@ def _supplement(events: list[Event], verdict: Verdict, about: Subjects) -> None:
     if not any((e.category or "").startswith(("hardware", "network")) for e in verdict.roots):
         return
     heard = Verdict(events, [])
-    if accused(events, heard, about, begun=True):
+    if accused(events, heard, about, clock, begun=True):
         verdict.nodes, verdict.ranks = heard.nodes, heard.ranks
         verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
 

@@ -254,6 +254,10 @@ class Clock:
             known = self._known[id(event)] = event.rows, self._estimate(event)
         return known[1]
 
+    def died(self, rank: int | None) -> int:
+        """When a rank's process was told to have ended: microseconds, or `LATE`."""
+        return LATE if rank is None else self._died.get(rank, LATE)
+
     def _estimate(self, event: Event) -> int:
         rows = self._job.rows
         times = rows.time[event.rows]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,105 +15,14 @@ from l4fast import spatial
 from l4fast.events import Event, split
 from l4fast.explain import SKEW_S, unexplained
 from l4fast.job import Job
+from l4fast.quarrels import heard
 from l4fast.readings import Reading
-from l4fast.subjects import LATE, Clock, Subjects, node_at
+from l4fast.subjects import Clock, Subjects
 from l4fast.topology import Topology
 from l4fast.verdict import FEW, Verdict, blame, ranks_on
 
 MIN_NODES = 4  # fewer: that one says nothing is no sign
 AFTERWARDS = ("137", "-9", "143", "-15")  # killed, asked to end: mostly by what ends the rest
-
-
-def accused(events: list[Event], verdict: Verdict, about: Subjects, *, begun: bool) -> bool:
-    """Who lost whom: the nodes that all quarrels have in common, or that are accused and say nothing.
-
-    A node that is gone is accused by its neighbours and says nothing; a victim accuses too. Where a
-    link is bad both of its ends speak, and the node with several bad links is the one to look at.
-    Before the job has ``begun`` to iterate, all meet at one node: few that do not reach it are cut off.
-    Who is lost when others had already waited in vain may be one that gave up.
-    """
-    rows, top = about.job.rows, about.top
-    waited = _first_wait(events, about)
-    quarrels: list[tuple[int, str, str, Event]] = []
-    for event in events:
-        if event.tells not in ("lost-peer", "timeout"):
-            continue
-        for row in event.rows.tolist():
-            target = node_at(top, about.evidence.groups.get(row, {}).get("peer"))
-            home = top.home(int(rows.speaker[row]))
-            late = rows.own_time[row] and rows.time[row] > waited
-            if target is not None and home is not None and home != target and not late:
-                quarrels.append((row, home, target, event))
-    quarrels.sort(key=lambda q: (int(rows.time[q[0]]) if rows.own_time[q[0]] else 0, q[0]))
-    pairs = [(home, target) for _, home, target, _ in quarrels]
-    told = np.array([q[0] for q in quarrels], np.int64)
-    ordered = bool(rows.own_time[told].all()) or len(np.unique(rows.stream[told])) == 1
-    guilty = _guilty(pairs, _heard(events, about), len(top.nodes), begun=begun, ordered=ordered)
-    if not guilty:
-        return False
-    mine = [q for q in quarrels if q[2] in guilty] or [q for q in quarrels if q[1] in guilty]
-    verdict.roots = list({id(event): event for _, _, _, event in mine}.values())
-    for name in guilty:
-        theirs = [q for q in mine if name in (q[1], q[2])]
-        by = {other for q in theirs for other in (q[1], q[2])} - {name}
-        count = len({int(rows.speaker[q[0]]) for q in theirs if q[2] == name})
-        reason = (
-            f"{count} others lost their connection to it" if count else f"it alone cannot reach {min(by)}"
-        )
-        verdict.nodes.append((name, 1.0, [reason], [q[0] for q in theirs][:8]))
-    for name in guilty:
-        ranks_on(verdict, about, name, "lost its connections")
-    return True
-
-
-def _first_wait(events: Iterable[Event], about: Subjects) -> int:
-    """Return when somebody first said that it had waited in vain, for nobody in particular; or `LATE`."""
-    rows = about.job.rows
-    plain = [e.rows for e in events if e.tells == "timeout" and not _names_peer(e)]
-    told = np.concatenate([np.empty(0, np.int64), *plain])
-    timed = rows.time[told[rows.own_time[told]]]
-    return int(timed.min()) + int(SKEW_S * 1e6) if timed.size else LATE
-
-
-def _names_peer(event: Event) -> bool:
-    return event.signature is not None and "peer" in event.signature.regex.groupindex
-
-
-def _heard(events: Iterable[Event], about: Subjects) -> set[str]:
-    """Return the nodes that say anything of the failure."""
-    speakers = {s for e in events for s in np.unique(about.job.rows.speaker[e.rows]).tolist()}
-    return {home for s in speakers if (home := about.top.home(s)) is not None}
-
-
-def _guilty(
-    quarrels: Sequence[tuple[str, str]], heard: set[str], n_nodes: int, *, begun: bool, ordered: bool
-) -> list[str]:
-    """Return the nodes that quarrels (who lost whom, in their order) speak against; empty if unclear.
-
-    A failure spreads from neighbour to neighbour: where most nodes quarrel, only the first to have
-    two quarrels is sure to be where it began, if their order is known.
-    """
-    near: dict[str, set[str]] = defaultdict(set)
-    silent: list[str] = []
-    first: str | None = None
-    for home, target in quarrels:
-        near[home].add(target)
-        near[target].add(home)
-        if target not in heard and target not in silent:
-            silent.append(target)
-        if first is None:
-            first = next((name for name in (target, home) if len(near[name]) > 1), None)
-    few = max(1, int(FEW * n_nodes))
-    sources, targets = {home for home, _ in quarrels}, {target for _, target in quarrels}
-    cut_off = len(targets) == 1 and len(sources) <= few and not sources & targets and n_nodes > 2
-    if cut_off and (not begun or (len(sources) == 1 and not silent)):
-        return sorted(sources)
-    if silent and len(silent) <= few:
-        return silent
-    if len(near) > max(3, n_nodes // 2):
-        return [first] if first is not None and ordered else []
-    found = [name for name in near if len(near[name]) > 1]
-    return found if len(found) <= few else []
 
 
 # The id of a group counts within its process; its GUID is the same for all of its ranks.
@@ -194,6 +103,8 @@ def silent_ones(
     silent = known - set(about.ranks(own_words))
     if not waiting or not silent or len(silent) > FEW * len(known):
         return False
+    if all(rank in top.node_of_rank for rank in silent):
+        silent = set(_blocked_first(sorted(silent), about, timeouts)) or silent
     if len(waiting) < 0.5 * (len(known) - len(silent)):
         return False
     first = int(min(int(e.rows[0]) for e in timeouts))
@@ -253,7 +164,10 @@ def blame_victims(
     verdict.kind = "victims"
     speaking = [e for e in events if e.role == "consequence"]
     after = ("death", "asked-to-end", "abort", "ending", "heard")
-    pool = timeouts or [e for e in speaking if e.tells not in after] or speaking or events
+    own = [e for e in speaking if e.signature is None or e.signature.by == "program"]
+    # What a launcher sums up is less than what the processes themselves said.
+    pool = timeouts or [e for e in own if e.tells not in after]
+    pool = pool or [e for e in speaking if e.tells not in after] or speaking or events
     pool = unexplained(pool, about, clock) or pool
     first = min(pool, key=lambda e: (clock.of(e), -e.weight, int(e.rows[0])))
     ended = [e for e in pool if dict(e.values).get("exit_code") in AFTERWARDS]
@@ -279,7 +193,8 @@ def blame_absent(events: list[Event], verdict: Verdict, about: Subjects) -> None
     top = about.top
     if len(top.nodes) < MIN_NODES:
         return
-    absent = sorted(set(top.nodes) - _heard(events, about))
+    ended = about.nodes(e for e in events if e.tells in ("death", "asked-to-end"))  # they were there
+    absent = sorted(set(top.nodes) - heard(events, about) - set(ended))
     if not absent or len(absent) > FEW * len(top.nodes):
         return
     row = int(min(int(event.rows[0]) for event in verdict.roots))

@@ -1,0 +1,199 @@
+"""Who lost whom: the fewest nodes that explain all quarrels.
+
+A quarrel is the word of one node that it lost another. Where a link is bad, both of its ends speak,
+and either may be at fault; a node that is at fault quarrels with each of its neighbours. Those give
+up, and are then lost by their own neighbours: a failure spreads in waves, and only the first tells.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from l4fast.events import Event
+from l4fast.explain import SKEW_S
+from l4fast.job import NONE
+from l4fast.subjects import LATE, Clock, Subjects, node_at
+from l4fast.verdict import FEW, Verdict, ranks_on
+
+MOST_GUILTY = 6  # of one tangle of quarrels: more would explain anything
+WAVE_US = int(2 * SKEW_S * 1e6)  # clocks apart, no wave follows another so soon
+
+
+class Quarrel(NamedTuple):
+    """The word of ``home`` that it lost ``target``: when (`LATE`: not known), where, as part of what."""
+
+    home: str
+    target: str
+    time: int
+    row: int
+    event: Event
+
+
+def accused(events: list[Event], verdict: Verdict, about: Subjects, clock: Clock, *, begun: bool) -> bool:
+    """Blame the nodes that explain who lost whom; return whether there are such.
+
+    Before the job has ``begun`` to iterate, all meet at one node: few that do not reach it are cut off.
+    """
+    top = about.top
+    quarrels = first_wave(list(_quarrels(events, about, clock)))
+    quarrels.sort(key=lambda q: (q.time, q.row))
+    streams = np.unique(about.job.rows.stream[[q.row for q in quarrels]])
+    ordered = len(streams) == 1 or all(q.time != LATE for q in quarrels)
+    guilty = _guilty(quarrels, heard(events, about), len(top.nodes), begun=begun, ordered=ordered)
+    if not guilty:
+        return False
+    mine = [q for q in quarrels if q.target in guilty] or [q for q in quarrels if q.home in guilty]
+    verdict.roots = list({id(q.event): q.event for q in mine}.values())
+    for name in guilty:
+        theirs = [q for q in mine if name in (q.home, q.target)]
+        by = {other for q in theirs for other in (q.home, q.target)} - {name}
+        count = len({int(about.job.rows.speaker[q.row]) for q in theirs if q.target == name})
+        reason = (
+            f"{count} others lost their connection to it" if count else f"it alone cannot reach {min(by)}"
+        )
+        verdict.nodes.append((name, 1.0, [reason], [q.row for q in theirs][:8]))
+    for name in guilty:
+        ranks_on(verdict, about, name, "lost its connections")
+    return True
+
+
+def heard(events: Iterable[Event], about: Subjects) -> set[str]:
+    """Return the nodes that say anything of the failure."""
+    speakers = {s for e in events for s in np.unique(about.job.rows.speaker[e.rows]).tolist()}
+    return {home for s in speakers if (home := about.top.home(s)) is not None}
+
+
+def _quarrels(events: Iterable[Event], about: Subjects, clock: Clock) -> Iterable[Quarrel]:
+    """Yield who lost whom, but for who was lost when others had already waited in vain."""
+    rows, top = about.job.rows, about.top
+    events = list(events)
+    waited = _first_wait(events, about)
+    for event in events:
+        if event.tells not in ("lost-peer", "timeout"):
+            continue
+        for row in event.rows.tolist():
+            speaker = int(rows.speaker[row])
+            target = node_at(top, about.evidence.groups.get(row, {}).get("peer"))
+            home = top.home(speaker)
+            if target is None or home is None or home == target:
+                continue
+            own = int(rows.time[row]) if rows.own_time[row] and rows.time[row] != NONE else None
+            if own is None or own <= waited:
+                died = clock.died(top.rank[speaker])  # it was still there when it said so
+                yield Quarrel(home, target, died if own is None else own, row, event)
+
+
+def _first_wait(events: Iterable[Event], about: Subjects) -> int:
+    """Return when somebody first said that it had waited in vain, for nobody in particular; or `LATE`."""
+    rows = about.job.rows
+    plain = [e.rows for e in events if e.tells == "timeout" and not _names_peer(e)]
+    told = np.concatenate([np.empty(0, np.int64), *plain])
+    timed = rows.time[told[rows.own_time[told]]]
+    return int(timed.min()) + int(SKEW_S * 1e6) if timed.size else LATE
+
+
+def _names_peer(event: Event) -> bool:
+    return event.signature is not None and "peer" in event.signature.regex.groupindex
+
+
+def first_wave(quarrels: Sequence[Quarrel]) -> list[Quarrel]:
+    """Return the quarrels of the nodes that spoke before the first pause; all where times are unknown."""
+    spoke: dict[str, int] = {}
+    for q in quarrels:
+        spoke[q.home] = min(q.time, spoke.get(q.home, LATE))
+    times = sorted(spoke.values())
+    if not times or times[-1] == LATE:
+        return list(quarrels)
+    last = next((a for a, b in itertools.pairwise(times) if b - a > WAVE_US), times[-1])
+    return [q for q in quarrels if spoke[q.home] <= last]
+
+
+def _guilty(
+    quarrels: Sequence[Quarrel], heard: set[str], n_nodes: int, *, begun: bool, ordered: bool
+) -> list[str]:
+    """Return the nodes that quarrels speak against, in their order if ``ordered``; empty if unclear."""
+    few = max(1, int(FEW * n_nodes))
+    sources, targets = {q.home for q in quarrels}, {q.target for q in quarrels}
+    cut_off = len(targets) == 1 and len(sources) <= few and not sources & targets and n_nodes > 2
+    if cut_off and (not begun or (len(sources) == 1 and not targets - heard)):
+        return sorted(sources)
+    near: dict[str, set[str]] = defaultdict(set)
+    for q in quarrels:
+        near[q.home].add(q.target)
+        near[q.target].add(q.home)
+    timed = all(q.time != LATE for q in quarrels)
+    found: list[str] = []
+    for tangle in _tangles(near):
+        mine = [q for q in quarrels if q.home in tangle]
+        spans = len(tangle) > max(3, n_nodes // 2)  # all waves are one
+        found += _cover(tangle, heard, 1) or (
+            _cover(tangle, heard, MOST_GUILTY)
+            if not spans and (timed or not ordered)
+            else _first_of(mine)
+            if ordered
+            else []
+        )
+    return found if len(found) <= few else []
+
+
+def _first_of(quarrels: Iterable[Quarrel]) -> list[str]:
+    """Return the first node that has two quarrels."""
+    near: dict[str, set[str]] = defaultdict(set)
+    for q in quarrels:
+        near[q.home].add(q.target)
+        near[q.target].add(q.home)
+        for name in (q.target, q.home):
+            if len(near[name]) > 1:
+                return [name]
+    return []
+
+
+def _tangles(near: dict[str, set[str]]) -> Iterable[dict[str, set[str]]]:
+    """Yield the connected parts of who quarrels with whom."""
+    left = dict.fromkeys(near)
+    while left:
+        part, edge = {}, [next(iter(left))]
+        while edge:
+            name = edge.pop()
+            if name in left:
+                del left[name]
+                part[name] = near[name]
+                edge += near[name]
+        yield part
+
+
+def _cover(near: dict[str, set[str]], heard: set[str], most: int) -> list[str]:
+    """Return the nodes, at most ``most``, of the one smallest set that has a part in each quarrel.
+
+    Of several such sets, the one whose nodes say nothing: who is gone does not speak. Else the nodes
+    with several quarrels of whom some other lost nobody else: those are sure to have a part.
+    """
+    found: set[frozenset[str]] = set()
+    for size in range(1, most + 1):
+        found = found or set(_covers(near, frozenset(), size))
+    silent = [cover for cover in found if not cover & heard]
+    for best in (list(found), silent):
+        if len(best) == 1:
+            return [name for name in near if name in best[0]]
+    sure = {next(iter(others)) for others in near.values() if len(others) == 1}
+    return [name for name in near if name in sure and len(near[name]) > 1] if most > 1 else []
+
+
+def _covers(near: dict[str, set[str]], taken: frozenset[str], size: int) -> Iterable[frozenset[str]]:
+    """Yield the sets of ``taken`` and others, at most ``size`` in all, that have a part in each quarrel."""
+    for name, others in near.items():
+        if name in taken:
+            continue
+        rest = others - taken
+        if rest:
+            if len(taken) < size:
+                yield from _covers(near, taken | {name}, size)
+            if len(taken) + len(rest) <= size:
+                yield from _covers(near, taken | rest, size)
+            return
+    yield taken
