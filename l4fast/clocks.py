@@ -15,7 +15,7 @@ from l4fast.job import NONE, Job
 from l4fast.paths import PathFacts
 from l4fast.temporal import Progress
 
-AROUND_US = 600_000_000  # before the first and after the last line of the program
+BEFORE_US, AFTER_US = 600_000_000, 7_200_000_000  # the first and the last line of the program: it may hang
 HOUR_US = 3_600_000_000
 FARTHEST_US = 14 * HOUR_US  # no two zones are farther apart
 NEAR_US = 30_000_000  # before the rhythm broke, and after the last line
@@ -52,7 +52,7 @@ def heard(job: Job, facts: Sequence[PathFacts], progress: Progress) -> tuple[np.
     time = rows.time.copy()
     first, last = span(job, facts)
     of_machine = of_machines(job, facts)[rows.stream] & (time != NONE)
-    outside = of_machine & ((time < first - AROUND_US) | (time > last + AROUND_US))
+    outside = of_machine & ((time < first - BEFORE_US) | (time > last + BEFORE_US))
     if first == NONE or not outside.any():
         return np.ones(len(rows), bool), time
     broke = progress.last_time if progress.series is not None and progress.last_time != NONE else first
@@ -60,4 +60,4 @@ def heard(job: Job, facts: Sequence[PathFacts], progress: Progress) -> tuple[np.
     moved = time + hours * HOUR_US
     zoned = outside & (hours != 0) & (np.abs(hours) * HOUR_US <= FARTHEST_US) & (moved <= last + NEAR_US)
     time[zoned] = moved[zoned]
-    return ~outside | zoned, time
+    return ~outside | zoned | ((time > last) & (time <= last + AFTER_US)), time
