@@ -37,6 +37,7 @@ _NOT_HOSTS = frozenset(
         "error",
     ]
 )
+MOST = 10_000_000  # of ranks, tasks and processes; Linux numbers these up to 4,194,304
 MIN_AGENTS = 3  # tasks, each on a host of its own, before they are taken for nodes
 _NAMING = frozenset(("host", "rank", "pid", "task", "node"))
 
@@ -91,7 +92,7 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
             found += _read(job, mine, signature, is_failure)
     found.sort(key=itemgetter(0))  # stable: what one line says stays in the order of the signatures
     expected: int | None = None
-    worlds = {s.world for s in found if s.world is not None and 0 < s.world < 10_000_000}
+    worlds = {s.world for s in found if s.world is not None and 0 < s.world < MOST}
     if worlds:
         # Sub-communicators have a world of their own; the job's is the largest.
         expected = max(worlds)
@@ -166,8 +167,10 @@ def _ranks(text: str) -> list[int] | list[None]:
 
 
 def small(text: str | None) -> int | None:
-    """Read a number of at most 15 digits: a longer one is no rank and no process."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 15 else None
+    """Read a number below `MOST`: a larger one is no rank and no process, but an unset -1 or an address."""
+    if not text or not text.isascii() or not text.isdigit() or len(text) > 15:
+        return None
+    return number if (number := int(text)) < MOST else None
 
 
 def numbers(text: str | None) -> list[int]:
@@ -175,7 +178,8 @@ def numbers(text: str | None) -> list[int]:
     if not text:
         return []
     if text.isdecimal():
-        return [int(text)]
+        number = small(text)
+        return [] if number is None else [number]
     if not re.fullmatch(r"[\d,\- ]+", text):
         return []
     found: list[int] = []
@@ -184,4 +188,4 @@ def numbers(text: str | None) -> list[int]:
         if low.isdigit():
             last = int(high) if high.isdigit() else int(low)
             found.extend(range(int(low), min(last, int(low) + 65536) + 1))
-    return found[:65536]
+    return [number for number in found[:65536] if number < MOST]

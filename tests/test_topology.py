@@ -211,3 +211,11 @@ def test_an_absurd_range_costs_no_memory():
 )
 def test_the_name_of_a_host(name, host):
     assert clean_host(name) == host
+
+
+@pytest.mark.parametrize("unset", [4294967295, 18446744073709551615])
+def test_a_rank_that_was_never_set_is_no_rank(unset):
+    lines = [f"[rank{r}]: rank {r} of 8 ready on gpu-{r // 4}" for r in range(8)]
+    top = topology({"out.log": text([*lines, f"rank {unset} of 8 ready on gpu-1", f"[rank{unset}]: a"])})
+    assert top.ranks == list(range(8))
+    assert numbers(str(unset)) == numbers(f"{unset}-{unset}") == []
