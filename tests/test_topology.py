@@ -53,6 +53,19 @@ def test_the_world_size_decides_what_task_numbers_are(world, is_rank):
     assert (top.nodes == []) == is_rank
 
 
+def test_task_0_that_is_rank_0_tells_nothing_of_the_others():
+    lines = ["0: [rank0]: using world size: 32", *(f"{n}: RuntimeError: CUDA error" for n in range(4))]
+    top = topology({"slurm-1.out": text(lines)})
+    assert (top.ranks, top.nodes) == ([0], ["task 0", "task 1", "task 2", "task 3"])
+
+
+@pytest.mark.parametrize("n_seen", [9, 15])
+def test_tasks_are_ranks_though_the_last_ones_say_nothing(n_seen):
+    lines = ["0: using world size: 16", *(f"{t}: hi" for t in range(n_seen))]
+    top = topology({"slurm-1.out": text(lines)})
+    assert (top.ranks, top.nodes) == (list(range(n_seen)), [])
+
+
 def test_a_host_in_the_prefix_is_the_node_of_its_rank():
     lines = (
         f"gpu-{r // 2}:47{r}:47{r} [{r % 2}] NCCL INFO comm 0x12 rank {r} nranks 6 cudaDev {r % 2} "
