@@ -189,6 +189,39 @@ def test_an_announced_restart_that_nothing_follows_is_no_attempt():
     assert found.outcome == "failed"
 
 
+def looped(ahead: float, n: int, *, announces: bool = True) -> str:
+    """A node of a fast restart loop: each attempt fails after 4 s, the next one begins 4 s later."""
+    lines = []
+    for k in range(3):
+        if k and announces:
+            lines.append(
+                f"{at(8 * k + ahead)} INFO [default] Worker group FAILED. will restart worker group\n"
+            )
+        lines.append(f"{at(8 * k + 2 + ahead)} INFO loading\n{at(8 * k + 3 + ahead)} INFO loaded\n")
+        lines.append(cry(8 * k + 4 + ahead, n, f"RuntimeError: boom of attempt {'abc'[k]}"))
+    return "".join(lines)
+
+
+def booms(found) -> dict[str, int]:
+    told = {e.template.text: len(e.rows) for e in found.evidence.events}
+    return {text[-1]: n for text, n in told.items() if "boom" in text}
+
+
+@pytest.mark.parametrize("ahead", [0.0, 10.0])
+@pytest.mark.parametrize("first", [True, False])
+def test_each_node_tells_itself_where_its_last_attempt_begins(ahead, first):
+    files = {"n0.log": looped(ahead, 0), "n1.log": looped(0.0, 1), "n2.log": looped(0.0, 2)}
+    files["n3.log"] = looped(0.0, 3, announces=False)  # its clock is the others'
+    found = story(files if first else dict(reversed(files.items())))
+    assert booms(found) == {"c": 4}
+
+
+def test_a_node_that_was_not_started_again_has_no_part_in_the_last_attempt():
+    gone = "".join(looped(0.0, 1).splitlines(keepends=True)[:7])
+    found = story({"n0.log": looped(0.0, 0), "n1.log": gone})
+    assert booms(found) == {"c": 1}
+
+
 TREE = {
     f"logs/r/attempt_{k}/0/stderr.log": steps(range(1 + 5 * k, 11 + 5 * k), begin=100 * k) for k in range(3)
 }
