@@ -38,6 +38,8 @@ _NOT_HOSTS = frozenset(
     ]
 )
 MOST = 10_000_000  # of ranks, tasks and processes; Linux numbers these up to 4,194,304
+GUESS = -20  # signatures of so small a weight are guesses
+_DIGITS = re.compile(r"\d+")
 MIN_AGENTS = 3  # tasks, each on a host of its own, before they are taken for nodes
 _NAMING = frozenset(("host", "rank", "pid", "task", "node"))
 
@@ -69,6 +71,7 @@ class Said(NamedTuple):
     address: str | None = None
     exit_code: str | None = None
     is_task: bool = False
+    is_guess: bool = False  # its host may be none: any program may say such a line
 
 
 def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | None]:
@@ -99,6 +102,26 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
         sub = {s.row for s in found if s.world is not None and s.world < expected}
         found = [s if s.row not in sub else s._replace(rank=None) for s in found]
     return found, expected
+
+
+def believed(job: Job, said: Sequence[Said], known: Iterable[str | None]) -> list[Said]:
+    """Return ``said`` without the hosts that nothing confirms.
+
+    A guess is confirmed by the hosts ``known`` from elsewhere, by a line that is no guess, or by others
+    of its wording: these name several hosts that differ in their numbers, and one for each rank.
+    """
+    hosts = {*known, *(s.host for s in said if not s.is_guess)}
+    alike: dict[tuple[int, str], set[tuple[int | None, int, str]]] = defaultdict(set)
+    shape = job.rows.shape
+    for s in said:
+        if s.is_guess and s.host is not None:
+            who = (s.rank, -1) if s.rank is not None else (None, s.speaker)
+            alike[int(shape[s.row]), _DIGITS.sub("0", s.host)].add((*who, s.host))
+    for found in alike.values():
+        several = {host for _, _, host in found}
+        if len(several) > 1 and len({who[:2] for who in found}) == len(found):
+            hosts |= several
+    return [s._replace(host=None) if s.is_guess and s.host not in hosts else s for s in said]
 
 
 def agents_of(said: Sequence[Said], local_ranks: Iterable[int | None]) -> list[Said] | None:
@@ -150,6 +173,7 @@ def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) ->
             text.get("address") or nothing,
             text.get("exit_code") or nothing,
             ["rank" not in text and "task" in text] * n,
+            [signature.weight <= GUESS] * n,
         )
         for row, speaker, stream, line, several, *others in zip(*who, ranks, *rest, strict=True):
             for rank in several:

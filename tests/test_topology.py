@@ -86,6 +86,48 @@ def test_processes_that_say_who_they_are():
     assert set(top.source.values()) == {"said by the process"}
 
 
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "rank 3 failed to load shard on s3.amazonaws.com",
+        "[rank 3] Timeout on all-reduce",
+        "Rank 3: saving checkpoint on lustre-1",
+        "[rank3]: running on h100",
+        "rank 3 lost node gpu-0",
+    ],
+)
+@pytest.mark.parametrize("others", ["prefix", "path", "said", "nothing"])
+def test_what_a_rank_does_on_something_is_no_host(prose, others):
+    home = [f"gpu-{r // 2}" for r in range(4)]
+    first = {
+        "prefix": [
+            f"{home[r]}:47{r}:47{r} [{r % 2}] NCCL INFO comm 0x12 rank {r} nranks 4 cudaDev {r % 2} "
+            f"busId 1000 - Init COMPLETE"
+            for r in range(4)
+        ],
+        "said": [f"[rank{r}]: rank {r} of 4 ready on {home[r]}" for r in range(4)],
+    }.get(others, [])
+    files = {"out.log": text([prose, *first])}
+    if others == "path":
+        files |= {
+            f"logs/{host}.log": text(f"[rank{r}]: a" for r in range(4) if home[r] == host) for host in home
+        }
+    expected = {} if others == "nothing" else dict(enumerate(home))
+    assert topology(files).node_of_rank == expected
+
+
+def test_a_host_in_prose_is_believed_where_several_ranks_name_theirs_alike():
+    files = {"out.log": text(f"rank {r} allocates its buffers on gpu-{r // 4}" for r in range(8))}
+    assert topology(files).node_of_rank == {r: f"gpu-{r // 4}" for r in range(8)}
+    in_turns = [f"rank {r} writes shard to disk on lustre-{k}" for r in range(8) for k in range(2)]
+    assert topology({"out.log": text(in_turns)}).nodes == []
+
+
+def test_most_lines_tell_where_a_rank_is():
+    lines = ["rank 1, host: gpu-7", *2 * [f"rank: {r}, host: gpu-{r}" for r in range(3)]]
+    assert topology({"out.log": text(lines)}).node_of_rank == {r: f"gpu-{r}" for r in range(3)}
+
+
 def test_the_regular_order_fills_a_gap_and_says_so():
     lines = (f"[rank{r}]: rank {r} of 8 ready on gpu-{r // 4}" for r in range(8) if r != 5)
     top = topology({"out.log": text(lines)})
