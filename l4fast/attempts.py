@@ -6,6 +6,7 @@ A job that is started again goes on in the same files, or in files named after t
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from l4fast.temporal import Progress
 from l4fast.topology import Topology
 from l4fast.verdict import Verdict
 
+MOST_SKEW_US = 30_000_000  # of the clocks of nodes that announce one attempt
 _ATTEMPT = re.compile(r"(?:attempt|cycle|restart)[-_]?\d+")
 
 
@@ -39,18 +41,34 @@ def last_attempt(
         newest[folder[i]] = max(attempt, newest.get(folder[i], -1))
     old = [i for i, attempt in known.items() if attempt < newest[folder[i]]]
     if old:
-        streams = frozenset(i for i in range(len(job.streams)) if i not in set(old))
+        streams = frozenset(range(len(job.streams))) - set(old)
         inside &= ~np.isin(rows.stream, old)
     begins = [m for m in marks if m.kind == "attempt" and inside[m.row]]
     begins = [m for m in begins if _goes_on(job, m)]
     if not begins:
         return NONE, streams, inside
-    last = max(begins, key=lambda m: (m.time, m.stream, m.line))
-    if last.time != NONE:
-        inside &= (rows.time >= last.time) | (rows.time == NONE)
-    same = rows.stream == last.stream
-    inside[same] &= rows.line[same] >= last.line
-    return last.time, streams, inside
+    latest = _of_latest(begins)
+    start = min(m.time for m in latest)
+    line = np.full(len(job.streams), -1, np.int64)
+    for mark in latest:
+        line[mark.stream] = mark.line if line[mark.stream] < 0 else min(line[mark.stream], mark.line)
+    line = line[rows.stream]
+    inside &= np.where(line >= 0, rows.line >= line, (rows.time >= start) | (rows.time == NONE))
+    return start, streams, inside
+
+
+def _of_latest(begins: Sequence[Mark]) -> list[Mark]:
+    """Return the marks of the latest attempt, one of each who announces it: their clocks may differ.
+
+    Who has announced fewer attempts has joined late or is gone.
+    """
+    said: dict[int, list[Mark]] = defaultdict(list)
+    for mark in begins:
+        said[mark.speaker].append(mark)
+    ends = [max(marks, key=lambda m: (m.time, m.line)) for marks in said.values()]
+    last = max(ends, key=lambda m: (m.time, m.stream, m.line))
+    n = len(said[last.speaker])
+    return [m for m in ends if len(said[m.speaker]) == n and m.time >= last.time - MOST_SKEW_US]
 
 
 def _goes_on(job: Job, mark: Mark) -> bool:

@@ -13,13 +13,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from l4fast.job import Job
+import numpy as np
+
+from l4fast.job import NONE, Job
 from l4fast.marks import Mark
-from l4fast.temporal import Progress, iteration_before
+from l4fast.temporal import Progress, iterations_before
 
 _STEP_IN_PATH = re.compile(
-    r"(?i)(?:checkpoint|ckpt|global[_-]?step|step|iter(?:ation)?|iter_|epoch)[-_=/]*0*(\d+)(?!.*\d)"
+    r"(?i)(?:checkpoint|ckpt|global[_-]?step|step|iter(?:ation)?|iter_)[-_=/]*0*(\d+)(?!.*\d)"
 )
+_SAVES = ("checkpoint.begin", "checkpoint.accepted", "checkpoint.durable")
 
 
 @dataclass(frozen=True)
@@ -32,38 +35,24 @@ class Checkpoints:
     path: str | None
     open_save: int | None
     open_load: bool
-    loaded: int | None
-    evidence: tuple[Mark, ...] = ()
 
 
 def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
     """Follow the checkpoints of the last attempt through its marker lines."""
     by_kind: dict[str, dict[int, list[Mark]]] = defaultdict(lambda: defaultdict(list))
-    loads: list[Mark] = []
-    loaded_marks: list[Mark] = []
-    finishes: list[Mark] = []
-    path: str | None = None
-    for mark in _beside_the_counter(job, list(marks), progress):
-        if mark.kind == "finish":
-            finishes.append(mark)
-        if not mark.kind.startswith("checkpoint."):
-            continue
-        if mark.kind == "checkpoint.load":
-            loads.append(mark)
-            continue
-        iteration = _iteration(job, mark, progress)
-        if mark.kind == "checkpoint.loaded" and iteration is None:
-            # The line that began the load names the checkpoint.
-            begun_by = [m for m in loads if m.stream == mark.stream and m.line < mark.line]
-            iteration = next((n for m in reversed(begun_by) if (n := _named(m)) is not None), None)
-        if mark.kind == "checkpoint.loaded":
-            loaded_marks.append(mark)
-        if iteration is None:
-            continue
+    kept = _beside_the_counter(job, list(marks), progress)
+    finishes = [mark for mark in kept if mark.kind == "finish"]
+    kinds = {mark.kind for mark in kept}
+    for mark, iteration in _placed(job, kept, progress):
         by_kind[mark.kind][iteration].append(mark)
-        path = mark.path or path
     begun, accepted, durable = (by_kind[f"checkpoint.{k}"] for k in ("begin", "accepted", "durable"))
-    loaded = by_kind["checkpoint.loaded"]
+    saved = [m for said in (begun, accepted, durable) for its in said.values() for m in its]
+    folders = {_home(m.path) for m in saved if m.path}
+    loaded = {
+        i: its
+        for i, its in by_kind["checkpoint.loaded"].items()
+        if not _of_another_run(job, i, its, folders, progress)
+    }
     usual = max((len({m.speaker for m in said}) for said in durable.values()), default=0)
     if usual == 1 and len(durable) == 1 and progress.last_completed in durable:
         usual = 2  # nothing yet shows that one rank speaks for all
@@ -83,11 +72,7 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
     if open_save is not None and done is not None and open_save < done and progress.n_seen:
         open_save = None  # the counter went on: the save returned, its commit is just not said
     newest = max(committed, default=None)
-    evidence = (
-        tuple((durable.get(newest) or begun.get(newest) or loaded.get(newest) or [])[-1:])
-        if newest is not None
-        else ()
-    )
+    path = next((m.path for m in sorted(saved, key=_order, reverse=True) if m.path), None)
     if newest is not None:
         said = durable.get(newest) or begun.get(newest) or loaded.get(newest) or []
         path = next((m.path for m in reversed(said) if m.path), path)
@@ -96,9 +81,9 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
         last_accepted=max(every, default=None),
         path=path,
         open_save=open_save,
-        open_load=bool(loads) and not loaded_marks and progress.last_completed is None,
-        loaded=max(loaded, default=None),
-        evidence=evidence,
+        open_load="checkpoint.load" in kinds
+        and "checkpoint.loaded" not in kinds
+        and progress.last_completed is None,
     )
 
 
@@ -127,13 +112,58 @@ def _named(mark: Mark) -> int | None:
     return int(match[1]) if match else None
 
 
-def _iteration(job: Job, mark: Mark, progress: Progress) -> int | None:
-    named = _named(mark)
-    if named is not None:
-        return named
-    if mark.kind in ("checkpoint.loaded", "checkpoint.load"):
-        return None
-    return iteration_before(job, progress, mark.stream, mark.line, mark.time)
+def _placed(job: Job, marks: list[Mark], progress: Progress) -> list[tuple[Mark, int]]:
+    """Return the marks of saves and loads that belong to an iteration, in their order, each with it."""
+    begun: dict[int, Mark] = {}  # the last load that a stream's line began and named
+    found: list[Mark] = []
+    for mark in marks:
+        if mark.kind == "checkpoint.load" and _named(mark) is not None:
+            begun[mark.stream] = mark
+        elif mark.kind == "checkpoint.loaded" and _named(mark) is None and mark.stream in begun:
+            load = begun[mark.stream]
+            found.append(mark._replace(iteration=_named(load), path=mark.path or load.path))
+        elif mark.kind == "checkpoint.loaded" or mark.kind in _SAVES:
+            found.append(mark)
+    places = np.array([(m.stream, m.line, m.time) for m in found], np.int64)
+    before = iterations_before(job, progress, *places.reshape(-1, 3).T).tolist()
+    placed = []
+    for mark, number in zip(found, before, strict=True):
+        named = _named(mark)
+        if named is not None or (number >= 0 and mark.kind in _SAVES):
+            placed.append((mark, named if named is not None else number))
+    return placed
+
+
+def _order(mark: Mark) -> tuple[int, int, int]:
+    return mark.time, mark.stream, mark.line
+
+
+def _home(path: str) -> str:
+    """Return where a checkpoint lies beside the others of its run."""
+    step = _STEP_IN_PATH.search(path)
+    return (path[: step.start()] if step else path).rstrip("/")
+
+
+def _of_another_run(
+    job: Job, iteration: int, loaded: list[Mark], saved_in: set[str], progress: Progress
+) -> bool:
+    """Whether the iterations after a load do not go on from it: it gave the weights to begin with.
+
+    ``saved_in`` is where the job's own checkpoints lie. A counter that begins
+    again in each epoch tells nothing.
+    """
+    if progress.went_back or any(m.path and _home(m.path) in saved_in for m in loaded):
+        return False
+    it = job.iterations
+    mine = it.series == progress.series
+    counted = set(it.first_stream[mine].tolist())
+    last = next((m for m in reversed(loaded) if m.stream in counted), loaded[-1])
+    after = mine & (it.first_stream == last.stream) & (it.first_line > last.line)
+    if last.stream not in counted:
+        after = mine & (it.first_time > last.time) & (last.time != NONE)
+    if not after.any():
+        return False
+    return int(it.iteration[after].min()) // progress.unit + progress.offset < iteration
 
 
 def _complete(durable: list[Mark], begun: list[Mark], usual: int) -> bool:

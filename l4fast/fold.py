@@ -20,6 +20,7 @@ from l4fast_kernels.times import NO_TIME
 # First rows of a shape that are kept one by one; of those, how many with their text.
 ROWS_OF_ORDINARY, ROWS_OF_SUSPECT = 4096, 65536
 TEXTS_OF_ORDINARY, TEXTS_OF_SUSPECT = 2, 16384
+TEXTS_OF_NAMING = ROWS_OF_SUSPECT  # each rank may name another, in more than one process group
 TEXT_BYTES = 4096
 SPANS_KEPT = 4096
 _ALL = np.int64(1 << 62)
@@ -151,13 +152,15 @@ class Fold:
         shape: int,
         *,
         suspect: bool,
+        names: bool = False,
         content_at: Place,
         counter: Counter | None = None,
         duration: Duration | None = None,
     ) -> None:
         """Say of a new raw shape whether its lines may tell of a failure, and where it counts.
 
-        ``duration`` is where its lines tell how long a step took.
+        ``names`` says that each of its lines may name somebody else, ``duration`` where they tell how long a
+        step took.
         """
         self.durations.know_raw(raw, duration)
         size = max(raw, shape) + 1
@@ -178,7 +181,7 @@ class Fold:
                 setattr(self, name, np.concatenate([old, np.full_like(old, -1)]))
         self._content_at[raw] = content_at
         rows = ROWS_OF_SUSPECT if suspect else ROWS_OF_ORDINARY
-        texts = TEXTS_OF_SUSPECT if suspect else TEXTS_OF_ORDINARY
+        texts = TEXTS_OF_NAMING if names else TEXTS_OF_SUSPECT if suspect else TEXTS_OF_ORDINARY
         self.caps[shape] = max(self.caps[shape], rows)
         self.text_caps[shape] = max(self.text_caps[shape], texts)
         if counter is not None:

@@ -37,6 +37,9 @@ _NOT_HOSTS = frozenset(
         "error",
     ]
 )
+MOST = 10_000_000  # of ranks, tasks and processes; Linux numbers these up to 4,194,304
+GUESS = -20  # signatures of so small a weight are guesses
+_DIGITS = re.compile(r"\d+")
 MIN_AGENTS = 3  # tasks, each on a host of its own, before they are taken for nodes
 _NAMING = frozenset(("host", "rank", "pid", "task", "node"))
 
@@ -68,6 +71,7 @@ class Said(NamedTuple):
     address: str | None = None
     exit_code: str | None = None
     is_task: bool = False
+    is_guess: bool = False  # its host may be none: any program may say such a line
 
 
 def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | None]:
@@ -91,13 +95,33 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
             found += _read(job, mine, signature, is_failure)
     found.sort(key=itemgetter(0))  # stable: what one line says stays in the order of the signatures
     expected: int | None = None
-    worlds = {s.world for s in found if s.world is not None and 0 < s.world < 10_000_000}
+    worlds = {s.world for s in found if s.world is not None and 0 < s.world < MOST}
     if worlds:
         # Sub-communicators have a world of their own; the job's is the largest.
         expected = max(worlds)
         sub = {s.row for s in found if s.world is not None and s.world < expected}
         found = [s if s.row not in sub else s._replace(rank=None) for s in found]
     return found, expected
+
+
+def believed(job: Job, said: Sequence[Said], known: Iterable[str | None]) -> list[Said]:
+    """Return ``said`` without the hosts that nothing confirms.
+
+    A guess is confirmed by the hosts ``known`` from elsewhere, by a line that is no guess, or by others
+    of its wording: these name several hosts that differ in their numbers, and one for each rank.
+    """
+    hosts = {*known, *(s.host for s in said if not s.is_guess)}
+    alike: dict[tuple[int, str], set[tuple[int | None, int, str]]] = defaultdict(set)
+    shape = job.rows.shape
+    for s in said:
+        if s.is_guess and s.host is not None:
+            who = (s.rank, -1) if s.rank is not None else (None, s.speaker)
+            alike[int(shape[s.row]), _DIGITS.sub("0", s.host)].add((*who, s.host))
+    for found in alike.values():
+        several = {host for _, _, host in found}
+        if len(several) > 1 and len({who[:2] for who in found}) == len(found):
+            hosts |= several
+    return [s._replace(host=None) if s.is_guess and s.host not in hosts else s for s in said]
 
 
 def agents_of(said: Sequence[Said], local_ranks: Iterable[int | None]) -> list[Said] | None:
@@ -149,6 +173,7 @@ def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) ->
             text.get("address") or nothing,
             text.get("exit_code") or nothing,
             ["rank" not in text and "task" in text] * n,
+            [signature.weight <= GUESS] * n,
         )
         for row, speaker, stream, line, several, *others in zip(*who, ranks, *rest, strict=True):
             for rank in several:
@@ -166,8 +191,10 @@ def _ranks(text: str) -> list[int] | list[None]:
 
 
 def small(text: str | None) -> int | None:
-    """Read a number of at most 15 digits: a longer one is no rank and no process."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 15 else None
+    """Read a number below `MOST`: a larger one is no rank and no process, but an unset -1 or an address."""
+    if not text or not text.isascii() or not text.isdigit() or len(text) > 15:
+        return None
+    return number if (number := int(text)) < MOST else None
 
 
 def numbers(text: str | None) -> list[int]:
@@ -175,7 +202,8 @@ def numbers(text: str | None) -> list[int]:
     if not text:
         return []
     if text.isdecimal():
-        return [int(text)]
+        number = small(text)
+        return [] if number is None else [number]
     if not re.fullmatch(r"[\d,\- ]+", text):
         return []
     found: list[int] = []
@@ -184,4 +212,4 @@ def numbers(text: str | None) -> list[int]:
         if low.isdigit():
             last = int(high) if high.isdigit() else int(low)
             found.extend(range(int(low), min(last, int(low) + 65536) + 1))
-    return found[:65536]
+    return [number for number in found[:65536] if number < MOST]

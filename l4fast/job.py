@@ -185,6 +185,22 @@ class Job:
         """Lines of shapes that stand for a collapsed bucket."""
         return int(self.shape_count[sorted({raw.shape for raw in self.raws if raw.is_collapsed})].sum())
 
+    def told_of_texts(self) -> str | None:
+        """Say how many lines that may name a rank or a node were counted, but not kept, or None."""
+        naming = {
+            raw.shape for raw, note in zip(self.raws, self.notes, strict=True) if note.names and note.failures
+        }
+        if not naming:
+            return None
+        with_text = np.bincount(self.rows.shape[self.rows.text_size >= 0], minlength=len(self.shapes))
+        left = np.maximum(self.shape_count - with_text, 0)[sorted(naming)]
+        if not left.any():
+            return None
+        return (
+            f"lines that name somebody: {int(left.sum()):,} of {np.count_nonzero(left)} kinds were counted,"
+            " but whom they name was not kept"
+        )
+
     def told_of_collapse(self) -> str | None:
         """Say which kinds of lines have more forms than are told apart, or None."""
         n = len(self.buckets.collapsed)
@@ -262,10 +278,10 @@ class Job:
 
     def content(self, row: int) -> str:
         """The content of a row: its line without the prefixes that its shape peels."""
-        raw = self.raws[self.rows.raw[row]]
+        raw = self.raws[int(self.rows.raw[row])]
         text = self.row_text(row)
-        if text is None:
-            return plain(raw.text)
+        if text is None:  # its numbers are not known, so not told: nor are those of another line
+            return self.shapes[raw.shape].text
         begin = int(self.rows.content_at[row])
         if begin >= 0 and raw.content_is_rest:
             return plain(text[begin:].decode("utf-8", "replace"))

@@ -108,7 +108,8 @@ def _said(values: dict[str, str]) -> tuple[int | None, str | None] | None:
     if values.get("exit_code", "0") != "0":
         return None
     number = values.get("iteration", "").replace(",", "")
-    return int(number) if number.isdigit() else None, values.get("path")
+    path = values.get("path", "").rstrip(".,;")  # the end of the sentence
+    return int(number) if number.isdigit() else None, path or None
 
 
 def segments(job: Job, found: list[Mark], progress: Progress) -> list[Segment]:

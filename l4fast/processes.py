@@ -131,11 +131,7 @@ def learn_hosts(job: Job, top: Topology, said: Sequence[Said], rows_in: np.ndarr
             set_node(top, rank, top.node[i], "host in the prefix")
         if rank is None and pid is not None:
             top.rank[i] = top.rank_of_pid(pid, top.node[i])
-    for s in said:
-        if s.rank is not None and s.host is not None:
-            set_node(top, s.rank, s.host, "scheduler or launcher" if s.is_failure else "said by the process")
-        elif s.host is not None and s.rank is None and not s.is_failure:
-            set_node(top, top.rank[s.speaker], s.host, "said by the process")
+    _by_votes(top, [s for s in said if not s.is_guess])
     homes: dict[str, Counter[str]] = defaultdict(Counter)
     for s in said:
         home = top.node[s.speaker]
@@ -143,9 +139,10 @@ def learn_hosts(job: Job, top: Topology, said: Sequence[Said], rows_in: np.ndarr
             homes[s.address][home] += 1
     top.node_of_address.update({address: found.most_common(1)[0][0] for address, found in homes.items()})
     # A rank that speaks in a file of a node is on that node.
+    for rank, node in zip(top.rank, top.node, strict=True):
+        set_node(top, rank, node, "file name")
+    _by_votes(top, [s for s in said if s.is_guess])
     for i, speaker in enumerate(job.speakers):
-        if top.node[i] is not None:
-            set_node(top, top.rank[i], top.node[i], "file name")
         if top.node[i] is None and speaker.labels == () and speaker.stream in top.node_of_stream:
             top.node[i] = top.node_of_stream[speaker.stream]
     # A console whose failure tables all name one host is that host's.
@@ -157,6 +154,21 @@ def learn_hosts(job: Job, top: Topology, said: Sequence[Said], rows_in: np.ndarr
         for stream, hosts in hosts_in.items():
             if len(hosts) == 1:
                 top.node_of_stream.setdefault(stream, next(iter(hosts)))
+
+
+def _by_votes(top: Topology, said: Sequence[Said]) -> None:
+    """Note on which host most of the lines that name one say that a rank is."""
+    votes: dict[int, Counter[str]] = defaultdict(Counter)
+    source: dict[tuple[int, str], str] = {}
+    for s in said:
+        rank = s.rank if s.rank is not None or s.is_failure else top.rank[s.speaker]
+        if rank is not None and s.host is not None:
+            votes[rank][s.host] += 1
+            told = "scheduler or launcher" if s.is_failure else "said by the process"
+            source.setdefault((rank, s.host), told)
+    for rank, found in votes.items():
+        host, _ = found.most_common(1)[0]
+        set_node(top, rank, host, source[rank, host])
 
 
 def _has_host(job: Job, i: int) -> bool:

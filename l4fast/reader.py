@@ -39,6 +39,10 @@ FAILURE_WORDS = re.compile(
 _BAR_AT_END = re.compile(r"\|[^|]*\|\s*$")
 # A guess at a counter (so small a weight) gives way to anything that is known of the line.
 GUESS = -3
+# Groups that tell of whom a line speaks.
+WHO = frozenset(("rank", "local_rank", "host", "node", "task", "pid", "peer", "address"))
+# Lines of at most so many bytes may all be kept where they name somebody: see `Fold.know_raw`.
+SHORT = 512
 # So much of the text before a counter names it: more would split one counter by what varies.
 LEAD_CHARS = 40
 
@@ -50,6 +54,12 @@ class RawNote:
     failures: tuple[Signature, ...]
     markers: tuple[Signature, ...]
     suspect: bool
+
+    @property
+    def names(self) -> bool:
+        """Whether its lines may tell of a rank, a node or a process, each of another."""
+        said = (*self.failures[:1], *(s for s in self.markers if s.marker == "identity"))
+        return any(WHO & {name.rstrip("0123456789") for name in s.regex.groupindex} for s in said)
 
 
 class Part:
@@ -75,6 +85,7 @@ class Part:
             code,
             raw.shape,
             suspect=note.suspect,
+            names=note.names and len(raw.masked) <= SHORT,
             content_at=content_place(raw),
             counter=counter,
             duration=_duration(raw),

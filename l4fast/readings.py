@@ -41,7 +41,8 @@ class Reading:
 
     Lines that are alike lie together in ``sets``: their places in ``rows``, and where the groups stand
     in their texts. ``single`` holds the other lines, each by itself. The pattern is tried on the content
-    of the lines, or with ``in_lines`` on all of them.
+    of the lines, or with ``in_lines`` on all of them. Of a line whose text was not kept nobody knows whom
+    it names: it holds what all others do, and no more.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class Reading:
         self._begin_list: list[int] = self._begins.tolist()
         blind = is_blind(pattern.pattern)
         forms = job.alike(rows, in_lines=in_lines) if blind else np.zeros(len(rows), np.uint64)
+        kept = job.rows.text_size[rows] >= 0
         order = np.argsort(forms, kind="stable")
+        order = order[kept[order]]
         bounds = np.flatnonzero(np.diff(forms[order])) + 1
         for places in np.split(order, bounds) if len(order) else ():
             if forms[places[0]] == 0 or len(places) == 1:
@@ -69,6 +72,20 @@ class Reading:
                 continue
             self._set_of[places] = len(self.sets)
             self.sets.append((places, _spans(pattern, _text(job, int(rows[places[0]]), in_lines))))
+        untold = np.flatnonzero(~kept)
+        if untold.size:
+            self.single.update(dict.fromkeys(untold.tolist(), self._in_all(int(kept.sum()))))
+
+    def _in_all(self, n_kept: int) -> dict[str, str]:
+        """Return what the groups hold in each line with a text: the others may be taken to hold it too."""
+        if n_kept < 2:
+            return {}
+        held = [set(groups.items()) for groups in self.single.values()]
+        for places, spans in self.sets:
+            columns = {name: self._column(places, span) for name, span in spans.items()}
+            same = {name for name, column in columns.items() if (column == column[0]).all()}
+            held.append({(name, text) for name, text in self.at(int(places[0])).items() if name in same})
+        return dict(set.intersection(*held))
 
     def at(self, place: int) -> dict[str, str]:
         """Return what the groups hold in a row, by its place, without those that hold nothing."""

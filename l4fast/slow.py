@@ -55,7 +55,7 @@ class Slow:
     stage : str or None
         What the stalls coincide with: ``checkpoint`` or ``evaluate``.
     share : float
-        Of the reports (or pauses), those since.
+        Of the reports, those since: 0 to 1; of stalls at saves or evaluations, of these.
     """
 
     iteration: int
@@ -316,7 +316,7 @@ def _rhythm(pace: Pace, pause: np.ndarray, least: float) -> Slow | None:
         float(np.median(pause[long])),
         period,
         None,
-        long.size,
+        1 - int(long[0]) / pause.size,
     )
 
 

@@ -2,8 +2,8 @@
 
 Sources, strongest first (``layouts``): a host in the line's prefix, NCCL's own lines, a
 launcher's failure table, the scheduler's `host: task N`, lines in which a process says who it
-is, folder and file names, and the regular order of ranks over nodes where nothing speaks
-against it.
+is, folder and file names, lines that may say so, and the regular order of ranks over nodes where
+nothing speaks against it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from l4fast.identities import Said, agents_of, identities
+from l4fast.identities import Said, agents_of, believed, clean_host, identities
 from l4fast.job import Job
 from l4fast.labels import from_paths, read_labels, task_is_rank
 from l4fast.parse import Speaker
@@ -33,6 +33,8 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     top.names = [s.name for s in job.streams]
     task = read_labels(job.speakers, top)
     said, top.expected = identities(job, rows_in)
+    named = (clean_host(host) for f in facts for host in (f.host, f.pod))
+    said = believed(job, said, [*top.node, *named])
     without = agents_of(said, top.local_rank)
     top.tasks_are_agents = without is not None
     said = said if without is None else without

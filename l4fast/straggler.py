@@ -84,11 +84,16 @@ def judge(job: Job, top: Topology, templates: dict[str, Template], heard: Eviden
     return verdict
 
 
+def _ranks(top: Topology) -> np.ndarray:
+    """Return the rank of each speaker, int64[n], -1 where it is not known."""
+    return np.array([-1 if rank is None else rank for rank in top.rank], np.int64)
+
+
 def odd_ones(job: Job, top: Topology, slow: Slow) -> Odd | None:
     """Return the ranks that stand alone in how their own durations grew, if some do."""
     lost = slow.after_s - slow.before_s
     told = job.durations
-    rank_of = np.array([-1 if r is None else r for r in top.rank], np.int64)
+    rank_of = _ranks(top)
     known = (
         (rank_of[told.speaker] >= 0) & (told.count >= MIN_TOLD) if told.speaker.size else np.zeros(0, bool)
     )
@@ -96,11 +101,11 @@ def odd_ones(job: Job, top: Topology, slow: Slow) -> Odd | None:
     for shape in np.unique(told.shape[known]).tolist():
         mine = np.flatnonzero(known & (told.shape == shape))
         mine = mine[np.argsort(told.count[mine], kind="stable")]
-        rows = dict(zip(rank_of[told.speaker[mine]].tolist(), mine.tolist(), strict=True))
-        if len(rows) < MIN_PEERS:
+        mine = mine[::-1]  # of a rank with several speakers, the one that told most
+        ranks, first = np.unique(rank_of[told.speaker[mine]], return_index=True)
+        if len(ranks) < MIN_PEERS:
             continue
-        ranks = np.array(sorted(rows), np.int64)
-        at = np.array([rows[r] for r in ranks.tolist()], np.int64)
+        at = mine[first]
         before, after = before_and_after(told.head[at], told.tail[at], told.count[at], slow.share)
         found = stands_alone(before, after, lost)
         if found is None:
@@ -239,11 +244,11 @@ def _name(job: Job, top: Topology, verdict: Verdict, odd: Odd, own: list[Event])
     else:
         reason = f"takes {odd.seconds:.3g} s for {text!r}, its peers {odd.peers_s:.3g} s"
     shown = np.concatenate([e.rows for e in own]) if own else np.flatnonzero(rows.shape == odd.shape)
-    by_rank: dict[int | None, list[int]] = {}
-    for row in shown.tolist():
-        by_rank.setdefault(top.rank[int(rows.speaker[row])], []).append(row)
+    rank_of = _ranks(top)[rows.speaker[shown]]
+    shown = shown[np.argsort(rank_of, kind="stable")]
+    low, high = (np.searchsorted(np.sort(rank_of), odd.ranks, side=side) for side in ("left", "right"))
     score = round(1.0 - 0.5 / odd.gap, 4)
-    lines = {rank: by_rank.get(rank, [])[-LINES:] for rank in odd.ranks}
+    lines = {r: shown[a:b][-LINES:].tolist() for r, a, b in zip(odd.ranks, low, high, strict=True)}
     verdict.ranks = [(rank, score, [reason], lines[rank]) for rank in odd.ranks]
     of_node: dict[str, list[int]] = {}
     for rank in odd.ranks:

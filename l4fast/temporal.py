@@ -221,17 +221,32 @@ def _mllog_value(job: Job, key: str) -> int | None:
     return None
 
 
-def iteration_before(job: Job, progress: Progress, stream: int, line: int, time: int) -> int | None:
-    """Return the last iteration reported before a line: by the order of its file, else by time."""
+def iterations_before(
+    job: Job, progress: Progress, stream: np.ndarray, line: np.ndarray, time: np.ndarray
+) -> np.ndarray:
+    """Return the last iteration reported before each line, by the order of its file, else by time; else -1.
+
+    Lines are told by their stream, number and time (int64[n] each). Returns int64[n], numbers completed.
+    """
+    found = np.full(len(stream), -1, np.int64)
     if progress.series is None:
-        return None
+        return found
     it = job.iterations
-    mine = it.series == progress.series
-    same = mine & (it.first_stream == stream) & (it.first_line < line)
-    if same.any():
-        return int(it.iteration[same].max()) // progress.unit + progress.offset
-    if time != NONE:
-        earlier = mine & (it.first_time != NONE) & (it.first_time <= time)
-        if earlier.any():
-            return int(it.iteration[earlier].max()) // progress.unit + progress.offset
-    return None
+    mine = np.flatnonzero(it.series == progress.series)
+    number = it.iteration[mine].astype(np.int64) // progress.unit + progress.offset
+    known = it.first_time[mine] != NONE
+    at, highest = _highest_until(it.first_time[mine][known], number[known])
+    place = np.searchsorted(at, time, side="right")
+    found = np.where((time != NONE) & (place > 0), highest[place], found)
+    for each in np.unique(stream).tolist():
+        here = it.first_stream[mine] == each
+        at, highest = _highest_until(it.first_line[mine][here], number[here])
+        place = np.searchsorted(at, line)
+        found = np.where((stream == each) & (place > 0), highest[place], found)
+    return found
+
+
+def _highest_until(at: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``at`` (int64[n]) in order, and the highest number of the first k, int64[n + 1] (none: -1)."""
+    order = np.argsort(at, kind="stable")
+    return at[order], np.concatenate([[-1], np.maximum.accumulate(number[order])])

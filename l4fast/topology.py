@@ -121,9 +121,9 @@ def complete(job: Job, top: Topology) -> None:
         distinct = len({next(iter(v)) for v in node_of_block.values()}) == len(node_of_block)
         if regular and distinct:
             last = max([*top.ranks, (top.expected or 0) - 1, -1])
-            for rank in range(last + 1):
-                if rank not in top.node_of_rank and rank // width in node_of_block:
-                    home = next(iter(node_of_block[rank // width]))
+            for block in sorted(node_of_block):
+                (home,) = node_of_block[block]
+                for rank in range(block * width, min((block + 1) * width, last + 1)):
                     set_node(top, rank, home, "regular order of ranks")
             _ranks_of_locals(job, top, width, node_of_block)
     for i, known in enumerate(top.rank):

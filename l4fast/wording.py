@@ -153,6 +153,8 @@ def _coverage(
         told.append(
             f"shapes with more than {ROWS_OF_SUSPECT} lines: {len(full)}; their later lines are left out"
         )
+    if untold := job.told_of_texts():
+        told.append(untold)
     if collapse := job.told_of_collapse():
         told.append(f"vocabulary: {collapse}")
     if job.streams and not any(s.timed for s in job.streams):
@@ -215,7 +217,7 @@ class _Quotes:
             "file": self.job.streams[stream].name,
             "line": line,
             "offset": int(rows.offset[row]),
-            "text": quoted(text if text is not None else self.job.raws[int(rows.raw[row])].text),
+            "text": quoted(text if text is not None else self.job.content(row)),
         }
 
     def reference(self, row: int) -> dict[str, Any]:

@@ -206,12 +206,12 @@ def test_a_save_that_failed_is_not_durable():
 def test_what_was_loaded_is_durable():
     loaded = say(0, " successfully loaded checkpoint from /ckpt [ t 1/2, p 1/1 ] at iteration 50")
     found = trace(loaded, steps(range(51, 56), begin=1))
-    assert (found.last_durable, found.loaded, found.path) == (50, 50, "/ckpt")
+    assert (found.last_durable, found.path) == (50, "/ckpt")
 
 
 def test_a_load_that_did_not_end_proves_nothing():
     found = trace(say(0, " loading distributed checkpoint from /ckpt at iteration 50"))
-    assert (found.last_durable, found.loaded, found.open_load) == (None, None, True)
+    assert (found.last_durable, found.open_load) == (None, True)
 
 
 def test_the_line_that_began_a_load_names_it_where_the_last_one_does_not():
@@ -221,6 +221,36 @@ def test_the_line_that_began_a_load_names_it_where_the_last_one_does_not():
         steps(range(41, 46), begin=5),
     )
     assert (found.last_durable, found.open_load) == (40, False)
+
+
+TITAN_LOAD = "[titan] Loading the checkpoint from {}/step-{}."
+TITAN_LOADED = "[titan] Finished loading the checkpoint in 3.0 seconds."
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize(("first", "durable"), [(1, None), (101, 100), (110, 100)])
+def test_only_a_checkpoint_that_the_training_goes_on_from_is_this_jobs(first, durable, elsewhere):
+    load = say(0, TITAN_LOAD.format("/base", 100)) + say(3, TITAN_LOADED)
+    counter = steps(range(first, first + 50, 10), begin=5)
+    files = {"a.log": "hi\n" + counter, "b.log": load} if elsewhere else {"a.log": load + counter}
+    found = story(files).checkpoint
+    assert (found.last_durable, found.last_accepted) == (durable, durable)
+    assert found.path == (None if durable is None else "/base/step-100")
+
+
+def test_a_job_that_saves_beside_what_it_loaded_goes_on_from_it_whatever_it_counts():
+    found = trace(
+        say(0, TITAN_LOAD.format("/out", 100)),
+        say(3, TITAN_LOADED),
+        steps(range(1, 11), begin=5),
+        say(20, "Saving model checkpoint to /out/checkpoint-10"),
+    )
+    assert found.last_durable == 100
+
+
+def test_an_epoch_in_a_path_is_no_iteration():
+    found = trace(TRAIN[0], say(10, "Saving model checkpoint to /out/epoch_3"), TRAIN[1])
+    assert (found.last_durable, found.path) == (10, "/out/epoch_3")
 
 
 def test_a_commit_without_a_number_belongs_to_the_iteration_before_it():
@@ -245,4 +275,4 @@ def test_an_old_checkpoint_that_is_deleted_is_no_new_one():
 def test_no_checkpoint_to_load_is_none():
     fresh = say(0, "could not find the metadata file /ckpt/latest_checkpointed_iteration.txt")
     found = trace(fresh, say(0, "will not load any checkpoints and will start from random"), TRAIN[0])
-    assert (found.loaded, found.open_load, found.last_durable) == (None, False, None)
+    assert (found.open_load, found.last_durable) == (False, None)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from l4fast import fold
 from l4fast.readings import Groups, Reading, is_blind
 
-from jobs import at, job, library, text
+from jobs import at, diagnosis, job, library, text
+from jobs import read as parts
 
 PATTERNS = [
     r"rank (?P<rank>\d+)(?: of (?P<world>\d+))? failed with (?P<exit_code>-?\d+)",
@@ -89,13 +91,47 @@ def test_rows_that_nothing_was_read_from_hold_nothing():
         groups[1]
 
 
-def test_a_line_whose_text_was_not_kept_is_read_as_the_first_of_its_shape(monkeypatch):
-    from l4fast import fold
+@pytest.mark.parametrize(
+    ("pattern", "kept", "held"),
+    [
+        (PATTERNS[0], 2, {"exit_code": "1"}),
+        (r"rank (?P<rank>[1-9]\d*) failed with (?P<exit_code>1)", 2, {"exit_code": "1"}),  # line by line
+        (PATTERNS[0], 1, {}),
+        (PATTERNS[0], 0, {}),
+    ],
+)
+def test_a_line_whose_text_was_not_kept_names_nobody_but_holds_what_all_others_do(
+    monkeypatch, pattern, kept, held
+):
+    monkeypatch.setattr(fold, "TEXTS_OF_SUSPECT", kept)
+    monkeypatch.setattr(fold, "TEXTS_OF_NAMING", kept)
+    read = job({"a.log": text(f"rank {rank} failed with 1" for rank in (3, 4, 5))})
+    reading = Reading(read, np.arange(3), re.compile(pattern))
+    assert reading.at(2) == held
+    different, code = reading.distinct(("rank", "exit_code"))
+    assert dict(different[code[2]]) == held
+    assert not any(char.isdigit() for char in read.content(2))
 
-    monkeypatch.setattr(fold, "TEXTS_OF_SUSPECT", 1)
-    read = job({"a.log": text(f"rank {rank} failed with 1" for rank in (3, 4))})
-    reading = Reading(read, np.arange(2), re.compile(PATTERNS[0]))
-    assert [reading.at(k)["rank"] for k in range(2)] == ["3", "3"]
+
+def test_evidence_that_was_not_kept_is_told(monkeypatch):
+    lines = "".join(
+        f"gpu-1:77:99 [0] NCCL WARN socketPollConnect: Connect to 10.0.0.{k}<41> failed : refused\n"
+        for k in range(40)
+    )
+    assert not any("name" in note for note in diagnosis({"a.log": lines}).coverage["notes"])
+    monkeypatch.setattr(fold, "TEXTS_OF_NAMING", 16)
+    monkeypatch.setattr(fold, "TEXTS_OF_SUSPECT", 16)
+    notes = diagnosis({"a.log": lines}).coverage["notes"]
+    assert any("24 of 1 kinds" in note for note in notes), notes
+
+
+def test_more_lines_are_kept_with_their_text_where_each_may_name_somebody():
+    assert fold.TEXTS_OF_NAMING == fold.ROWS_OF_SUSPECT
+    lines = text(f"rank: {k}, host: gpu-12" for k in range(3))
+    part = parts({"a.log": lines + text(["an error of nobody", "world size: 8"])})[0]
+    caps = part.fold.text_caps[[raw.shape for raw in part.parser.raws]].tolist()
+    assert [fold.TEXTS_OF_NAMING if note.names else fold.TEXTS_OF_SUSPECT for note in part.notes] == caps
+    assert {note.names for note in part.notes} == {True, False}
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,7 @@ def test_stalls_from_nowhere_in_a_rhythm(period, quiet, n):
     assert slow is not None
     assert (slow.iteration, slow.period, slow.stage) == (period * quiet + 1, period, None)
     assert slow.after_s == pytest.approx(40.0)
+    assert slow.share == pytest.approx(n / (quiet + n), abs=1 / period)
 
 
 # ------------------------------------------------------------------ durations in lines

@@ -1,11 +1,14 @@
 """When: the iteration counter and what it counts, attempts, stages."""
 
 import itertools
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4fast.temporal import Progress
+from l4fast.job import NONE, Iterations
+from l4fast.temporal import Progress, iterations_before
 
 from jobs import at, cry, diagnosis, micros, steps, story, text
 
@@ -186,6 +189,39 @@ def test_an_announced_restart_that_nothing_follows_is_no_attempt():
     assert found.outcome == "failed"
 
 
+def looped(ahead: float, n: int, *, announces: bool = True) -> str:
+    """A node of a fast restart loop: each attempt fails after 4 s, the next one begins 4 s later."""
+    lines = []
+    for k in range(3):
+        if k and announces:
+            lines.append(
+                f"{at(8 * k + ahead)} INFO [default] Worker group FAILED. will restart worker group\n"
+            )
+        lines.append(f"{at(8 * k + 2 + ahead)} INFO loading\n{at(8 * k + 3 + ahead)} INFO loaded\n")
+        lines.append(cry(8 * k + 4 + ahead, n, f"RuntimeError: boom of attempt {'abc'[k]}"))
+    return "".join(lines)
+
+
+def booms(found) -> dict[str, int]:
+    told = {e.template.text: len(e.rows) for e in found.evidence.events}
+    return {text[-1]: n for text, n in told.items() if "boom" in text}
+
+
+@pytest.mark.parametrize("ahead", [0.0, 10.0])
+@pytest.mark.parametrize("first", [True, False])
+def test_each_node_tells_itself_where_its_last_attempt_begins(ahead, first):
+    files = {"n0.log": looped(ahead, 0), "n1.log": looped(0.0, 1), "n2.log": looped(0.0, 2)}
+    files["n3.log"] = looped(0.0, 3, announces=False)  # its clock is the others'
+    found = story(files if first else dict(reversed(files.items())))
+    assert booms(found) == {"c": 4}
+
+
+def test_a_node_that_was_not_started_again_has_no_part_in_the_last_attempt():
+    gone = "".join(looped(0.0, 1).splitlines(keepends=True)[:7])
+    found = story({"n0.log": looped(0.0, 0), "n1.log": gone})
+    assert booms(found) == {"c": 1}
+
+
 TREE = {
     f"logs/r/attempt_{k}/0/stderr.log": steps(range(1 + 5 * k, 11 + 5 * k), begin=100 * k) for k in range(3)
 }
@@ -269,3 +305,38 @@ def test_a_communicator_that_is_made_late_does_not_end_the_training():
 def test_no_progress_for_long(every, silence, outcome):
     lines = steps(range(1, 41), every=every) + f"{at(39 * every + silence)} INFO still here\n"
     assert story({"a.log": lines}).outcome == outcome
+
+
+# ------------------------------------------------------------------ lines between iterations
+
+reported = st.dictionaries(
+    st.integers(1, 40), st.tuples(st.integers(0, 2), st.integers(1, 60), st.integers(-1, 30)), max_size=12
+)
+asked = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 60), st.integers(-1, 30)), max_size=8)
+
+
+def naive_before(told, stream, line, time):
+    same = [n for n, (s, at_line, _) in told.items() if s == stream and at_line < line]
+    earlier = [n for n, (_, _, when) in told.items() if -1 < when <= time]
+    return max(same or earlier, default=-1)
+
+
+@given(reported, asked, st.integers(0, 1))
+def test_the_iterations_before_lines_are_those_of_the_naive_search(told, lines, offset):
+    def clock(seconds):
+        return [NONE if t < 0 else t for t in seconds]
+
+    numbers = sorted(told)
+    n = len(numbers)
+    columns = {name: np.zeros(n, np.int64) for name in Iterations.__dataclass_fields__}
+    columns["iteration"] = np.array(numbers, np.int32)
+    for k, name in enumerate(("first_stream", "first_line")):
+        columns[name] = np.array([told[i][k] for i in numbers], np.int64)
+    columns["first_time"] = np.array(clock(told[i][2] for i in numbers), np.int64)
+    read = SimpleNamespace(iterations=Iterations(**columns))
+    progress = Progress(0 if n else None, 1, 1, None, None, NONE, NONE, offset, n)
+    stream, line = (np.array([each[k] for each in lines], np.int64) for k in range(2))
+    time = np.array(clock(each[2] for each in lines), np.int64)
+    want = [naive_before(told, *each) for each in lines]
+    want = [number + offset if number >= 0 else -1 for number in want]
+    assert iterations_before(read, progress, stream, line, time).tolist() == want

@@ -53,6 +53,19 @@ def test_the_world_size_decides_what_task_numbers_are(world, is_rank):
     assert (top.nodes == []) == is_rank
 
 
+def test_task_0_that_is_rank_0_tells_nothing_of_the_others():
+    lines = ["0: [rank0]: using world size: 32", *(f"{n}: RuntimeError: CUDA error" for n in range(4))]
+    top = topology({"slurm-1.out": text(lines)})
+    assert (top.ranks, top.nodes) == ([0], ["task 0", "task 1", "task 2", "task 3"])
+
+
+@pytest.mark.parametrize("n_seen", [9, 15])
+def test_tasks_are_ranks_though_the_last_ones_say_nothing(n_seen):
+    lines = ["0: using world size: 16", *(f"{t}: hi" for t in range(n_seen))]
+    top = topology({"slurm-1.out": text(lines)})
+    assert (top.ranks, top.nodes) == (list(range(n_seen)), [])
+
+
 def test_a_host_in_the_prefix_is_the_node_of_its_rank():
     lines = (
         f"gpu-{r // 2}:47{r}:47{r} [{r % 2}] NCCL INFO comm 0x12 rank {r} nranks 6 cudaDev {r % 2} "
@@ -71,6 +84,48 @@ def test_processes_that_say_who_they_are():
     top = topology({"out.log": text(lines)})
     assert top.node_of_rank == {r: f"gpu-{r // 4}" for r in range(8)}
     assert set(top.source.values()) == {"said by the process"}
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "rank 3 failed to load shard on s3.amazonaws.com",
+        "[rank 3] Timeout on all-reduce",
+        "Rank 3: saving checkpoint on lustre-1",
+        "[rank3]: running on h100",
+        "rank 3 lost node gpu-0",
+    ],
+)
+@pytest.mark.parametrize("others", ["prefix", "path", "said", "nothing"])
+def test_what_a_rank_does_on_something_is_no_host(prose, others):
+    home = [f"gpu-{r // 2}" for r in range(4)]
+    first = {
+        "prefix": [
+            f"{home[r]}:47{r}:47{r} [{r % 2}] NCCL INFO comm 0x12 rank {r} nranks 4 cudaDev {r % 2} "
+            f"busId 1000 - Init COMPLETE"
+            for r in range(4)
+        ],
+        "said": [f"[rank{r}]: rank {r} of 4 ready on {home[r]}" for r in range(4)],
+    }.get(others, [])
+    files = {"out.log": text([prose, *first])}
+    if others == "path":
+        files |= {
+            f"logs/{host}.log": text(f"[rank{r}]: a" for r in range(4) if home[r] == host) for host in home
+        }
+    expected = {} if others == "nothing" else dict(enumerate(home))
+    assert topology(files).node_of_rank == expected
+
+
+def test_a_host_in_prose_is_believed_where_several_ranks_name_theirs_alike():
+    files = {"out.log": text(f"rank {r} allocates its buffers on gpu-{r // 4}" for r in range(8))}
+    assert topology(files).node_of_rank == {r: f"gpu-{r // 4}" for r in range(8)}
+    in_turns = [f"rank {r} writes shard to disk on lustre-{k}" for r in range(8) for k in range(2)]
+    assert topology({"out.log": text(in_turns)}).nodes == []
+
+
+def test_most_lines_tell_where_a_rank_is():
+    lines = ["rank 1, host: gpu-7", *2 * [f"rank: {r}, host: gpu-{r}" for r in range(3)]]
+    assert topology({"out.log": text(lines)}).node_of_rank == {r: f"gpu-{r}" for r in range(3)}
 
 
 def test_the_regular_order_fills_a_gap_and_says_so():
@@ -211,3 +266,11 @@ def test_an_absurd_range_costs_no_memory():
 )
 def test_the_name_of_a_host(name, host):
     assert clean_host(name) == host
+
+
+@pytest.mark.parametrize("unset", [4294967295, 18446744073709551615])
+def test_a_rank_that_was_never_set_is_no_rank(unset):
+    lines = [f"[rank{r}]: rank {r} of 8 ready on gpu-{r // 4}" for r in range(8)]
+    top = topology({"out.log": text([*lines, f"rank {unset} of 8 ready on gpu-1", f"[rank{unset}]: a"])})
+    assert top.ranks == list(range(8))
+    assert numbers(str(unset)) == numbers(f"{unset}-{unset}") == []
