@@ -31,8 +31,8 @@ from l4fast import (
 from l4fast.errors import UsageError
 from l4fast.simulate_book import Layout, Notes, Voice, write_file
 from l4fast.simulate_bulk import Drag, write_chatter
+from l4fast.simulate_fault import Fault, dragged
 from l4fast.simulate_faults import FAULTS as _FAULTS
-from l4fast.simulate_faults import Fault, dragged
 from l4fast.simulate_groups import under_switch
 from l4fast.simulate_job import Job, plan, slowed
 from l4fast.simulate_physics import Incident, healthy, unfold
