@@ -4,46 +4,41 @@ usage: python bench/faults.py [--styles a,b] [--faults x,y] [--seeds N] [--first
                               [--kernel-logs both|yes|no] [--nodes N] [--ranks-per-node N] [--baseline]
                               [--half tune|report|all] [--sample N] [--workers N] [--json FILE] [--per-run]
 
-**The held-out half.** A run is (fault, style, seed, culprits, kernel logs). The first byte of BLAKE2b
-over ``fault/style/seed/culprits/kernel_logs`` (``yes`` or ``no``; ``healthy`` for no fault) tells its
-half: even is ``tune``, odd is ``report``. Whoever changes the analysis looks at runs of ``tune`` only,
-at their logs as at their figures; ``report`` is run once for a release, on all faults, and what it
-shows is published as it is. Clocks are off by a standard deviation of 0.05, 0.5 or 1 s, told by the
-second byte. A job has ``--nodes`` nodes, and three times as many as are faulty at least.
+Runs, their two halves and the marks are those of `grid`: whoever changes the analysis looks at ``tune``
+only. A job has ``--nodes`` nodes, and three times as many as are faulty at least.
 
 Columns: node 1st, in 5 (a faulty node is named first, among the first five; of the runs whose logs
-tell), wrong (an innocent node is excluded or named first), nobody (nobody is named where nobody is to
-blame, or logs cannot tell), silent (nobody is named where logs do tell), root 1st (the first event of
-role root begins with a root line), first (the first abnormal iteration, within a log interval).
+tell), wrong (an innocent node is excluded or named first), innocent (one is excluded or named at all),
+nobody (nobody is named where nobody is to blame, or logs cannot tell), silent (nobody is named where logs
+do tell), root 1st (the first event of role root begins with a root line), first (the first abnormal
+iteration, within a log interval).
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import shutil
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
 from l4fast.library import load
-from l4fast.simulate import FAULTS, MANY, STYLES, simulate
+from l4fast.simulate import STYLES
 from l4fast.stream import diagnose, learn
 
-ITERATIONS = 120
+from grid import CULPRITS, HALVES, KINDS, Run, f1, grid, mapped, sample, score, simulate_history
+
 COLUMNS = (
     ("node_first", "node 1st"),
     ("node_in_five", "in 5"),
     ("wrong", "wrong"),
+    ("innocent", "innocent"),
     ("nobody", "nobody"),
     ("silent", "silent"),
     ("root_first", "root 1st"),
@@ -55,94 +50,7 @@ COLUMNS = (
     ("verdict", "verdict"),
     ("outcome", "outcome"),
 )
-
-
-@dataclass(frozen=True)
-class Run:
-    """One simulated job of the grid."""
-
-    fault: str
-    style: str
-    seed: int
-    culprits: int
-    kernel_logs: bool
-
-    @property
-    def digest(self) -> bytes:
-        kernel = "yes" if self.kernel_logs else "no"
-        name = f"{self.fault}/{self.style}/{self.seed}/{self.culprits}/{kernel}"
-        return blake2b(name.encode(), digest_size=8).digest()
-
-    @property
-    def half(self) -> str:
-        """Which half of the grid it belongs to, told by a hash of its name."""
-        return ("tune", "report")[self.digest[0] % 2]
-
-    @property
-    def clock_skew_s(self) -> float:
-        return (0.05, 0.5, 1.0)[self.digest[1] % 3]
-
-
-def grid(
-    faults: Iterable[str], styles: Iterable[str], seeds: Iterable[int], culprits: Iterable[int], kernel: str
-) -> Iterator[Run]:
-    """Yield all runs; a healthy job and a fault that one node has alone come with one culprit only."""
-    logs = {"both": (True, False), "yes": (True,), "no": (False,)}[kernel]
-    for fault in faults:
-        for style in styles:
-            for seed in seeds:
-                for n in culprits if fault in MANY else (1,):
-                    for kernel_logs in logs:
-                        yield Run(fault, style, seed, n, kernel_logs)
-
-
-def score(truth: Any, found: Any, root: Path) -> dict[str, Any]:
-    """Return what is right (True), wrong (False) or not asked (absent) about one diagnosis."""
-    prefix = str(root) + "/"
-    accepted = truth.accepted or {}
-
-    def ok(key: str, value: object, want: object) -> bool:
-        return value == want or value in accepted.get(key, ())
-
-    def place(reference: dict[str, Any]) -> tuple[str, int]:
-        return reference["file"].removeprefix(prefix), reference["line"]
-
-    wanted = {(x["file"], x["line"]) for x in truth.failure_lines}
-    neutral = {(c["file"], n) for c in truth.context_lines for a, b in c["ranges"] for n in range(a, b + 1)}
-    told = {place(x) for x in found.failure_rows} - neutral
-    roots = {(x["file"], x["line"]) for x in truth.root_lines}
-    named = [x["node"] for x in found.nodes]
-    first_root = next((place(e["first"]) for e in found.events if e["role"] == "root"), None)
-    outcome = {"success": "finished", "failure": "failed", "slow": "slow"}[truth.outcome]
-    innocent = set(found.action["exclude_nodes"]) | set(named[:1])
-    marks: dict[str, Any] = {
-        "wrong": bool(innocent - set(truth.faulty_nodes)),
-        "stage": ok("stage", found.stage["name"], truth.stage),
-        "last": found.iterations["last_completed"] == truth.last_iteration,
-        "durable": found.checkpoint["last_durable"] == truth.last_durable_checkpoint,
-        "verdict": ok("verdict", found.action["verdict"], truth.verdict),
-        "outcome": ok("outcome", found.outcome, outcome),
-        "lines": (len(told & wanted), len(told - wanted), len(wanted - told)),
-    }
-    if truth.fault:
-        marks["category"] = ok("category", found.cause["category"], truth.category)
-        began = found.iterations["first_abnormal"]
-        if truth.first_abnormal_iteration is None:
-            marks["first_abnormal"] = began in (None, 0, 1)
-        else:
-            away = None if began is None else abs(began - truth.first_abnormal_iteration)
-            marks["first_abnormal"] = away is not None and away <= truth.log_every
-    if roots:
-        marks["root_first"] = first_root in roots
-    if truth.to_blame and truth.node_evidence != "none":
-        marks["node_first"] = named[:1] != [] and named[0] in truth.faulty_nodes
-        marks["node_in_five"] = bool(set(named[:5]) & set(truth.faulty_nodes))
-        marks["silent"] = not named
-    elif truth.to_blame:
-        marks["nobody"] = not marks["wrong"]
-    else:
-        marks["nobody"] = not named
-    return marks
+FAULTY = ("wrong", "innocent", "silent")  # the columns in which True is a mistake
 
 
 @cache
@@ -154,37 +62,19 @@ def _library() -> Any:
 def _known(style: str, nodes: int, ranks_per_node: int) -> Any:
     """Learn what a healthy job of the style says."""
     with tempfile.TemporaryDirectory(prefix="l4fast-faults-") as folder:
-        simulate(
-            f"{folder}/job",
-            style=style,
-            nodes=nodes,
-            ranks_per_node=ranks_per_node,
-            iterations=ITERATIONS,
-            seed=999,
-        )
+        simulate_history(Path(folder, "job"), style, nodes, ranks_per_node)
         return learn([f"{folder}/job/logs"], _library())
 
 
 def try_one(run: Run, nodes: int, ranks_per_node: int, baseline: bool, keep: str | None) -> dict[str, Any]:
-    """Simulate one run, diagnose it and score the diagnosis. Most nodes are healthy in each."""
-    nodes = max(nodes, 3 * run.culprits)
+    """Simulate one run, diagnose it and score the diagnosis."""
+    if keep is not None:
+        Path(keep).mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(prefix="l4fast-faults-", dir=keep)
     out = Path(folder) / "job"
     try:
-        truth = simulate(
-            out,
-            style=run.style,
-            nodes=nodes,
-            ranks_per_node=ranks_per_node,
-            iterations=ITERATIONS,
-            fault=None if run.fault == "healthy" else run.fault,
-            seed=run.seed,
-            clock_skew_s=run.clock_skew_s,
-            culprits=run.culprits,
-            kernel_logs=run.kernel_logs,
-        )
-        truth = SimpleNamespace(**orjson.loads(orjson.dumps(truth)))
-        known = _known(run.style, nodes, ranks_per_node) if baseline else None
+        truth = run.simulate(out, nodes=nodes, ranks_per_node=ranks_per_node)
+        known = _known(run.style, max(nodes, 3 * run.culprits), ranks_per_node) if baseline else None
         found = diagnose([str(out / "logs")], known, library=_library())
         marks = score(truth, found, out / "logs")
         answer = {
@@ -233,9 +123,8 @@ def table(results: Iterable[dict[str, Any]], by: str) -> list[str]:
         for key, _ in COLUMNS:
             right, asked = sums[row][key]
             cells.append(f"{right}/{asked}" if asked else "-")
-        tp, fp, fn = lines[row]
-        f1 = f"{2 * tp / (2 * tp + fp + fn):.3f}" if tp + fp + fn else "-"
-        told.append(f"{row:19}{counts[row]:>5}" + "".join(f"{cell:>10}" for cell in cells) + f"{f1:>9}")
+        of_lines = f"{f1(*lines[row]):.3f}" if any(lines[row]) else "-"
+        told.append(f"{row:19}{counts[row]:>5}" + "".join(f"{cell:>10}" for cell in cells) + f"{of_lines:>9}")
     return told
 
 
@@ -244,15 +133,15 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--styles", default=",".join(STYLES))
-    parser.add_argument("--faults", default=",".join(("healthy", *FAULTS)))
+    parser.add_argument("--faults", default=",".join(KINDS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--culprits", default="1,2,8")
+    parser.add_argument("--culprits", default=",".join(map(str, CULPRITS)))
     parser.add_argument("--kernel-logs", choices=("both", "yes", "no"), default="both")
     parser.add_argument("--nodes", type=int, default=12)
     parser.add_argument("--ranks-per-node", type=int, default=4)
     parser.add_argument("--baseline", action="store_true", help="learn a healthy job of the style first")
-    parser.add_argument("--half", choices=("tune", "report", "all"), default="tune")
+    parser.add_argument("--half", choices=HALVES, default="tune")
     parser.add_argument("--sample", type=int, help="only that many of the runs, picked by their hash")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", metavar="FILE", help="write each run's result there")
@@ -265,39 +154,22 @@ def main() -> None:
     options = _options()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     culprits = [int(n) for n in options.culprits.split(",")]
-    runs = [
-        run
-        for run in grid(
-            options.faults.split(","), options.styles.split(","), seeds, culprits, options.kernel_logs
-        )
-        if options.half in ("all", run.half)
-    ]
+    faults, styles = options.faults.split(","), options.styles.split(",")
+    runs = list(grid(faults, styles, seeds, culprits, options.kernel_logs, options.half))
     if options.sample:
-        picked = set(sorted(runs, key=lambda run: run.digest[2:])[: options.sample])
+        picked = set(sample(runs, options.sample))
         runs = [run for run in runs if run in picked]
     begun = time.perf_counter()
-    size = len(runs)
-    arguments = (
-        runs,
-        [options.nodes] * size,
-        [options.ranks_per_node] * size,
-        [options.baseline] * size,
-        [options.keep] * size,
-    )
-    if options.workers > 1:
-        context = multiprocessing.get_context("forkserver")
-        with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
-            results = list(pool.map(try_one, *arguments, chunksize=4))
-    else:
-        results = list(map(try_one, *arguments))
+    given = (options.nodes, options.ranks_per_node, options.baseline, options.keep)
+    results = mapped(try_one, [(run, *given) for run in runs], options.workers)
     for result in results if options.per_run else ():
         marks = result["marks"]
-        bad = [key for key, _ in COLUMNS if marks.get(key) is (key in ("wrong", "silent"))]
+        bad = [key for key, _ in COLUMNS if marks.get(key) is (key in FAULTY)]
         if bad:
             name = f"{result['fault']:18} {result['style']:9} {result['seed']} {result['culprits']}"
             print(f"{name} {'kernel' if result['kernel_logs'] else '-':6} {', '.join(bad)}")
     print("\n".join([*table(results, "fault"), "", *table(results, "style")]))
-    print(f"{size} runs of the half {options.half!r} in {time.perf_counter() - begun:.0f} s")
+    print(f"{len(runs)} runs of the half {options.half!r} in {time.perf_counter() - begun:.0f} s")
     if options.json:
         Path(options.json).write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2))
 

@@ -4,20 +4,19 @@
 stages, what is harmless, frames and boxes); ``none`` has none at all. With the second the analysis
 stands before failures that nobody has described yet: these are the ones that matter.
 
-The simulated jobs are a sample of the grid of `faults`; the real ones are those of the folder
+The simulated jobs are a sample of `grid`; the real ones are those of the folder
 ``faultlab``, diagnosed with the healthy runs that each truth names as baselines (learned with the same
 library). Columns, each right/asked: `found` and `named`: the kinds of root lines (digits masked) that the
 diagnosis lists, and that a signature names; `root 1st` the first event of role root begins with a root
-line; `wrong` an innocent node is excluded or named first; the rest as in `faults`.
+line; `wrong` an innocent node is excluded or named first, `innocent` excluded or named at all; the rest as
+in `faults`.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import re
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,10 +25,9 @@ from typing import Any
 import orjson
 from l4fast.library import Library, load
 from l4fast.signature import CATEGORIES, STAGES
-from l4fast.simulate import FAULTS, STYLES, simulate
 from l4fast.stream import diagnose, learn
 
-import faults
+from grid import Run, below, f1, grid, mapped, sample, score
 
 LIBRARIES = ("all", "no failures", "none")
 COLUMNS = (
@@ -39,6 +37,7 @@ COLUMNS = (
     ("root_first", "root 1st"),
     ("node_first", "node 1st"),
     ("wrong", "wrong"),
+    ("innocent", "innocent"),
     ("nobody", "nobody"),
     ("stage", "stage"),
     ("outcome", "outcome"),
@@ -64,8 +63,7 @@ def _library(name: str) -> Library:
 
 def root_kinds(truth: Any, found: Any, root: Path) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return (found, all) and (named, all) of the kinds of a job's root lines."""
-    prefix = str(root) + "/"
-    told = {(row["file"].removeprefix(prefix), row["line"]): row["signature"] for row in found.failure_rows}
+    told = {(below(row["file"], root), row["line"]): row["signature"] for row in found.failure_rows}
     kinds: dict[bytes, list[tuple[str, int]]] = {}
     for line in truth.root_lines:
         text = (root / line["file"]).read_bytes().split(b"\n")[line["line"] - 1]
@@ -77,7 +75,7 @@ def root_kinds(truth: Any, found: Any, root: Path) -> tuple[tuple[int, int], tup
 
 def marks_of(truth: Any, found: Any, root: Path) -> dict[str, Any]:
     """Return what is right about a diagnosis, as (right, asked) of each column, and of the lines."""
-    scored = faults.score(truth, found, root)
+    scored = score(truth, found, root)
     marks: dict[str, Any] = {
         key: (int(scored[key]), 1) for key, _ in COLUMNS if key in scored and (key != "stage" or truth.stage)
     }
@@ -85,23 +83,11 @@ def marks_of(truth: Any, found: Any, root: Path) -> dict[str, Any]:
     return {**marks, "lines": scored["lines"]}
 
 
-def try_simulated(run: faults.Run) -> dict[str, dict[str, Any]]:
+def try_simulated(run: Run) -> dict[str, dict[str, Any]]:
     """Simulate one run; return the marks of each library."""
     with tempfile.TemporaryDirectory(prefix="l4fast-library-") as place:
         out = Path(place, "job")
-        truth = simulate(
-            out,
-            style=run.style,
-            nodes=max(12, 3 * run.culprits),
-            ranks_per_node=4,
-            iterations=faults.ITERATIONS,
-            fault=None if run.fault == "healthy" else run.fault,
-            seed=run.seed,
-            clock_skew_s=run.clock_skew_s,
-            culprits=run.culprits,
-            kernel_logs=run.kernel_logs,
-        )
-        truth = SimpleNamespace(**orjson.loads(orjson.dumps(truth)))
+        truth = run.simulate(out, nodes=12, ranks_per_node=4)
         logs = out / "logs"
         return {
             name: marks_of(truth, diagnose([str(logs)], library=_library(name)), logs) for name in LIBRARIES
@@ -182,23 +168,16 @@ def table(title: str, results: Iterable[dict[str, dict[str, Any]]]) -> list[str]
         for key, _ in COLUMNS:
             pairs = [mark[key] for mark in marks if key in mark]
             cells.append(f"{sum(a for a, _ in pairs)}/{sum(b for _, b in pairs)}" if pairs else "-")
-        tp, fp, fn = (sum(mark["lines"][i] for mark in marks) for i in range(3))
-        f1 = 2 * tp / max(1, 2 * tp + fp + fn)
-        rows.append(f"  {library:24}" + "".join(f"{cell:>10}" for cell in cells) + f"{f1:>9.3f}")
+        lines = [sum(mark["lines"][i] for mark in marks) for i in range(3)]
+        rows.append(f"  {library:24}" + "".join(f"{cell:>10}" for cell in cells) + f"{f1(*lines):>9.3f}")
     return rows
 
 
-def report(data: Path, half: str, sample: int, workers: int) -> None:
+def report(data: Path, half: str, size: int, workers: int) -> None:
     """Diagnose all, and print a table for the simulated jobs and one for the real ones."""
-    runs = [
-        run
-        for run in faults.grid(("healthy", *FAULTS), STYLES, range(1), (1, 2, 8), "both")
-        if half in ("all", run.half)
-    ]
-    runs = sorted(runs, key=lambda run: run.digest[2:])[:sample]
-    real = list(real_runs(data))
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        print("\n".join(table(f"{len(runs)} simulated, {half}", pool.map(try_simulated, runs))), flush=True)
-        if real:
-            print("\n".join(table(f"{len(real)} real runs", pool.map(try_real, [data] * len(real), real))))
+    runs = sample(grid(half=half), size)
+    simulated = mapped(try_simulated, [(run,) for run in runs], workers)
+    print("\n".join(table(f"{len(runs)} simulated, {half}", simulated)), flush=True)
+    real = [(data, run) for run in real_runs(data)]
+    if real:
+        print("\n".join(table(f"{len(real)} real runs", mapped(try_real, real, workers))))

@@ -1,6 +1,6 @@
 """A job of full size: how long a diagnosis takes beside `cat FILES | wc -l`, and how cost grows.
 
-    python bench/scale.py [--gb 1 2 5] [--ranks 64 ... 10000] [--rounds N] [--workers N] [--keep DIR]
+    python bench/scale.py [--gb 1 2 5] [--ranks 64 ... 10000] [--rounds N] [--workers N] [--out D] [--keep D]
 
 A hang of 10,000 ranks is simulated for each size (NeMo under srun: each line has the label of its
 rank), once as the merged console that srun writes and once as a file a rank, the same lines without
@@ -9,7 +9,7 @@ comes first: it must name the planted node and rank, and count the lines that `w
 timed in turn, best of N rounds (3), on warm files; peak memory is what the kernel says of the process
 (``ru_maxrss``). Growth is told by jobs of 64 to 10,000 ranks with as many lines each.
 
-The table and a plot (with matplotlib; else none) go to ``--out``, by default the folder of results.
+The table is printed; with ``--out`` it is written there too, below the command, and a plot (with matplotlib).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,6 @@ from l4fast.simulate import simulate
 
 from l4fast_kernels.jit import kernel
 
-RESULTS = Path(__file__).parent / "results" / "2026-11-22-x86-64-2-cores"
 PER_NODE = 8
 MOST_OPEN = 256
 GOAL_RATIO, GOAL_FROM_MB, GOAL_MB = 5.0, 5000, 1024
@@ -308,7 +308,7 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--keep", type=Path, help="where to build the jobs, instead of a temporary folder")
     options.add_argument("--build", nargs=3, help=argparse.SUPPRESS)
-    options.add_argument("--out", type=Path, default=RESULTS, help="a folder for scale.txt and scale.svg")
+    options.add_argument("--out", type=Path, help="a folder for scale.txt and scale.svg")
     return options.parse_args()
 
 
@@ -353,9 +353,11 @@ def main() -> None:
             verdict = "holds" if max(found) <= goal else "MISSED"
             tell(f"{name}: {max(found):.2f} at most (goal {goal:g}: {verdict})")
     tell(f"load {os.getloadavg()[0]:.1f} after; never more than {MOST_OPEN} files open at once")
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "scale.txt").write_text("$ python bench/scale.py\n" + "\n".join(told) + "\n")
-    plot(by_size, by_ranks, given.out / "scale.svg")
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
+        command = shlex.join(["python", "bench/scale.py", *sys.argv[1:]])
+        (given.out / "scale.txt").write_text("\n".join([f"$ {command}", *told]) + "\n")
+        plot(by_size, by_ranks, given.out / "scale.svg")
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ from l4fast import (
 from l4fast.errors import UsageError
 from l4fast.simulate_book import Layout, Notes, Voice, write_file
 from l4fast.simulate_bulk import Drag, write_chatter
+from l4fast.simulate_fault import Fault, dragged
 from l4fast.simulate_faults import FAULTS as _FAULTS
-from l4fast.simulate_faults import Fault, dragged
 from l4fast.simulate_groups import under_switch
 from l4fast.simulate_job import Job, plan, slowed
 from l4fast.simulate_physics import Incident, healthy, unfold
@@ -205,7 +205,10 @@ def _still_running(job: Job, scene: Scene) -> int:
     """How far a slow job got: to its end, or its logs are a copy made while it ran."""
     if job.choose("finished", True, False, False):
         return job.iterations
-    return min(job.iterations, scene.last + max(3, (job.iterations - scene.last) * 2 // 3))
+    more = max(3, (job.iterations - scene.last) * 2 // 3)
+    if job.pause_s:
+        more = max(more, 1 + job.save_every + job.log_every)  # it went on after the second slow save
+    return min(job.iterations, scene.last + more)
 
 
 def _scene(job: Job, name: str, fault: Fault, culprits: int, rng: np.random.Generator) -> tuple[Job, Scene]:
@@ -223,7 +226,9 @@ def _scene(job: Job, name: str, fault: Fault, culprits: int, rng: np.random.Gene
     if fault.slow is not None:
         first = max(2, int(share * 0.7 * job.iterations))
         if fault.stage == "checkpoint":
-            first = -(-first // job.save_every) * job.save_every
+            # One long save happens to everybody: that they are slow is told by the second.
+            latest = max(1, job.iterations // job.save_every - 2)
+            first = min(-(-first // job.save_every), latest) * job.save_every
         job = slowed(job, first, fault.slow.factor, fault.slow.pause_s)
         return job, Scene(job, job.begin_of(first), ranks, first - 1, rng)
     last = int(share * job.iterations)
@@ -252,6 +257,8 @@ def _truth(
             ranks = () if voice.layout.has_torchrun else (0,)
         clear = voice.named >= set(scene.nodes) and not voice.crowd
         evidence = fault.evidence if clear else fault.otherwise
+        if fault.slow and voice.layout.kind == "tee" and evidence != "explicit":
+            evidence = "none"  # no batch tells whose it is: each node has a [default0]
         if job.nodes == len(scene.nodes):
             evidence = "none" if evidence != "explicit" else evidence
     slow = fault is not None and fault.slow is not None

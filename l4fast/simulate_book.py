@@ -23,8 +23,9 @@ from l4fast.simulate_truth import ContextLines, FailureLine, LineRef
 Said = tuple[str | None, str]
 """A kind (None: benign, or root, consequence, teardown, context) and a text of one or more lines."""
 
-Item = tuple[float, bytes, str | None]
-"""When, what (with its line ends, or without the last one: a progress bar), its kind."""
+Item = tuple[float, bytes, str | dict[int, str] | None]
+"""When, what (with its line ends, or without the last one: a progress bar), its kind, or the kinds of some
+of its lines, numbered from 0."""
 
 _WEIGHT = {"context": 0, "teardown": 1, "consequence": 2, "root": 3}
 
@@ -261,7 +262,9 @@ class Sheet:
         line, kinds = self._line, self._kinds
         for _, data, kind in items:
             n_ends = data.count(b"\n")
-            if kind is not None:
+            if isinstance(kind, dict):
+                kinds.update((line + number, each) for number, each in kind.items())
+            elif kind is not None:
                 for number in range(line, line + max(n_ends, 1)):
                     if _WEIGHT[kind] >= _WEIGHT.get(kinds.get(number, ""), 0):
                         kinds[number] = kind

@@ -35,9 +35,9 @@ class Chatter:
     """Lines (without prefix) that each rank writes to stdout every ``every`` iterations.
 
     ``phase`` is where in the iteration it is said, 0 to 1; ``tells`` that the line reports the
-    iteration as done. Holes: it, rank, local, pid, host, bus, when (with ms), second, fetch (ms,
-    what fetching a batch took) and the random ones. A layout that puts ranks with different
-    counts of digits in one file allows no ``rank``.
+    iteration as done. A ``text`` with ``fetch`` is one line. Holes: it, rank, local, pid, host, bus,
+    when (with ms), second, fetch (ms, what fetching a batch took) and the random ones. A layout that
+    puts ranks with different counts of digits in one file allows no ``rank``.
     """
 
     every: int
@@ -193,6 +193,10 @@ def _say(
     t = starts[index] + 0.1 * lengths[index] * lag
     rows = fill(compiled, ranks.size, _values(voice, compiled, ranks, iterations, t, drag), rng)
     keep = t <= voice.busy_s[ranks]
+    marks = None
+    if drag is not None and "{fetch}" in line.text:
+        marks = _slow_lines(line, ranks, iterations, drag).reshape(n_files, at.size, per_file)
+    kinds = _slow_kinds(voice)
     if line.tells:
         for number in at[np.unique(index[keep])]:
             voice.note("iteration", int(number))
@@ -204,12 +208,21 @@ def _say(
     times = starts.tolist()
     for file, its in enumerate(lines):
         kept = keep[file]
+
+        def kinds_of(
+            i: int, after: int, file: int = file, kept: NDArray[np.bool_] = kept
+        ) -> dict[int, str] | None:
+            if marks is None:
+                return None
+            said = marks[file, i:after][kept[i:after]]
+            return {n: kinds[said[n]] for n in np.flatnonzero(said).tolist()}
+
         if kept.all():
             data, width = its.tobytes(), its[0].nbytes
             for i, after in pairwise(blocks if alone[file] else single):
-                bulk[file].append((times[i], data[i * width : after * width], None))
+                bulk[file].append((times[i], data[i * width : after * width], kinds_of(i, after)))
         else:
-            bulk[file] += [(times[i], its[i][kept[i]].tobytes(), None) for i in range(at.size)]
+            bulk[file] += [(times[i], its[i][kept[i]].tobytes(), kinds_of(i, i + 1)) for i in range(at.size)]
 
 
 def _values(
@@ -252,6 +265,24 @@ def _fetch_ms(ranks: Ints, iterations: Ints, drag: Drag | None) -> Ints:
     if drag is not None:
         took = np.where(drag.ranks[ranks] & (iterations >= drag.first), took * drag.factor, took)
     return took
+
+
+def _slow_lines(line: Chatter, ranks: Ints, iterations: Ints, drag: Drag) -> Ints:
+    """Which lines tell of a slow batch: 1 for the first of a rank, 2 for the later ones, 0 for all others."""
+    first = -(-drag.first // line.every) * line.every
+    slow: Ints = np.where(iterations == first, 1, 2) * (drag.ranks[ranks] & (iterations >= first))
+    return slow
+
+
+def _slow_kinds(voice: Voice) -> tuple[str, str, str]:
+    """The kinds of these lines: the first of a rank shows that it is slow, the later ones go without saying.
+
+    It is all that is known of it, or what comes of the heat that the kernel tells of. Where a line does
+    not tell which rank speaks, it shows nobody.
+    """
+    if voice.layout.kind == "tee":
+        return "", "context", "context"
+    return "", "consequence" if voice.job.kernel_logs else "root", "context"
 
 
 def _tokens(job: Job, ranks: Ints, iterations: Ints) -> Ints:

@@ -1,81 +1,22 @@
-"""The faults that a job can be given, and what is true about each."""
+"""The faults that a job can be given, and what is true about each.
+
+Those of one node have a file of their own; here are those of what nodes share (the network, storage), of
+the program, and of whoever ends or slows the job.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
 
 from l4fast import simulate_machine as machine
 from l4fast import simulate_network as network
 from l4fast import simulate_program as program
 from l4fast import simulate_storage as storage
-from l4fast.simulate_book import Voice
-from l4fast.simulate_physics import HEARTBEAT_S, Incident
-from l4fast.simulate_scene import (
-    Happen,
-    Scene,
-    all_exit,
-    disconnects,
-    exits,
-    freezes,
-    ordered,
-    vanishes,
-)
-
-
-@dataclass(frozen=True)
-class Slow:
-    """How a job is slow that does not die: iterations take ``factor`` times as long, saves ``pause_s`` more.
-
-    ``drag``: the batches of the faulty nodes' ranks take that many times as long.
-    """
-
-    factor: float = 1.0
-    pause_s: float = 0.0
-    drag: int = 1
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One kind of failure.
-
-    Attributes
-    ----------
-    say : the lines of those who are struck, and of their machines
-    happen : what breaks; None for a job that is slow and does not die
-    blames : whom the truth names: rank, node (all its ranks), or nobody
-    starts_s : when it strikes, seconds, if before training
-    many : whether several nodes can have it at once, each by itself
-    evidence : the best that logs can tell of the node; ``otherwise`` where no root line names it
-    accepted : what else can be defended, field by field; ``blind``: instead, without kernel logs
-    """
-
-    say: Callable[[Voice, Scene], None]
-    happen: Happen | None
-    category: str
-    verdict: str
-    stage: str = "iterate"
-    blames: str = "rank"
-    starts_s: float | None = None
-    many: bool = True
-    evidence: str = "explicit"
-    otherwise: str = "inferable"
-    slow: Slow | None = None
-    accepted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    blind: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
+from l4fast.simulate_fault import ANY_CAUSE, Fault, Slow
+from l4fast.simulate_faults_node import NODE_FAULTS
+from l4fast.simulate_physics import Incident
+from l4fast.simulate_scene import Scene, all_exit, disconnects, exits, ordered
 
 _START = {"stage": ("launch", "init")}
 _LOAD = {"stage": ("load", "init", "checkpoint")}
-_ANY = ("hardware.host", "hardware.gpu", "network", "platform", "user.code", "framework", "unknown")
-_BLIND = {
-    "category": ("hardware.gpu", "hardware.memory", "framework", "user.code", "unknown"),
-    "verdict": ("restart_excluding", "restart"),
-}
-_GPU = {"category": ("hardware.gpu", "hardware.memory")}
 _SLOW = {
     "stage": ("iterate", "checkpoint", "evaluate", "shutdown"),
     "outcome": ("slow", "finished", "running"),
@@ -134,117 +75,7 @@ def _corrupted(scene: Scene) -> Incident:
 
 
 FAULTS: dict[str, Fault] = {
-    "gpu-xid79": Fault(machine.gpu_lost, exits(1, 0.8), "hardware.gpu", "restart_excluding", blind=_BLIND),
-    "ecc": Fault(machine.memory_error, exits(1, 0.8), "hardware.gpu", "restart_excluding", accepted=_GPU),
-    "nvlink": Fault(
-        machine.link_error,
-        exits(1, 0.8),
-        "hardware.gpu",
-        "restart_excluding",
-        accepted={"category": ("hardware.gpu", "network")},
-        blind=_BLIND,
-    ),
-    "gsp-timeout": Fault(
-        machine.controller_hung,
-        freezes,
-        "hardware.gpu",
-        "restart_excluding",
-        blind={"category": _ANY, "verdict": ("restart_excluding", "restart")},
-    ),
-    "illegal-access": Fault(
-        machine.illegal_access,
-        exits(1, 0.8),
-        "framework",
-        "restart",
-        accepted={
-            "category": ("framework", "user.code", "hardware.gpu", "hardware.memory"),
-            "verdict": ("restart", "restart_excluding", "stop"),
-        },
-    ),
-    "hang": Fault(
-        machine.hang,
-        freezes,
-        "hardware.host",
-        "restart_excluding",
-        evidence="inferable",
-        accepted={
-            "category": _ANY,
-            "verdict": ("restart_excluding", "restart"),
-            "outcome": ("failed", "hung"),
-        },
-    ),
-    "loader-hang": Fault(
-        machine.loader_hang,
-        freezes,
-        "data",
-        "restart",
-        accepted={
-            "category": ("data", "storage", *_ANY),
-            "verdict": ("restart", "restart_excluding"),
-            "outcome": ("failed", "hung"),
-        },
-    ),
-    "gil-hang": Fault(
-        program.locked,
-        exits(-6, HEARTBEAT_S + 0.2),
-        "framework",
-        "restart",
-        accepted={
-            "category": _ANY,
-            "verdict": ("restart", "restart_excluding", "stop"),
-            "outcome": ("failed", "hung"),
-        },
-    ),
-    "sigkill": Fault(
-        machine.nothing,
-        exits(-9, kind="root"),
-        "platform",
-        "restart",
-        accepted={
-            "category": ("platform", "hardware.host", "resource"),
-            "verdict": ("restart", "restart_excluding"),
-        },
-    ),
-    "oom-kill": Fault(
-        machine.host_memory,
-        exits(-9),
-        "resource",
-        "stop",
-        accepted={"verdict": ("stop", "restart", "restart_excluding")},
-    ),
-    "cuda-oom": Fault(
-        machine.device_memory,
-        exits(1),
-        "resource",
-        "stop",
-        accepted={"category": ("resource", "user.config"), "verdict": ("stop", "restart")},
-    ),
-    "segfault": Fault(
-        machine.segfault,
-        exits(-11, kind="root"),
-        "framework",
-        "restart",
-        accepted={
-            "category": ("framework", "user.code", "platform", "hardware.memory", "hardware.gpu"),
-            "verdict": ("restart", "restart_excluding", "stop"),
-        },
-    ),
-    "host-crash": Fault(
-        machine.nothing,
-        vanishes,
-        "hardware.host",
-        "restart_excluding",
-        blames="node",
-        accepted={"category": ("hardware.host", "network")},
-    ),
-    "kernel-panic": Fault(
-        machine.panic,
-        vanishes,
-        "hardware.host",
-        "restart_excluding",
-        blames="node",
-        accepted={"category": ("hardware.host", "hardware.memory", "network")},
-    ),
+    **NODE_FAULTS,
     "nic-flap": Fault(
         network.flap,
         disconnects(),
@@ -449,7 +280,7 @@ FAULTS: dict[str, Fault] = {
         blames="nobody",
         many=False,
         slow=Slow(factor=2.2),
-        accepted={**_SLOW, "category": ("hardware.gpu", "network", "storage", "data", *_ANY)},
+        accepted={**_SLOW, "category": ("hardware.gpu", "network", "storage", "data", *ANY_CAUSE)},
     ),
     "checkpoint-stall": Fault(
         storage.slow_saves,
@@ -463,11 +294,3 @@ FAULTS: dict[str, Fault] = {
         accepted={**_SLOW, "category": ("storage", "network", "unknown")},
     ),
 }
-
-
-def dragged(fault: Fault, scene: Scene) -> NDArray[np.bool_]:
-    """Which ranks of the job are slow to fetch their batches."""
-    mask = np.zeros(scene.job.n_ranks, bool)
-    if fault.slow is not None and fault.slow.drag > 1:
-        mask[list(scene.all_ranks())] = True
-    return mask

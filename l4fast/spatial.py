@@ -1,14 +1,12 @@
-"""Which rank behaves unlike its peers.
+"""Which ranks fell silent long before all others.
 
-A job runs one program on every rank, so ranks write the same shapes about equally often, and
-fall silent together. Rank 0, the last pipeline stage and each node's first rank say more than the
-others: a rank is compared with its *peers*, those that write mostly the same shapes. Divergence
-is not guilt, so an outlier counts only if it stands alone.
+A job runs one program on every rank, so ranks fall silent together. Who does so alone, or with the
+others of its node only, is where to look if no line tells more. How often ranks write which shapes tells
+nothing: divergence is not guilt, for of those that fail, wait and complain, the victims stand out most.
 
 References
 ----------
 L4 (FSE 2025), section 4.2: the spatial pattern.
-Iglewicz and Hoaglin (1993): the modified z-score and its cut at 3.5.
 """
 
 from __future__ import annotations
@@ -19,17 +17,15 @@ import numpy as np
 
 from l4fast.job import NONE, Job
 from l4fast.topology import Topology
-from l4fast_kernels.counts import modified_z, oddest
 
 MIN_PEERS = 6  # fewer ranks tell no usual behaviour
-MIN_ODDNESS = 3.5
-ALONE = 2.0  # the oddest must be twice as odd as the next
+MIN_ODDNESS = 3.5  # Iglewicz and Hoaglin (1993): the cut of the modified z-score
 MIN_SILENCE_S = 30.0
 
 
 @dataclass(frozen=True)
 class Outlier:
-    """A rank that stands alone: by what, how far (robust standard deviations or seconds)."""
+    """Ranks of one node that stand alone: by what, and by how many seconds."""
 
     ranks: tuple[int, ...]
     score: float
@@ -37,24 +33,6 @@ class Outlier:
     stream: int
     line: int
     offset: int
-
-
-def counts_by_rank(job: Job, top: Topology) -> tuple[np.ndarray, list[int]]:
-    """Return lines per (rank, shape), int64[n_ranks, n_shapes], and the ranks of the rows."""
-    pairs = job.pairs
-    said = np.unique(pairs.speaker)
-    rank = _rank_of(top)[said]
-    ranks, row = np.unique(rank[rank >= 0], return_inverse=True)
-    row_of = np.full(len(job.speakers), -1, np.int64)
-    row_of[said[rank >= 0]] = row
-    cell = row_of[pairs.speaker] * len(job.shapes) + pairs.shape
-    counts = pairs.count
-    if (rank < 0).any():
-        known = row_of[pairs.speaker] >= 0
-        cell, counts = cell[known], counts[known]
-    # Sums of floats are exact up to 2**53 lines.
-    table = np.bincount(cell, counts, len(ranks) * len(job.shapes)).astype(np.int64)
-    return table.reshape(len(ranks), len(job.shapes)), ranks.tolist()
 
 
 def _rank_of(top: Topology) -> np.ndarray:
@@ -112,32 +90,3 @@ def silent_first(job: Job, top: Topology) -> Outlier | None:
     return Outlier(
         tuple(quiet), seconds, f"fell silent {seconds:.0f} s before the others", stream, line, offset
     )
-
-
-def odd_one_out(job: Job, top: Topology) -> Outlier | None:
-    """Return the rank whose counts lie far from those of its peers, if it stands alone."""
-    table, ranks = counts_by_rank(job, top)
-    if len(ranks) < MIN_PEERS:
-        return None
-    kinds = np.packbits(table > 0, axis=1)
-    _, kind = np.unique(kinds.view(np.dtype((np.void, kinds.shape[1]))).ravel(), return_inverse=True)
-    order = np.argsort(kind, kind="stable")
-    best: list[tuple[float, int, int]] = []
-    for rows in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1):
-        if len(rows) < MIN_PEERS:
-            continue
-        score, where = oddest(modified_z(table if len(rows) == len(table) else table[rows]))
-        best += zip(np.abs(score).tolist(), rows.tolist(), where.tolist(), strict=True)
-    best.sort(reverse=True)
-    if not best or best[0][0] < MIN_ODDNESS or (len(best) > 1 and best[0][0] < ALONE * best[1][0]):
-        return None
-    oddness, row, shape = best[0]
-    rank = ranks[row]
-    here = np.flatnonzero((job.pairs.shape == shape) & (_rank_of(top)[job.pairs.speaker] == rank)).tolist()
-    if not here:
-        return None
-    at = here[0]
-    stream = job.speakers[int(job.pairs.speaker[at])].stream
-    reason = f"says {job.shapes[shape].text[:80]!r} unlike its peers"
-    line, offset = int(job.pairs.first_line[at]), int(job.pairs.first_offset[at])
-    return Outlier((rank,), oddness, reason, stream, line, offset)

@@ -206,7 +206,7 @@ def blame_absent(events: list[Event], verdict: Verdict, about: Subjects) -> None
 
 
 def blame_outlier(job: Job, top: Topology, verdict: Verdict) -> None:
-    """Where no line tells, the rank that fell silent first, or alone behaved unlike its peers."""
+    """Where no line tells, the ranks that fell silent long before the others."""
     outlier = spatial.silent_first(job, top)
     if outlier is None:
         return

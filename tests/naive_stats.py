@@ -40,13 +40,6 @@ def modified_z_of_numpy(counts: npt.NDArray[np.int64]) -> Floats:
     return score
 
 
-def oddest(score: Floats) -> list[tuple[float, int]]:
-    """For each row its score of largest magnitude, and the column."""
-    if score.shape[1] == 0:
-        return [(0.0, -1)] * score.shape[0]
-    return [max(((float(s), j) for j, s in enumerate(row)), key=lambda x: abs(x[0])) for row in score]
-
-
 def dtw(a: Sequence[float], b: Sequence[float], band: int) -> float:
     """The textbook's table: a cell is its cost and the cheapest of three neighbours."""
     n, m = len(a), len(b)

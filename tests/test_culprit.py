@@ -119,7 +119,9 @@ def test_who_reports_a_lost_heartbeat_is_not_the_lost_one():
         "[HeartbeatAbnormal]local rank [10.0.0.1/0]: crimer rank [10.0.0.3/5] "
         "status[LOST] by informer rank [10.0.0.1/0]"
     )
-    assert "gpu-0" not in blamed(judge((30, 0, words)))[0]
+    files = addresses()
+    files["gpu-0.log"] += cry(30, 0, words)
+    assert blamed(diagnosis(files))[0] == ["gpu-2"]
 
 
 # ------------------------------------------------------------------ 2. timeouts: the silent, the laggard

@@ -55,11 +55,12 @@ SIMULATOR = (
     "simulate_groups",
     "simulate_physics",
     "simulate_book simulate_scene",
-    "simulate_launch simulate_python simulate_scheduler",
+    "simulate_fault simulate_launch simulate_python simulate_scheduler",
     "simulate_nccl",
     "simulate_bulk simulate_cascade simulate_start",
     "simulate_hf simulate_machine simulate_megatron simulate_nemo simulate_network simulate_program"
     " simulate_storage simulate_titan",
+    "simulate_faults_node",
     "simulate_faults",
     "simulate",
 )

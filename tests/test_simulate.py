@@ -54,7 +54,7 @@ ROOT_WORDS = {
     "sdc": r"Unexpected result|persistent error|loss is nan|loss diverged",
     "preemption": r"PREEMPTION|Preempted",
     "time-limit": r"TIME LIMIT|DeadlineExceeded",
-    "straggler": r"temperature is above threshold",
+    "straggler": r"temperature is above threshold|(?:tokens|fetched|batches) in +\d{3,}\.?\d* ms",
     "slowdown": r"^never$",
     "checkpoint-stall": r"nfs: server",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from l4fast.simulate import FAULTS, MANY, STYLES, simulate
 
@@ -14,6 +16,7 @@ PROGRESS = {
     "titan": r" - step: (\d+)  loss",
     "k8s": r" - step: (\d+)  loss",
 }
+BATCH = re.compile(r"(?:tokens in|fetched in|batches in) +(\d+)")
 COMMIT = {
     "megatron": r"successfully saved checkpoint from iteration +(\d+)",
     "nemo": r"Async checkpoint save for step (\d+) .*finalized",
@@ -125,6 +128,47 @@ def test_a_straggler_s_batches_are_slow_from_the_iteration_of_the_truth(tmp_path
     slow = sum(1 for ms in took if ms >= 500)
     last = truth.last_iteration
     assert slow == 2 * (last - truth.first_abnormal_iteration + 1)
+
+
+@pytest.mark.parametrize("kernel_logs", [True, False])
+def test_the_first_slow_batch_of_each_slow_rank_shows_it_and_no_other_batch_does(tmp_path, kernel_logs):
+    for style in STYLES:
+        out = tmp_path / style
+        truth = simulate(
+            out,
+            style=style,
+            nodes=4,
+            ranks_per_node=2,
+            iterations=40,
+            fault="straggler",
+            seed=3,
+            kernel_logs=kernel_logs,
+        )
+        slow = {
+            (file, n)
+            for file in files_of(out)
+            for n, line in enumerate(lines_of(out, file), start=1)
+            if (match := BATCH.search(line)) and int(match[1]) >= 500
+        }
+        shown = {(x.file, x.line): x.kind for x in truth.failure_lines if (x.file, x.line) in slow}
+        later = {(c.file, n) for c in truth.context_lines for a, b in c.ranges for n in range(a, b + 1)}
+        assert slow == shown.keys() | later and not shown.keys() & later
+        # A Trainer's console does not tell who speaks: a slow batch there names nobody.
+        assert len(shown) == (0 if style == "hf" else 2)
+        assert set(shown.values()) <= {"consequence" if kernel_logs else "root"}
+        assert truth.node_evidence == (
+            "explicit" if kernel_logs else "none" if style == "hf" else "inferable"
+        )
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_stall_at_saves_is_seen_twice(tmp_path, style):
+    for seed in range(4):
+        truth = simulate(
+            tmp_path / str(seed), style=style, nodes=2, iterations=80, fault="checkpoint-stall", seed=seed
+        )
+        assert truth.first_abnormal_iteration == 40
+        assert truth.first_abnormal_iteration + 20 < truth.last_iteration
 
 
 def test_a_slow_job_s_steps_take_longer_from_the_iteration_of_the_truth(tmp_path):

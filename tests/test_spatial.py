@@ -1,10 +1,8 @@
-"""Which rank behaves unlike its peers: counts, silence, and when to say nothing."""
+"""Which ranks fell silent long before the others, and when to say nothing."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from l4fast.paths import path_facts
-from l4fast.spatial import Outlier, counts_by_rank, odd_one_out, silent_first
+from l4fast.spatial import Outlier, silent_first
 from l4fast.speakers import resolve
 
 from jobs import at, job, micros, text
@@ -26,74 +24,6 @@ def talks(r: int, n: int, words: str = "step {} done") -> list[str]:
 
 def beats(r: int, until: int, every: int = 1) -> list[str]:
     return [f"[rank{r}]: {at(k)} INFO heartbeat {k}" for k in range(0, until, every)]
-
-
-# ------------------------------------------------------------------ counts
-
-
-@given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=6))
-def test_counts_are_those_of_each_rank(said):
-    read = job({"out.log": text(f"[rank{r}]: say {w}" for r, words in enumerate(said) for w in words)})
-    table, known = counts_by_rank(read, resolve(read, path_facts(["out.log"])))
-    shapes = [s.text for s in read.shapes]
-    found = {
-        (rank, shapes[s]): int(table[i, s])
-        for i, rank in enumerate(known)
-        for s in range(len(shapes))
-        if table[i, s]
-    }
-    assert found == {(r, f"say {w}"): words.count(w) for r, words in enumerate(said) for w in words}
-
-
-def test_a_rank_in_several_files_is_one_rank():
-    read = job({"a.log": "[rank0]: say a\n", "b.log": "[rank0]: say a\n[rank1]: say a\n"})
-    table, known = counts_by_rank(read, resolve(read, path_facts(["a.log", "b.log"])))
-    assert (known, table.tolist()) == ([0, 1], [[2], [1]])
-
-
-# ------------------------------------------------------------------ odd
-
-
-def test_names_the_rank_that_says_one_thing_too_often():
-    found = odd_one_out(*ranks(lambda r: talks(r, 100) + talks(r, 40 if r == 5 else 1, "retry {}")))
-    assert found is not None
-    assert found.ranks == (5,)
-    assert "'retry <*>'" in found.reason
-
-
-def test_names_the_rank_that_says_too_little():
-    found = odd_one_out(*ranks(lambda r: talks(r, 20 if r == 5 else 100)))
-    assert found is not None
-    assert found.ranks == (5,)
-
-
-def test_points_at_the_line_that_is_odd():
-    read, top = ranks(lambda r: talks(r, 100) + talks(r, 40 if r == 5 else 1, "retry {}"))
-    found = odd_one_out(read, top)
-    assert found is not None
-    assert (read.streams[found.stream].name, found.line) == ("gpu-3.log", 1 + 100 + 1 + 1 + 100 + 1)
-
-
-def test_two_that_are_odd_are_none():
-    assert (
-        odd_one_out(*ranks(lambda r: talks(r, 100) + talks(r, 40 if r in (2, 5) else 1, "retry {}"))) is None
-    )
-
-
-def test_equal_ranks_are_not_odd():
-    assert odd_one_out(*ranks(lambda r: talks(r, 100))) is None
-
-
-def test_a_rank_with_a_part_of_its_own_is_no_outlier():
-    # Rank 0 prints the progress: nobody is its peer.
-    assert odd_one_out(*ranks(lambda r: talks(r, 100) + (talks(r, 500, "loss {}") if r == 0 else []))) is None
-
-
-def test_too_few_ranks_tell_no_usual_behaviour():
-    assert odd_one_out(*ranks(lambda r: talks(r, 100) + talks(r, 40 if r == 3 else 1, "retry {}"), 4)) is None
-
-
-# ------------------------------------------------------------------ silent
 
 
 def test_names_the_rank_that_fell_silent_first():

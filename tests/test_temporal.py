@@ -295,11 +295,7 @@ def test_a_communicator_that_is_made_late_does_not_end_the_training():
         (1.0, 300.0, "hung"),
         (1.0, 2.0, "running"),
         (60.0, 100.0, "running"),
-        pytest.param(
-            60.0,
-            1500.0,
-            "hung",
-        ),
+        (60.0, 1500.0, "hung"),
     ],
 )
 def test_no_progress_for_long(every, silence, outcome):

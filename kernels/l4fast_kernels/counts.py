@@ -96,33 +96,6 @@ def robust_scores(counts, score, middle, spread, bins, column):
 
 
 @kernel
-def row_max(score, best, where):
-    """Write each row's oddest score: the one of largest magnitude, the first of equals.
-
-    Parameters
-    ----------
-    score : float64[n_rows, n_cols]
-        No NaN.
-    best : float64[n_rows], written
-        With its sign: negative where the row says too little. 0 where there are no columns.
-    where : int64[n_rows], written
-        Its column; -1 where there are no columns.
-    """
-    n_rows, n_cols = score.shape
-    for i in range(n_rows):
-        row = score[i]
-        at = -1
-        most = -1.0
-        for j in range(n_cols):
-            size = abs(row[j])
-            if size > most:
-                most = size
-                at = j
-        where[i] = at
-        best[i] = row[at] if at >= 0 else 0.0
-
-
-@kernel
 def _sampled_median(counts, j, sample):
     """Return a count that is probably near the median of column ``j``.
 
@@ -334,20 +307,6 @@ def modified_z(counts: npt.ArrayLike) -> npt.NDArray[np.float64]:
     middle, spread = np.empty(n_cols), np.empty(n_cols)
     robust_scores(array, score, middle, spread, np.empty((GROUP, BINS), np.int32), np.empty(n_rows, np.int64))
     return score
-
-
-def oddest(score: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Return each row's score of largest magnitude, with its sign, and its column (-1: no columns).
-
-    Examples
-    --------
-    >>> oddest(np.array([[0.5, -7.0], [1.0, 0.0]]))
-    (array([-7.,  1.]), array([1, 0]))
-    """
-    score = np.ascontiguousarray(score, np.float64)
-    best, where = np.empty(score.shape[0]), np.empty(score.shape[0], np.int64)
-    row_max(score, best, where)
-    return best, where
 
 
 def _as_counts(counts: npt.ArrayLike) -> npt.NDArray[np.int64]:
