@@ -9,6 +9,17 @@ from l4fast.diagnosis import MOST_NAMES
 from l4fast.slow import Slow
 
 SURE = 0.6  # score of a straggler that stands far enough from its peers to leave it out
+# By the kind of evidence.
+_CONFIDENCE = {
+    "error": 0.85,
+    "numeric": 0.85,
+    "hang": 0.7,
+    "stop": 0.75,
+    "victims": 0.4,
+    "peer": 0.7,
+    "mismatch": 0.75,
+    "busy": 0.6,
+}
 # Signatures of what is there on one host and not on another.
 _MISSING = ("py-import", "py-module-not-found", "py-shared-object", "py-file-not-found", "os-errno")
 
@@ -39,6 +50,12 @@ def cause_of(story: Story) -> dict[str, Any]:
     if verdict.kind == "stall":
         category, title = "unknown", "The job stood still before it was told to stop"
         advice = "Nothing in the logs tells why: look at the processes' stacks next time before ending it."
+    elif verdict.kind == "mismatch":
+        category, title = "user.code", "Ranks called different collectives at the same point"
+        advice = "Look for code that only some ranks run: a branch on the rank, on data, or on an error."
+    elif verdict.kind == "busy":
+        category, title = "user.code", "One process did work of its own for longer than the others may wait"
+        advice = "Raise the timeout of the group they wait in, or let all ranks share that work."
     elif verdict.kind == "hang":
         category, title = "hardware.host", "A process hung and the others waited for it"
         advice = advice or "Look at the silent process and its host: a stuck device, driver or file system."
@@ -51,9 +68,7 @@ def cause_of(story: Story) -> dict[str, Any]:
         category = "network" if top.tells in ("timeout", "lost-peer") else category
     elif verdict.kind == "error" and category in ("user.config", "user.code") and _is_environment(story):
         category = "platform"
-    confidence = {"error": 0.85, "numeric": 0.85, "hang": 0.7, "stop": 0.75, "victims": 0.4, "peer": 0.7}.get(
-        verdict.kind, 0.3
-    )
+    confidence = _CONFIDENCE.get(verdict.kind, 0.3)
     if top.weight <= -10:
         confidence -= 0.2
     return {
@@ -105,6 +120,8 @@ def _is_environment(story: Story) -> bool:
         return False
     if len(story.top.nodes) < 2 or len(verdict.nodes) * 3 > len(story.top.nodes) + 1:
         return False
+    if any(e.category == "resource" for e in verdict.roots):
+        return len(verdict.ranks) > 1  # other processes hold that node's devices
     missing = any(e.signature is not None and e.signature.id in _MISSING for e in verdict.roots)
     return missing or len(verdict.ranks) > 1
 
@@ -148,8 +165,13 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
     elif category == "data" or (verdict.everybody and _is_certain(story, category)):
         decided = "stop"
     elif (
-        few and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")
-    ) or (few and category in ("storage", "network", "platform") and _is_local(story)):
+        (
+            few
+            and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")
+        )
+        or (few and category in ("storage", "network", "platform") and _is_local(story))
+        or (few and category == "resource" and _is_environment(story))
+    ):
         decided = "restart_excluding"
     elif not verdict.roots and (story.outcome != "hung" or not nodes):
         decided = "restart" if story.outcome == "hung" else "unknown"

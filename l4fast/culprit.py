@@ -7,6 +7,9 @@ timeout; the end of the wait-for chain.
 
 from __future__ import annotations
 
+import numpy as np
+
+from l4fast.collectives import busy, laggard, mismatch
 from l4fast.deaths import also_deaths, first_death, settle_deaths, settle_echoes, unexplained_deaths
 from l4fast.events import Event, Evidence
 from l4fast.explain import SKEW_S, explain
@@ -17,10 +20,11 @@ from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 from l4fast.verdict import ENDED, FEW, Verdict, blame
-from l4fast.victims import blame_outlier, blame_victims, laggard, silent_beside, silent_ones
+from l4fast.victims import blame_absent, blame_outlier, blame_victims, silent_beside, silent_ones
 
 GUESS = -10  # signatures of so small a weight are words that any program may use
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
+ABORTED = ("-6", "134")
 CHAIN_S = 5.0  # errors of the culprit's own ranks within this time belong to one story
 
 
@@ -47,18 +51,25 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         e for e in events if e.role == "root" and e.tells not in reactions and e not in nan and e not in odd
     ]
     hangs = [e for e in events if e.tells == "hang"]
-    stops = [e for e in events if e.tells == "stop" and not _is_answer(e, events, about)]
+    stops = [e for e in events if e.tells == "stop" and not _is_answer(e, events, about, clock)]
     timeouts = [e for e in events if e.tells == "timeout"]
     lost = [e for e in events if e.tells == "lost-peer"]
     unexplained = unexplained_deaths(events, about, clock) if not own else []
+    if timeouts or lost:  # a watchdog ends its own process, and its last words may be lost
+        unexplained = [e for e in unexplained if dict(e.values).get("exit_code") not in ABORTED]
     first_own = min((clock.of(e) for e in own), default=LATE)
     first_nan = min((clock.of(e) for e in nan), default=LATE)
     device = [e for e in own if e.names_culprit and (e.category or "").startswith("hardware")]
+    still = bool(stops) and _stood_still(stops, progress, clock)
+    cries = [*hangs, *unexplained, *timeouts, *lost]
     if nan and first_nan <= first_own and not any(clock.of(e) <= first_nan + 60_000_000 for e in device):
         blame_numeric(job, nan, verdict, about, progress)
-    elif own and not _only_after_stop(own, stops, clock):
+    elif own and not _only_after(own, stops, about, clock):
         _blame_errors(own, verdict, about, clock)
         _supplement(events, verdict, about, clock)
+    elif cries and _only_after(cries, stops, about, clock, SKEW_S) and not still:
+        verdict.kind = "stop"
+        verdict.roots = stops
     elif hangs and about.share(hangs) <= FEW:
         verdict.kind = "hang"
         verdict.roots = hangs
@@ -72,17 +83,18 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         _blame_errors(began, verdict, about, clock)
     elif accused(events, verdict, about, clock, begun=progress.last_completed is not None):
         verdict.kind = "peer"
-    elif timeouts and laggard(job, about, timeouts, events, verdict):
-        verdict.kind = "hang"
+    elif timeouts and mismatch(job, about, timeouts, verdict):
+        verdict.kind = "mismatch"
     elif timeouts and (
-        silent_ones(top, about, timeouts, events, verdict) or silent_beside(about, timeouts, events, verdict)
+        laggard(job, about, timeouts, events, verdict)
+        or silent_ones(top, about, timeouts, events, verdict)
+        or silent_beside(about, timeouts, events, verdict)
     ):
         verdict.kind = "hang"
-        verdict.roots = timeouts
+        _excuse_busy(verdict, about, timeouts, progress)
     elif lost and silent_ones(top, about, lost, events, verdict):
         verdict.kind = "hang"
-        verdict.roots = lost
-    elif stops and _stood_still(stops, progress, clock):
+    elif still:
         verdict.kind = "stall"
         verdict.roots = stops
         blame_outlier(job, top, verdict)
@@ -122,7 +134,7 @@ def _stood_still(stops: list[Event], progress: Progress, clock: Clock) -> bool:
     return (stop - progress.last_time) / 1e6 > max(STILL_MEDIANS * progress.median_s, STILL_S)
 
 
-def _is_answer(stop: Event, events: list[Event], about: Subjects) -> bool:
+def _is_answer(stop: Event, events: list[Event], about: Subjects, clock: Clock) -> bool:
     """Whether launchers were told to stop because processes of others had failed.
 
     An order from outside reaches all of them; the one whose process failed first is not told.
@@ -130,6 +142,11 @@ def _is_answer(stop: Event, events: list[Event], about: Subjects) -> bool:
     if stop.signature is None or stop.signature.by != "launcher":
         return False
     failed = [e for e in events if e.tells == "death" and dict(e.values).get("exit_code") not in ENDED]
+    cries = [
+        e for e in events if e.tells in ("timeout", "lost-peer") or (e.tells is None and e.role == "root")
+    ]
+    if clock.of(stop) + SKEW_S * 1e6 < min((clock.of(e) for e in (*failed, *cries)), default=LATE):
+        return False  # nothing had failed yet
     return bool(set(about.nodes(failed)) - set(about.nodes([stop])))
 
 
@@ -141,12 +158,48 @@ def _only_before_stop(victims: list[Event], stops: list[Event], clock: Clock) ->
     return first != LATE and first + SKEW_S * 1e6 < min(clock.of(e) for e in stops)
 
 
-def _only_after_stop(own: list[Event], stops: list[Event], clock: Clock) -> bool:
-    """Whether every error came after the job was told to stop: then it was the stop."""
+def _only_after(
+    events: list[Event], stops: list[Event], about: Subjects, clock: Clock, gap_s: float = 0.0
+) -> bool:
+    """Whether every event came after the job was told to stop, ``gap_s`` at least: then it was the stop.
+
+    Without times, the order of lines in one file tells. What a scheduler notes without a time of a node
+    that was told to stop, it noted because of that.
+    """
     if not stops:
         return False
-    stop = min(clock.of(e) for e in stops)
-    return stop != LATE and all(stop <= clock.of(e) < LATE for e in own)
+    rows, begun = about.job.rows, min(clock.of(s) for s in stops)
+    lines: dict[int, int] = {}
+    for row in np.concatenate([s.rows for s in stops]).tolist():
+        stream, line = int(rows.stream[row]), int(rows.line[row])
+        lines[stream] = min(line, lines.get(stream, line))
+    told = set(about.nodes(stops))
+    for event in events:
+        at = clock.of(event)
+        if LATE not in (begun, at) and bool(rows.own_time[event.rows].any()):
+            if at < begun + gap_s * 1e6:
+                return False
+            continue
+        streams = np.unique(rows.stream[event.rows]).tolist()
+        first = {s: int(rows.line[event.rows[rows.stream[event.rows] == s]].min()) for s in streams}
+        behind = all(s in lines and first[s] > lines[s] for s in streams)
+        nodes = set(about.nodes([event]))
+        noted = event.signature is not None and event.signature.by == "scheduler" and at == LATE
+        if not behind and not (noted and nodes and nodes <= told):
+            return False
+    return True
+
+
+def _excuse_busy(verdict: Verdict, about: Subjects, timeouts: list[Event], progress: Progress) -> None:
+    """A rank that did its own work while the others waited for it is not stuck, nor is its node."""
+    ranks = [rank for rank, _, _, _ in verdict.ranks]
+    if ranks and busy(about.job, about, timeouts, progress).issuperset(ranks):
+        verdict.kind = "busy"
+        verdict.nodes = []
+        verdict.ranks = [
+            (r, 0.6, ["went on with its own work while the others waited"], e) for r, _, _, e in verdict.ranks
+        ]
+        verdict.notes.append("the rank that all waited for was at work: no node to blame")
 
 
 def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Clock) -> None:
@@ -218,16 +271,19 @@ def _grade(event: Event) -> tuple[bool, bool, bool]:
 
 
 def _supplement(events: list[Event], verdict: Verdict, about: Subjects, clock: Clock) -> None:
-    """Where a scheduler says that a node failed but not which, those who lost it may know."""
+    """Where a scheduler or a machine says that a node failed but not which, those who lost it may know."""
     if verdict.nodes or verdict.everybody or about.ranks(verdict.roots):
         return
     if first_death(events, verdict, about):
         return
-    if not any((e.category or "").startswith(("hardware", "network")) for e in verdict.roots):
+    told = [(e.category or "").startswith(("hardware", "network", "resource")) for e in verdict.roots]
+    if not any(told):
         return
-    heard = Verdict(events, [])
-    if accused(events, heard, about, clock, begun=True):
-        verdict.nodes, verdict.ranks = heard.nodes, heard.ranks
+    others = Verdict(events, verdict.roots)
+    if not accused(events, others, about, clock, begun=True):
+        blame_absent(events, others, about)
+    if others.nodes:
+        verdict.nodes, verdict.ranks = others.nodes, others.ranks
         verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
 
 

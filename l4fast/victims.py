@@ -5,84 +5,21 @@ Divergence is not guilt: a victim that timed out diverges too, and names nobody 
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 
 import numpy as np
 
 from l4fast import spatial
-from l4fast.events import Event, split
+from l4fast.events import Event
 from l4fast.explain import SKEW_S, unexplained
 from l4fast.job import Job
 from l4fast.quarrels import heard
-from l4fast.readings import Reading
 from l4fast.subjects import Clock, Subjects
 from l4fast.topology import Topology
 from l4fast.verdict import FEW, Verdict, blame, ranks_on
 
 MIN_NODES = 4  # fewer: that one says nothing is no sign
 AFTERWARDS = ("137", "-9", "143", "-15")  # killed, asked to end: mostly by what ends the rest
-
-
-# The id of a group counts within its process; its GUID is the same for all of its ranks.
-_GROUP = re.compile(r"\bPG (?:ID \d+ PG GUID |GUID |ID )?(?P<group>\d+)\b")
-_ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(?P<number>-?\d+)")
-
-
-def _enqueued(job: Job, rows: np.ndarray) -> Iterator[tuple[int, str, int]]:
-    """Yield the rows that tell a last enqueued collective, its process group ("" if none) and its number."""
-    for raw in np.unique(job.rows.raw[rows]).tolist():
-        mine = rows[job.rows.raw[rows] == raw]
-        numbers, number = Reading(job, mine, _ENQUEUED).distinct(("number",))
-        groups, group = Reading(job, mine, _GROUP, in_lines=True).distinct(("group",))
-        for row, k, g in zip(mine.tolist(), number.tolist(), group.tolist(), strict=True):
-            if numbers[k]:
-                yield row, groups[g][0][1] if groups[g] else "", int(numbers[k][0][1])
-
-
-def laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
-    """The rank whose last enqueued collective is behind all others (equal numbers prove nothing)."""
-    groups: dict[str, dict[int, tuple[int, int, Event]]] = defaultdict(dict)
-    for event in events:
-        if event.signature is None or event.tells not in ("timeout", "heard"):
-            continue
-        for row, group, number in _enqueued(job, event.rows):
-            rank = about.top.rank[int(job.rows.speaker[row])]
-            if rank is None:
-                continue
-            behind = groups[group]  # each process group counts its own collectives
-            # -1 and numbers of 17 digits are memory that was never set.
-            if 0 <= number < 10**15 and (rank not in behind or number > behind[rank][0]):
-                behind[rank] = (number, row, event)
-    behind = max(groups.values(), key=len, default={})
-    if len(behind) < 3:
-        return False
-    least = min(number for number, _, _ in behind.values())
-    low = sorted(rank for rank, (number, _, _) in behind.items() if number == least)
-    if len(low) > FEW * len(behind):
-        return False
-    usual = min(number for number, _, _ in behind.values() if number > least)
-    reason = f"its last collective is behind that of the others ({usual})"
-    rows = {rank: behind[rank][1] for rank in low}
-    for rank in low:
-        verdict.ranks.append((rank, 1.0, [reason], [rows[rank]]))
-    nodes = Counter(about.top.node_of_rank[r] for r in low if r in about.top.node_of_rank)
-    for node, _ in sorted(nodes.items(), key=lambda nc: (-nc[1], nc[0])):
-        mine = [rows[r] for r in low if about.top.node_of_rank.get(r) == node]
-        verdict.nodes.append((node, 1.0, [reason], mine[:8]))
-    told = {id(behind[rank][2]): behind[rank][2] for rank in low}
-    for event in told.values():
-        mine = [rows[r] for r in low if behind[r][2] is event]
-        verdict.roots.append(_part(event, np.array(sorted(mine), np.int64), verdict))
-    return True
-
-
-def _part(event: Event, rows: np.ndarray, verdict: Verdict) -> Event:
-    """Split some rows off an event: they are its root, the rest is a consequence."""
-    if len(rows) < len(event.rows):
-        verdict.events.append(split(event, np.setdiff1d(event.rows, rows), ""))
-    return event
 
 
 def silent_ones(
@@ -107,6 +44,7 @@ def silent_ones(
         silent = set(_blocked_first(sorted(silent), about, timeouts)) or silent
     if len(waiting) < 0.5 * (len(known) - len(silent)):
         return False
+    verdict.roots = timeouts
     first = int(min(int(e.rows[0]) for e in timeouts))
     reason = "all others timed out waiting, it never said a word"
     for rank in sorted(silent):
@@ -132,6 +70,7 @@ def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], v
     silent = _blocked_first(silent, about, timeouts)
     if not silent or len(silent) > FEW * len(waiting):
         return False
+    verdict.roots = timeouts
     first = int(min(int(e.rows[0]) for e in timeouts))
     reason = "all others on its node timed out waiting, it never said a word"
     for rank in silent:

@@ -33,7 +33,7 @@ HOUSE = (
     "answer checkpoints clocks events slow spatial speakers",
     "subjects",
     "explain outcome verdict",
-    "attempts deaths numeric quarrels stages straggler",
+    "attempts collectives deaths numeric quarrels stages straggler",
     "victims",
     "culprit",
     "diagnose",
