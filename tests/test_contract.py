@@ -120,7 +120,7 @@ def test_relative_paths_stay_relative(jobs, monkeypatch, capsys):
     main(["diagnose", "logs", "--json"])
     found = json.loads(capsys.readouterr().out)
     assert found["job"]["paths"] == ["logs"]
-    assert all(e["first"]["file"].startswith("logs/") for e in found["events"])
+    assert found["events"] and all(e["first"]["file"].startswith("logs/") for e in found["events"])
     check_evidence(found, [])
 
 
