@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("contract", "packed")
+
 # The first example of a kernel's test pays for compiling it.
 settings.register_profile(
     "l4fast",

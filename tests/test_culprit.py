@@ -209,6 +209,8 @@ def test_an_error_long_after_the_first_is_a_consequence():
 def test_two_errors_closer_than_the_skew_of_clocks_tell_no_order():
     found = judge((15.0, 5, "ValueError: a"), (15.5, 2, "KeyError: 'b'"))
     assert blamed(found)[0] == []
+    assert sum(count for _, count in roles(found)) == 2
+    assert any("no order can be told" in note for note in found.coverage["notes"])
 
 
 def test_both_errors_of_one_rank_are_one_story():
@@ -253,7 +255,9 @@ def test_two_that_lost_each_other_tell_nobody():
         files[f"gpu-{r // 2}.log"] += cry(
             30, r, f"NCCL WARN socketProgress: Connection closed by remote peer {target}<41234>"
         )
-    assert blamed(diagnosis(files))[0] == []
+    found = diagnosis(files)
+    assert blamed(found)[0] == []
+    assert sum(count for _, count in roles(found)) == 2
 
 
 def test_only_victims_speak():
