@@ -17,7 +17,7 @@ import orjson
 
 from l4fast.errors import DataError, UsageError
 from l4fast.source import Unreadable
-from l4fast.targets import check_target, replaced, share
+from l4fast.targets import check_target, replaced
 from l4fast.terminal import escaped, print_json, ticking, warn
 
 if TYPE_CHECKING:
@@ -105,7 +105,6 @@ def baseline_merge(options: Namespace) -> int:
 
 def _save(baseline: Baseline, path: str) -> int:
     baseline.save(path)
-    share(path)
     print(f"{escaped(path)}: {_jobs(baseline)}, {len(baseline.shapes)} shapes", file=sys.stderr)
     return 0
 

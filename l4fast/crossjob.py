@@ -12,7 +12,6 @@ L4 (FSE 2025), section 4.1: cross-job filtering.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -22,6 +21,7 @@ import orjson
 
 from l4fast.canonical import CANONICAL_VERSION
 from l4fast.errors import BaselineError
+from l4fast.targets import replaced
 
 MAGIC = b"L4FAST-BASELINE "
 FORMAT = 1
@@ -87,15 +87,8 @@ class Baseline:
             "jobs": self.jobs,
             "checksum": blake2b(body, digest_size=16).hexdigest(),
         }
-        target = Path(path)
-        descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as out:
-                out.write(MAGIC + orjson.dumps(head) + b"\n" + body)
-            os.replace(aside, target)
-        except BaseException:
-            os.unlink(aside)
-            raise
+        with replaced(os.fspath(path)) as out:
+            out.write(MAGIC + orjson.dumps(head) + b"\n" + body)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Baseline:

@@ -38,7 +38,6 @@ class Story:
     evidence: Evidence
     verdict: Verdict
     outcome: str
-    attempt_start: int
     attempts: list[dict[str, Any]]
     slow: Slow | None = None
     ended: bool = False  # it finished, slow or not
@@ -94,7 +93,6 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
         evidence,
         verdict,
         outcome,
-        start,
         attempts,
         slowness,
         ended,

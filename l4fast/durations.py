@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from l4fast.arrays import grow_pairs
 from l4fast.columns import Columns
 from l4fast_kernels import sums
 from l4fast_kernels.durations import fold_durations
@@ -88,8 +89,8 @@ class DurationTable:
         self.tail = np.zeros((1 << 9, WIDTH))
         self.head_at = np.zeros((1 << 9, WIDTH), np.int64)
         self.tail_at = np.zeros((1 << 9, WIDTH), np.int64)
-        self._keys = np.zeros(1 << 10, np.uint64)
-        self._slots = np.zeros(1 << 10, np.int32)
+        self.keys = np.zeros(1 << 10, np.uint64)
+        self.slots = np.zeros(1 << 10, np.int32)
         self._told = np.zeros(256, np.uint8)
         self._at = np.full((256, 3), -1, np.int16)
         self._unit = np.zeros(256)
@@ -133,8 +134,8 @@ class DurationTable:
                 position,
                 CLASS_STEP,
                 MOST_PAIRS,
-                self._keys,
-                self._slots,
+                self.keys,
+                self.slots,
                 state,
                 self.ints,
                 self.head,
@@ -146,19 +147,7 @@ class DurationTable:
                 classes,
             )
             if at < n:
-                self._grow()
+                grow_pairs(self, ("speaker", "shape", "ints", "head", "tail", "head_at", "tail_at"))
         self.n = int(state[0])
         marked = classes != 0
         return chosen[marked], position[marked], classes[marked]
-
-    def _grow(self) -> None:
-        keys = np.zeros(self._keys.size * 4, np.uint64)
-        slots = np.zeros(keys.size, np.int32)
-        sums.rehash_pairs(self._keys, self._slots, keys, slots)
-        self._keys, self._slots = keys, slots
-        room = keys.size // 2
-        for name in ("speaker", "shape", "ints", "head", "tail", "head_at", "tail_at"):
-            old = getattr(self, name)
-            new = np.zeros((room, *old.shape[1:]), old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)

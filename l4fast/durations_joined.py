@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from l4fast.arrays import begins, stack
 from l4fast.durations import WIDTH, DurationTable
 from l4fast.job import Durations
 
@@ -37,18 +38,17 @@ def join_durations(parts: Sequence[Found]) -> tuple[Durations, np.ndarray]:
         shapes.append(part.shape[table.shape[:n]])
         counts.append(table.ints[:n, 0])
         tables.append((table.head[:n], table.head_at[:n], table.tail[:n], table.tail_at[:n]))
-    speaker, shape = _joined(speakers, np.int32), _joined(shapes, np.int32)
-    count = _joined(counts, np.int64)
+    speaker, shape = stack(speakers), stack(shapes)
+    count = stack(counts)
     order = np.lexsort((shape, speaker))
-    fresh = np.ones(len(order), bool)
-    fresh[1:] = (np.diff(speaker[order]) != 0) | (np.diff(shape[order]) != 0)
+    fresh = begins(speaker[order], shape[order])
     group = np.empty(len(order), np.int64)
     group[order] = np.cumsum(fresh) - 1
     first = order[fresh]
     total = np.zeros(len(first), np.int64)
     np.add.at(total, group, count)
-    columns = [_joined([each[k] for each in tables], np.float64).reshape(-1, WIDTH) for k in (0, 2)]
-    places = [_joined([each[k] for each in tables], np.int64).reshape(-1, WIDTH) for k in (1, 3)]
+    columns = [stack([each[k] for each in tables]).reshape(-1, WIDTH) for k in (0, 2)]
+    places = [stack([each[k] for each in tables]).reshape(-1, WIDTH) for k in (1, 3)]
     held = np.arange(WIDTH) < count[:, None]
     head, settled = np.zeros((len(first), WIDTH)), np.full(len(first), np.iinfo(np.int64).max)
     of, rank, _, at = _ranked(group, held, places[0])
@@ -110,11 +110,3 @@ def strike(
     before = np.concatenate([[0], np.maximum(highest[:-1] - level[1:], 0)])
     out[order] = (classes[order] >= before + CLASSES) & (position[order] > settled[group[order]])
     return out
-
-
-def _joined(arrays: list[np.ndarray], dtype: type) -> np.ndarray:
-    return (
-        np.concatenate([np.zeros((0, *arrays[0].shape[1:]), dtype), *arrays])
-        if arrays
-        else np.zeros(0, dtype)
-    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from l4fast.arrays import grow_pairs
 from l4fast.columns import Columns
 from l4fast.durations import Duration, DurationTable
 from l4fast.kept import Kept
@@ -66,16 +67,8 @@ class PairTable:
         self.right = np.zeros(1 << 11, np.int32)
 
     def grow(self) -> None:
-        keys = np.zeros(self.keys.size * 4, np.uint64)
-        slots = np.zeros(keys.size, np.int32)
-        sums.rehash_pairs(self.keys, self.slots, keys, slots)
-        self.keys, self.slots = keys, slots
-        room = keys.size // 2
-        for name in ("ints", "left", "right"):
-            old = getattr(self, name)
-            new = np.zeros((room, *old.shape[1:]), old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)
+        """Make room for more pairs."""
+        grow_pairs(self, ("ints", "left", "right"))
 
 
 @dataclass

@@ -277,11 +277,14 @@ class Job:
         return None if kept is None else kept.decode("utf-8", "replace")
 
     def content(self, row: int) -> str:
-        """The content of a row: its line without the prefixes that its shape peels."""
+        """The content of a row: its line without the prefixes that its shape peels.
+
+        Where its text was not kept, that of the first line like it: the numbers in it are another's.
+        """
         raw = self.raws[int(self.rows.raw[row])]
         text = self.row_text(row)
-        if text is None:  # its numbers are not known, so not told: nor are those of another line
-            return self.shapes[raw.shape].text
+        if text is None:
+            return plain(raw.text)
         begin = int(self.rows.content_at[row])
         if begin >= 0 and raw.content_is_rest:
             return plain(text[begin:].decode("utf-8", "replace"))

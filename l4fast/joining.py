@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from l4fast.arrays import begins, stack
 from l4fast.canonical import shape_id
 from l4fast.durations_joined import Found, join_durations, strike
 from l4fast.fold import SPANS_KEPT, STREAM_SHIFT, StreamSums, longest
@@ -199,7 +200,7 @@ def _join_series(
 
 def _first_spans(found: list[tuple[int, int, np.ndarray]]) -> np.ndarray:
     found.sort(key=lambda item: item[:2])
-    return _stack([np.zeros(0), *(values for _, _, values in found)])[:SPANS_KEPT]
+    return stack([np.zeros(0), *(values for _, _, values in found)])[:SPANS_KEPT]
 
 
 def _join_pairs(parts: Sequence[Part], maps: Sequence[_Maps]) -> Pairs:
@@ -212,21 +213,14 @@ def _join_pairs(parts: Sequence[Part], maps: Sequence[_Maps]) -> Pairs:
         values = table.ints[: table.n].copy()
         values[:, 3:8:2] += to.line[to.piece_of_speaker[speaker]][:, None]
         ints.append(values)
-    speaker, shape, values = _stack(left), _stack(right), _stack(ints, 8)
+    speaker, shape, values = stack(left), stack(right), stack(ints, 8)
     order = np.lexsort((shape, speaker))
     speaker, shape, values = speaker[order], shape[order], values[order]
-    fresh = _begins(speaker, shape)
+    fresh = begins(speaker, shape)
     if not fresh.all():
         values = _sums(values, fresh)
         speaker, shape = speaker[fresh], shape[fresh]
     return Pairs(speaker, shape, *(values[:, k] for k in range(7)))
-
-
-def _begins(*keys: np.ndarray) -> np.ndarray:
-    """Return which rows differ from the one before in one of ``keys``, bool[n]."""
-    fresh = np.ones(len(keys[0]), bool)
-    fresh[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
-    return fresh
 
 
 def _sums(values: np.ndarray, fresh: np.ndarray) -> np.ndarray:
@@ -259,13 +253,13 @@ def _join_iterations(parts: Sequence[Part], maps: Sequence[_Maps]) -> Iterations
             line = (found[:, column] & _LOW) + to.line[piece]
             found[:, column] = (to.stream[piece] << STREAM_SHIFT) | line
         ints.append(found)
-    series, iteration, values = _stack(left), _stack(right), _stack(ints, 8)
+    series, iteration, values = stack(left), stack(right), stack(ints, 8)
     untimed = values[:, 1] == NONE  # the least integer: a known time comes first all the same
     order = np.lexsort((values[:, 3], values[:, 1], untimed, iteration, series))
     series, iteration, values = series[order], iteration[order], values[order]
     if len(series) == 0:
         return Iterations(series, iteration, *(values[:, 0] for _ in range(9)))
-    fresh = _begins(series, iteration)
+    fresh = begins(series, iteration)
     begin = np.flatnonzero(fresh)
     group = np.cumsum(fresh) - 1
     by_last = np.lexsort((values[:, 5], values[:, 2], group))
@@ -296,10 +290,10 @@ def _join_reached(parts: Sequence[Part], maps: Sequence[_Maps]) -> Reached:
         values = table.ints[: table.n].copy()
         values[:, 7] += to.line[pieces[-1]]
         ints.append(values)
-    series, speaker, piece, values = _stack(left), _stack(right), _stack(pieces), _stack(ints, 10)
+    series, speaker, piece, values = stack(left), stack(right), stack(pieces), stack(ints, 10)
     order = np.lexsort((piece, speaker, series))  # stable: in a piece, in the order of the lines
     series, speaker, values = series[order], speaker[order], values[order]
-    fresh = _begins(series, speaker)
+    fresh = begins(series, speaker)
     if not fresh.all():
         values = _counted_on(values, fresh)
         series, speaker = series[fresh], speaker[fresh]
@@ -329,7 +323,7 @@ def _counted_on(values: np.ndarray, fresh: np.ndarray) -> np.ndarray:
 
 def _join_told(parts: Sequence[Part], maps: Sequence[_Maps]) -> Told:
     found = [(to.series[a], b, c) for part, to in zip(parts, maps, strict=True) for a, b, c in part.fold.told]
-    series, iteration, seconds = (_stack([columns[k] for columns in found]) for k in range(3))
+    series, iteration, seconds = (stack([columns[k] for columns in found]) for k in range(3))
     return Told(*longest(series, iteration, seconds.astype(np.float64)))
 
 
@@ -342,7 +336,7 @@ def _join_rows(
     joined, begin = _all_rows(tables)
     longer = np.arange(len(begin)) >= sum(part.fold.rows.n for part in parts)
     marks = [found for part in parts for found in part.fold.classes]
-    position, classes = (_stack([found[k] for found in marks]) for k in range(2))
+    position, classes = (stack([found[k] for found in marks]) for k in range(2))
     joined["striking"] = np.zeros(len(begin), bool)
     joined["striking"][longer] = strike(
         durations, settled, joined["speaker"][longer], joined["shape"][longer], position, classes
@@ -389,8 +383,8 @@ def _all_rows(tables: Sequence[tuple[Kept, _Maps]]) -> tuple[dict[str, np.ndarra
         columns["text_at"].append(kept.long(keeps.TEXT))
         columns["text_size"].append(kept.column(keeps.SIZE))
         columns["content_at"].append(kept.column(keeps.CONTENT))
-    begin = _stack([kept.column(keeps.BEGIN) for kept, _ in tables])
-    return {name: _stack(found) for name, found in columns.items()}, begin
+    begin = stack([kept.column(keeps.BEGIN) for kept, _ in tables])
+    return {name: stack(found) for name, found in columns.items()}, begin
 
 
 def _first_of_each(shape: np.ndarray, skip: np.ndarray, caps: np.ndarray) -> np.ndarray:
@@ -400,9 +394,3 @@ def _first_of_each(shape: np.ndarray, skip: np.ndarray, caps: np.ndarray) -> np.
     keeps.first_of_each(shape[~skip], caps, np.zeros_like(caps), among)
     chosen[~skip] = among
     return chosen
-
-
-def _stack(arrays: list[np.ndarray], width: int | None = None) -> np.ndarray:
-    if not arrays:
-        return np.zeros((0, width) if width else 0, np.int64)
-    return np.concatenate(arrays)

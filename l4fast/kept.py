@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from l4fast.arrays import grown
 from l4fast_kernels import keeps
 
 _ROWS, _BYTES = 1 << 10, 1 << 16
@@ -22,7 +23,7 @@ class Kept:
     ints, longs : int32[room, INTS], int64[room, LONGS]
         See `l4fast_kernels.keeps`; the first ``n`` rows count.
     texts : uint8[room]
-        The first ``n_bytes`` count.
+        One text behind the other; what is behind the last does not count.
     """
 
     def __init__(self) -> None:
@@ -35,10 +36,6 @@ class Kept:
     def n(self) -> int:
         return int(self._state[0])
 
-    @property
-    def n_bytes(self) -> int:
-        return int(self._state[1])
-
     def fill(
         self, n: int, keep: Callable[[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray], int]
     ) -> None:
@@ -46,9 +43,9 @@ class Kept:
         at = keep(0, self._state, self.ints, self.longs, self.texts)
         while at < n:
             if self.n == len(self.ints):
-                self.ints, self.longs = _longer(self.ints), _longer(self.longs)
+                self.ints, self.longs = grown(self.ints, 2 * self.n), grown(self.longs, 2 * self.n)
             else:
-                self.texts = _longer(self.texts)
+                self.texts = grown(self.texts, 2 * len(self.texts))
             at = keep(at, self._state, self.ints, self.longs, self.texts)
 
     def column(self, which: int) -> np.ndarray:
@@ -56,15 +53,3 @@ class Kept:
 
     def long(self, which: int) -> np.ndarray:
         return self.longs[: self.n, which]
-
-    def text(self, row: int) -> bytes | None:
-        """The text of a row, or None where only its place is kept."""
-        size = int(self.ints[row, keeps.SIZE])
-        begin = int(self.longs[row, keeps.TEXT])
-        return None if size < 0 else self.texts[begin : begin + size].tobytes()
-
-
-def _longer(old: np.ndarray) -> np.ndarray:
-    new = np.empty((2 * len(old), *old.shape[1:]), old.dtype)
-    new[: len(old)] = old
-    return new

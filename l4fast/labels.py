@@ -17,6 +17,7 @@ from l4fast.topology import Topology
 
 _NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
 _RANK_FILE = re.compile(r"(?i)(?:^|[^a-z])rank[-_.]?\d+")
+_NAME_AND_NUMBER = re.compile(r"[A-Za-z]+[-_.]?([0-9]+)")
 _RANK_IN = re.compile(r"(?i)\brank[ =:_]?(\d+)")
 _HOST_COLON_LOCAL = re.compile(r"^(?P<host>[A-Za-z][\w.\-]*[A-Za-z0-9]):(?P<local>\d+)$")
 
@@ -117,6 +118,7 @@ def from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
         rank = top.rank[i]
         if rank is not None:
             ranks_in[folder[speaker.stream]].add(rank)
+    label: dict[int, str] = {}  # of each stream: it has many speakers
     for i, speaker in enumerate(speakers):
         facts = top.facts[speaker.stream]
         if top.rank[i] is None:
@@ -132,8 +134,10 @@ def from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
             elif facts.pod is not None:
                 top.node[i] = facts.pod
             elif (index := _node_index(top, speaker.stream)) is not None:
-                top.node[i] = _label_of_node(folder[speaker.stream], index)
-                top.node_of_stream.setdefault(speaker.stream, str(top.node[i]))
+                if speaker.stream not in label:
+                    label[speaker.stream] = label_of_node(folder[speaker.stream], index)
+                top.node[i] = label[speaker.stream]
+                top.node_of_stream.setdefault(speaker.stream, label[speaker.stream])
         if facts.host is not None:
             top.node_of_stream.setdefault(speaker.stream, top.node[i] or facts.host)
 
@@ -145,12 +149,13 @@ def _node_index(top: Topology, stream: int) -> int | None:
     return facts.rank if stream in top.shared else None
 
 
-def _label_of_node(name: str, index: int) -> str:
+def label_of_node(name: str, index: int) -> str:
     """The folder or file name that stands for a node whose host is not told."""
+    digits = str(index).lstrip("0")
     for part in reversed(name.split("/")):
         if _RANK_FILE.search(part):
             continue
-        match = re.search(rf"[A-Za-z]+[-_.]?0*{index}(?!\d)", part)
-        if match:
-            return match[0]
+        for match in _NAME_AND_NUMBER.finditer(part):
+            if match[1].lstrip("0") == digits:
+                return match[0]
     return f"node {index}"

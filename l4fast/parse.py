@@ -391,12 +391,12 @@ class Parser:
                 self._move_speakers(self._speaker_keys.size * 4)
             told = self._told.get(stream, kf.ALL_LABELS)
             heard = self._heard.setdefault(stream, set())
-            for at in fresh[: int(state[1])]:
-                first = at
-                while first > 0 and line[first - 1] == line[at]:
-                    first -= 1
-                text = buf[start[first] : min(stop[first], start[first] + EXEMPLAR_BYTES)].tobytes()
-                labels = lasting(self._labels(text, int(raw[first]), int(layout[first])), told)
+            # The first segment of a line tells who wrote it.
+            first = np.searchsorted(line, line[fresh[: int(state[1])]])
+            places = (column[first].tolist() for column in (start, stop, raw, layout))
+            for begin, end, code, place in zip(*places, strict=True):
+                text = buf[begin : min(end, begin + EXEMPLAR_BYTES)].tobytes()
+                labels = lasting(self._labels(text, code, place), told)
                 self.speakers.append(Speaker(stream, labels))
                 heard.add(labels)
                 if len(heard) > self.most_speakers[told]:

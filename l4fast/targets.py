@@ -40,14 +40,14 @@ def replaced(path: str) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(descriptor, "wb") as out:
             yield out
-        share(aside)
+        _share(aside)
         os.replace(aside, target)
     except BaseException:
         os.unlink(aside)
         raise
 
 
-def share(path: str) -> None:
+def _share(path: str) -> None:
     """Give a temporary file, which only its owner can read, the mode of any new file."""
     mask = os.umask(0)
     os.umask(mask)

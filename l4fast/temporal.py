@@ -100,6 +100,8 @@ _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
 
 def iteration_in(job: Job, row: int, progress: Progress) -> int | None:
     """Return the iteration that a line itself names, as a number completed."""
+    if job.rows.text_size[row] < 0:
+        return None
     for signature in job.notes[int(job.rows.raw[row])].markers:
         if signature.marker == "progress" and "iteration" in signature.regex.groupindex:
             number = signature.read(job.content(row)).get("iteration", "").replace(",", "")

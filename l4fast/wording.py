@@ -217,7 +217,7 @@ class _Quotes:
             "file": self.job.streams[stream].name,
             "line": line,
             "offset": int(rows.offset[row]),
-            "text": quoted(text if text is not None else self.job.content(row)),
+            "text": quoted(text if text is not None else self.job.shapes[int(rows.shape[row])].text),
         }
 
     def reference(self, row: int) -> dict[str, Any]:

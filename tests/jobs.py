@@ -16,8 +16,11 @@ from l4fast.diagnose import Story, tell
 from l4fast.diagnosis import Diagnosis
 from l4fast.job import Job
 from l4fast.joining import join
+from l4fast.kept import Kept
 from l4fast.library import Library, load
 from l4fast.reader import Part
+
+from l4fast_kernels import keeps
 
 BEGIN = dt.datetime(2026, 3, 2, 10, 0, 0)
 DAY = (BEGIN.date() - dt.date(1970, 1, 1)).days
@@ -132,3 +135,9 @@ def templates(joined: Job) -> list[tuple[str, str, int]]:
     """Shape id, shape text and lines: what templates are derived from."""
     counts = joined.shape_count.tolist()
     return [(s.id, s.text, n) for s, n in zip(joined.shapes, counts, strict=True)]
+
+
+def text_of(kept: Kept, row: int) -> bytes | None:
+    """The text of a row, or None where only its place is kept."""
+    size, begin = int(kept.column(keeps.SIZE)[row]), int(kept.long(keeps.TEXT)[row])
+    return None if size < 0 else kept.texts[begin : begin + size].tobytes()

@@ -50,7 +50,7 @@ def test_lines_that_cannot_be_written_leave_the_old_file(jobs, tmp_path, capsys,
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("l4fast.targets.share", full)
+    monkeypatch.setattr("l4fast.targets._share", full)
     assert main(["diagnose", jobs.failed, "--lines", str(path)]) == 70
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["lines.jsonl"]

@@ -75,6 +75,12 @@ def test_a_file_gives_back_what_was_saved(tmp_path_factory, a, b):
     assert os.listdir(path.parent) == ["x.l4b"]
 
 
+def test_a_file_that_is_saved_has_the_mode_of_any_new_file(tmp_path):
+    (tmp_path / "any").touch()
+    Baseline().save(tmp_path / "x.l4b")
+    assert (tmp_path / "x.l4b").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
 @given(a=healthy, b=healthy)
 def test_the_same_jobs_make_the_same_bytes(tmp_path_factory, a, b):
     folder = tmp_path_factory.mktemp("l4b")

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from l4fast.kept import Kept
 
+from jobs import text_of
 from l4fast_kernels import keeps, times
 
 PADDING = 128
@@ -69,7 +70,7 @@ def test_rows_kept_are_those_of_a_naive_list(lines, caps, text_caps, most_bytes)
             int(kept.long(keeps.LINE)[row]),
             int(kept.long(keeps.TIME)[row]),
             bool(kept.column(keeps.OWN_TIME)[row]),
-            kept.text(row),
+            text_of(kept, row),
         )
         for row in range(kept.n)
     ]
@@ -79,7 +80,7 @@ def test_rows_kept_are_those_of_a_naive_list(lines, caps, text_caps, most_bytes)
     places = kept.long(keeps.LINE) - 1
     assert (kept.column(keeps.BEGIN) == start[places] - start[places] // 2).all()
     for row in range(kept.n):
-        text = kept.text(row)
+        text = text_of(kept, row)
         first = None if text is None else next((i for i, byte in enumerate(text) if byte == ord("1")), None)
         content = int(kept.column(keeps.CONTENT)[row])
         if text is None or b"1" not in text:

@@ -7,7 +7,7 @@ from l4fast.fold import TEXTS_OF_ORDINARY
 from l4fast.library import Library
 from l4fast.reader import FAILURE_WORDS, Part
 
-from jobs import at, feed, job, library, read, text
+from jobs import at, feed, job, library, read, text, text_of
 
 
 def part(content: str | bytes) -> Part:
@@ -113,11 +113,8 @@ def test_texts_of_suspects_are_kept_and_of_others_the_first():
     reader = part(
         text(f"loading shard {k}" for k in range(50)) + text(f"shard {k} is lost" for k in range(50))
     )
-    kept = [
-        str(reader.fold.rows.text(row), "utf-8")
-        for row in range(reader.fold.rows.n)
-        if reader.fold.rows.text(row)
-    ]
+    texts = [text_of(reader.fold.rows, row) for row in range(reader.fold.rows.n)]
+    kept = [found.decode() for found in texts if found]
     assert kept[:TEXTS_OF_ORDINARY] == [f"loading shard {k}" for k in range(TEXTS_OF_ORDINARY)]
     assert kept[TEXTS_OF_ORDINARY:] == [f"shard {k} is lost" for k in range(50)]
 

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from l4fast import fold
+from l4fast.job import NONE
 from l4fast.readings import Groups, Reading, is_blind
+from l4fast.temporal import Progress, iteration_in
 
-from jobs import at, diagnosis, job, library, text
+from jobs import answer, at, cry, diagnosis, job, library, text
 from jobs import read as parts
 
 PATTERNS = [
@@ -110,7 +112,26 @@ def test_a_line_whose_text_was_not_kept_names_nobody_but_holds_what_all_others_d
     assert reading.at(2) == held
     different, code = reading.distinct(("rank", "exit_code"))
     assert dict(different[code[2]]) == held
-    assert not any(char.isdigit() for char in read.content(2))
+
+
+def test_a_line_whose_text_was_not_kept_names_no_iteration_and_is_quoted_without_numbers(monkeypatch):
+    def all_told():
+        lines = "".join(
+            cry(k, k, f"RuntimeError: iteration {k} loss is NaN on rank {k}") for k in range(1, 4)
+        )
+        return job({"a.log": lines})
+
+    whole = all_told()
+    rows = np.flatnonzero(whole.rows.text_size >= 0)
+    monkeypatch.setattr(fold, "TEXTS_OF_SUSPECT", 1)
+    monkeypatch.setattr(fold, "TEXTS_OF_NAMING", 1)
+    read = all_told()
+    counted = Progress(0, 1, 3, None, None, NONE, NONE, 0, 3)
+    assert [iteration_in(whole, row, counted) for row in rows.tolist()] == [1, 2, 3]
+    assert [iteration_in(read, row, counted) for row in rows.tolist()] == [1, None, None]
+    (event,) = answer(read).events
+    assert "iteration 1 " in event["first"]["text"]
+    assert not any(char.isdigit() for char in event["last"]["text"])
 
 
 def test_evidence_that_was_not_kept_is_told(monkeypatch):

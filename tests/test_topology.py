@@ -1,9 +1,12 @@
 """Who is who: rank and node of each speaker, from whatever the logs tell of it."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from l4fast.identities import clean_host, numbers
+from l4fast.labels import label_of_node
 from l4fast.paths import path_facts
 from l4fast.speakers import resolve, told
 from l4fast.topology import Topology
@@ -275,3 +278,9 @@ def test_a_rank_that_was_never_set_is_no_rank(unset):
     top = topology({"out.log": text([*lines, f"rank {unset} of 8 ready on gpu-1", f"[rank{unset}]: a"])})
     assert top.ranks == list(range(8))
     assert numbers(str(unset)) == numbers(f"{unset}-{unset}") == []
+
+
+@given(st.text("ab-_./017", max_size=14), st.sampled_from([0, 1, 7, 10, 17, 100]))
+def test_the_part_of_a_path_that_stands_for_a_node(name, index):
+    found = (re.search(rf"[A-Za-z]+[-_.]?0*{index}(?!\d)", part) for part in reversed(name.split("/")))
+    assert label_of_node(name, index) == next((m[0] for m in found if m), f"node {index}")
