@@ -12,7 +12,7 @@ import numpy as np
 from l4fast.collectives import busy, laggard, mismatch
 from l4fast.deaths import also_deaths, first_death, settle_deaths, settle_echoes, unexplained_deaths
 from l4fast.events import Event, Evidence
-from l4fast.explain import SKEW_S, explain
+from l4fast.explain import SKEW_S, edge, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric
 from l4fast.quarrels import accused
@@ -54,14 +54,13 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     stops = [e for e in events if e.tells == "stop" and not _is_answer(e, events, about, clock)]
     timeouts = [e for e in events if e.tells == "timeout"]
     lost = [e for e in events if e.tells == "lost-peer"]
-    unexplained = unexplained_deaths(events, about, clock) if not own else []
-    if timeouts or lost:  # a watchdog ends its own process, and its last words may be lost
-        unexplained = [e for e in unexplained if dict(e.values).get("exit_code") not in ABORTED]
+    silent = unexplained_deaths(events, about, clock) if not own else []
+    silent = _without_victims(silent, [*timeouts, *lost], about, clock)
     first_own = min((clock.of(e) for e in own), default=LATE)
     first_nan = min((clock.of(e) for e in nan), default=LATE)
     device = [e for e in own if e.names_culprit and (e.category or "").startswith("hardware")]
     still = bool(stops) and _stood_still(stops, progress, clock)
-    cries = [*hangs, *unexplained, *timeouts, *lost]
+    cries = [*hangs, *silent, *timeouts, *lost]
     if nan and first_nan <= first_own and not any(clock.of(e) <= first_nan + 60_000_000 for e in device):
         blame_numeric(job, nan, verdict, about, progress)
     elif own and not _only_after(own, stops, about, clock):
@@ -75,10 +74,10 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         verdict.roots = hangs
         blame(verdict, about, hangs, "did not react when it was asked to end")
         also_deaths(events, verdict, about)
-    elif unexplained and about.share(unexplained) <= FEW:
+    elif silent and about.share(silent) <= FEW:
         verdict.kind = "error"
-        verdict.roots = unexplained
-        blame(verdict, about, unexplained, "ended without a word while the others went on")
+        verdict.roots = silent
+        blame(verdict, about, silent, "ended without a word while the others went on")
     elif began := _began(odd, [*timeouts, *lost], about, clock):
         _blame_errors(began, verdict, about, clock)
     elif accused(events, verdict, about, clock, begun=progress.last_completed is not None):
@@ -115,6 +114,30 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     _order(verdict, clock)
     explain(verdict.roots, verdict.events, about, clock)
     return verdict
+
+
+def _without_victims(deaths: list[Event], victims: list[Event], about: Subjects, clock: Clock) -> list[Event]:
+    """Return the silent deaths that are no further victim's, whose last words may be lost.
+
+    A watchdog aborts its own process; who raises an error because of others ends with 1, and a launcher
+    then ends the rest of its node.
+    """
+    first = min((clock.of(e) for e in victims), default=LATE)
+    if first == LATE:
+        return deaths
+    dropped = [
+        e
+        for e in deaths
+        if (code := dict(e.values).get("exit_code")) in ABORTED
+        or (code == "1" and clock.of(e) + SKEW_S * 1e6 > first)
+    ]
+    nodes = set(about.nodes(dropped))
+    return [
+        e
+        for e in deaths
+        if e not in dropped
+        and not (dict(e.values).get("exit_code") == "-15" and set(about.nodes([e])) <= nodes)
+    ]
 
 
 def _began(odd: list[Event], victims: list[Event], about: Subjects, clock: Clock) -> list[Event]:
@@ -207,6 +230,16 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
     verdict.kind = "error"
     begun = min(clock.of(e) for e in own)
     near = [e for e in own if clock.of(e) <= begun + SKEW_S * 1e6]
+    # What another error brought about elsewhere is later, whatever clocks say.
+    echoes = [
+        e
+        for e in near
+        if any(
+            edge(c, e, about, clock) is not None and set(about.nodes([c])) != set(about.nodes([e]))
+            for c in near
+        )
+    ]
+    near = [e for e in near if e not in echoes] or near
     first = min(
         near,
         key=lambda e: (

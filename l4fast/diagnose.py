@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from l4fast.checkpoints import Checkpoints
 from l4fast.crossjob import Baseline
 from l4fast.events import Event, Evidence
 from l4fast.job import Job
+from l4fast.labels import nodes_of
 from l4fast.library import Library
 from l4fast.marks import Mark
 from l4fast.outcome import outcome_of
@@ -47,17 +49,27 @@ class Story:
         return bool(self.verdict.roots) and self.verdict.roots[0].category == "storage"
 
 
-def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missing: bool = False) -> Story:
+def tell(
+    job: Job,
+    library: Library,
+    baseline: Baseline | None,
+    *,
+    end_is_missing: bool = False,
+    empty: Sequence[str] = (),
+) -> Story:
     """Ask each step its one question.
 
-    A job of which no failure is seen runs well only if its logs were read to their end.
+    A job of which no failure is seen runs well only if its logs were read to their end. ``empty`` names
+    logs of the job to which nothing was written.
     """
-    facts = path_facts([s.name for s in job.streams])
+    facts = path_facts([*(s.name for s in job.streams), *empty])
+    facts, of_empty = facts[: len(job.streams)], facts[len(job.streams) :]
     texts = [s.text for s in job.shapes]
     templates = dict(derive([*texts, *(baseline.shapes if baseline else ())]))
     every_mark = marking.marks(job)
     start, streams, in_attempt = last_attempt(job, facts, every_mark)
     top = speakers.resolve(job, facts, in_attempt)
+    top.silent = nodes_of(of_empty) - set(top.nodes)
     marks = [m for m in every_mark if in_attempt[m.row]]
     progress = temporal.follow(job, library.signatures, since=start, streams=streams)
     checkpoint = checkpoints.trace(job, marks, progress)

@@ -25,7 +25,8 @@ from l4fast.source import STDIN, Stream, Unreadable, look, printable, sentence, 
 class Found:
     """What the given paths hold.
 
-    ``skipped`` counts what was left out on purpose. ``layout_roots`` maps each given path
+    ``skipped`` counts what was left out on purpose; ``empty`` names the files of folders that hold nothing.
+    ``layout_roots`` maps each given path
     (a `Stream.root`) to the folder below which names may tell node, attempt and rank: the
     given folder, the folder of a given file, the fixed part of a glob.
     """
@@ -34,6 +35,7 @@ class Found:
     unreadable: tuple[Unreadable, ...]
     skipped: dict[str, int]
     layout_roots: dict[str, str]
+    empty: tuple[str, ...] = ()
 
 
 # Told by name, without opening them: a run's folder may hold thousands of shards.
@@ -113,6 +115,7 @@ class _Search:
         self.streams: list[Stream] = []
         self.unreadable: list[Unreadable] = []
         self.skipped: Counter[str] = Counter()
+        self.empty: list[str] = []
 
     def refuse(self, path: str, reason: str) -> None:
         self.unreadable.append(Unreadable(printable(path), reason))
@@ -145,6 +148,8 @@ class _Search:
                 self.streams.append(found)
             elif found in _COUNTED or (found in _COUNTED_IN_FOLDERS and not given):
                 self.skipped[found] += 1
+                if found == "empty":
+                    self.empty.append(printable(path))
             else:
                 self.refuse(path, sentence(found))
 
@@ -282,6 +287,7 @@ def discover(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
         tuple(search.unreadable),
         dict(sorted(search.skipped.items())),
         {printable(path): printable(_layout_root(path)) for path in given},
+        tuple(search.empty),
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from l4fast.identities import Said, clean_host, small
 from l4fast.job import Job
 from l4fast.parse import Speaker
+from l4fast.paths import PathFacts
 from l4fast.topology import Topology
 
 _NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
@@ -140,6 +141,12 @@ def from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
                 top.node_of_stream.setdefault(speaker.stream, label[speaker.stream])
         if facts.host is not None:
             top.node_of_stream.setdefault(speaker.stream, top.node[i] or facts.host)
+
+
+def nodes_of(facts: Iterable[PathFacts]) -> frozenset[str]:
+    """Return the nodes that names of logs tell, by their hosts or pods."""
+    named = ((clean_host(f.host) or f.host) if f.host else f.pod for f in facts)
+    return frozenset(name for name in named if name)
 
 
 def _node_index(top: Topology, stream: int) -> int | None:

@@ -101,7 +101,7 @@ def illegal_access(voice: Voice, scene: Scene) -> None:
             scene.t,
             31,
             f"{text} Fault is of type FAULT_PDE ACCESS_TYPE_VIRT_READ",
-            "consequence",
+            "root",  # the driver's word for what CUDA tells the process
         )
     _cuda_fails(voice, scene, "an illegal memory access was encountered")
 

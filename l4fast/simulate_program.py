@@ -42,7 +42,7 @@ def silent_corruption(voice: Voice, scene: Scene) -> None:
                     "(message='Spiky loss')",
                 ),
                 (
-                    "consequence",
+                    "root",
                     "Second rerun: unexpected result is not reproducible on a different GPU, therefore was "
                     "likely incorrect (48.3125 != 2.84375)",
                 ),

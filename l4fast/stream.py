@@ -254,6 +254,7 @@ def diagnose(
         unreadable=(*got.found.unreadable, *got.problems, *library.problems),
         end_is_missing=any(not p.goes_on for p in got.problems),
         skipped=got.found.skipped,
+        empty=got.found.empty,
         begun=begun,
         read_s=got.seconds,
     )
@@ -270,14 +271,16 @@ def answer(
     begun: float,
     read_s: float,
     end_is_missing: bool = False,
+    empty: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Diagnosis:
     """Analyse a job that was read, and write the answer.
 
-    ``end_is_missing``: the end of a log could not be read, and no failure before it proves nothing.
+    ``end_is_missing``: the end of a log could not be read, and no failure before it proves nothing;
+    ``empty``: names of logs to which nothing was written.
     """
     analysed = time.perf_counter()
-    story = tell(job, library, baseline, end_is_missing=end_is_missing)
+    story = tell(job, library, baseline, end_is_missing=end_is_missing, empty=empty)
     now = time.perf_counter()
     n_bytes, n_lines = sum(s.bytes for s in job.streams), sum(s.lines for s in job.streams)
     timing = {

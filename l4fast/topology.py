@@ -50,6 +50,7 @@ class Topology:
     shared: frozenset[int] = frozenset()
     expected: int | None = None
     ranks_per_node: int | None = None
+    silent: frozenset[str] = frozenset()  # nodes of which there are logs, without a line
     tasks_are_agents: bool = False  # a scheduler's task is a node's launcher, no rank
 
     @cached_property

@@ -110,7 +110,8 @@ def _blame_the_dead(verdict: Verdict, about: Subjects, told: int, reason: str) -
         if e.tells == "death" and dict(e.values).get("exit_code") not in ENDED and about.ranks([e])
     ]
     nodes, ranks = about.nodes(dead), about.ranks(dead)
-    each = about.top.ranks_per_node or max((n or 0 for n in about.top.local_rank), default=0) + 1
+    locally = max((n or 0 for n in about.top.local_rank), default=0) + 1
+    each = max(about.top.ranks_per_node or 0, locally)
     if not nodes or len(nodes) > FEW * len(about.top.nodes) or told > len(nodes) * each:
         return False
     row_of: dict[int | str, int] = {}

@@ -133,7 +133,7 @@ def blame_absent(events: list[Event], verdict: Verdict, about: Subjects) -> None
     if len(top.nodes) < MIN_NODES:
         return
     ended = about.nodes(e for e in events if e.tells in ("death", "asked-to-end"))  # they were there
-    absent = sorted(set(top.nodes) - heard(events, about) - set(ended))
+    absent = sorted({*top.nodes, *top.silent} - heard(events, about) - set(ended))
     if not absent or len(absent) > FEW * len(top.nodes):
         return
     row = int(min(int(event.rows[0]) for event in verdict.roots))
