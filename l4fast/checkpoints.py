@@ -3,7 +3,8 @@
 A save that a framework only *scheduled* is accepted; it is durable when the framework says that
 it was committed. Where a framework saves synchronously and has no such line, a later progress
 line or a later save of the same saver proves it, for the call has returned. A load proves a
-checkpoint too. See DESIGN section 6 and messages of each framework in ``signatures``.
+checkpoint too; a load or a write of it that failed proves that it is none. See DESIGN section 6
+and messages of each framework in ``signatures``.
 """
 
 from __future__ import annotations
@@ -17,12 +18,19 @@ import numpy as np
 
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
-from l4fast.temporal import Progress, iterations_before
+from l4fast.readings import Reading
+from l4fast.temporal import Progress, iteration_in, iterations_before
 
 _STEP_IN_PATH = re.compile(
     r"(?i)(?:checkpoint|ckpt|global[_-]?step|step|iter(?:ation)?|iter_)[-_=/]*0*(\d+)(?!.*\d)"
 )
+# A file within the folder of one iteration, as an error of the operating system quotes it.
+_FILE_OF_STEP = re.compile(
+    r"['\"][^'\"\s]*(?:checkpoint|ckpt|global_?step|step|iter)[-_=]?0*(?P<iteration>\d+)/[^'\"\s]*['\"]"
+)
 _SAVES = ("checkpoint.begin", "checkpoint.accepted", "checkpoint.durable")
+# Savers that wait for their last save before they begin another: this line proves the one before it.
+_WAITS = frozenset(["ckpt-titan-accepted"])
 
 
 @dataclass(frozen=True)
@@ -37,13 +45,17 @@ class Checkpoints:
     open_load: bool
 
 
-def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
-    """Follow the checkpoints of the last attempt through its marker lines."""
+def trace(job: Job, marks: Iterable[Mark], progress: Progress, *, bad: int | None = None) -> Checkpoints:
+    """Follow the checkpoints of the last attempt through its marker lines.
+
+    ``bad`` is the row with the first value that is no number: what was saved since holds it too.
+    """
     by_kind: dict[str, dict[int, list[Mark]]] = defaultdict(lambda: defaultdict(list))
     kept = _beside_the_counter(job, list(marks), progress)
     finishes = [mark for mark in kept if mark.kind == "finish"]
     kinds = {mark.kind for mark in kept}
-    for mark, iteration in _placed(job, kept, progress):
+    placed = _placed(job, kept, progress)
+    for mark, iteration in placed if bad is None else _sound(job, placed, progress, bad):
         by_kind[mark.kind][iteration].append(mark)
     begun, accepted, durable = (by_kind[f"checkpoint.{k}"] for k in ("begin", "accepted", "durable"))
     saved = [m for said in (begun, accepted, durable) for its in said.values() for m in its]
@@ -58,13 +70,17 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress) -> Checkpoints:
         usual = 2  # nothing yet shows that one rank speaks for all
     committed = {i for i, said in durable.items() if _complete(said, begun.get(i, []), usual)}
     committed |= set(loaded)
+    waited = sorted(i for i, said in accepted.items() if any(m.signature in _WAITS for m in said))
+    committed |= set(waited[:-1])
     has_commit_line = bool(durable) or bool(accepted)
     for iteration, said in begun.items():
         if iteration in committed or iteration in accepted or has_commit_line:
             continue
         if _returned(iteration, said, begun, progress, finishes):
             committed.add(iteration)
-    every = {*begun, *accepted, *committed}
+    broken = _broken(job, kept, placed)
+    committed -= broken
+    every = {*begun, *accepted, *committed} - broken
     last_durable = max(committed, default=None)
     open_saves = [i for i in begun if i not in committed and i not in accepted]
     done = progress.last_completed
@@ -132,6 +148,74 @@ def _placed(job: Job, marks: list[Mark], progress: Progress) -> list[tuple[Mark,
         if named is not None or (number >= 0 and mark.kind in _SAVES):
             placed.append((mark, named if named is not None else number))
     return placed
+
+
+def first_bad(job: Job, row: int, progress: Progress) -> int | None:
+    """Return the iteration of a line with a bad value: the one it names, or that was reported before it.
+
+    None where nothing was reported after it, for then it may belong to the next one.
+    """
+    named = iteration_in(job, row, progress)
+    if named is not None:
+        return named
+    rows, only = job.rows, slice(row, row + 1)
+    before = int(iterations_before(job, progress, rows.stream[only], rows.line[only], rows.time[only])[0])
+    return before if 0 <= before < (progress.last_completed or 0) else None
+
+
+def _sound(job: Job, placed: list[tuple[Mark, int]], progress: Progress, row: int) -> list[tuple[Mark, int]]:
+    """Leave out what was saved in the iteration of ``row`` or later, or below it in its file."""
+    first = first_bad(job, row, progress)
+    stream, line = int(job.rows.stream[row]), int(job.rows.line[row])
+    return [
+        (mark, iteration)
+        for mark, iteration in placed
+        if (first is None or iteration < first) and not (mark.stream == stream and mark.line > line)
+    ]
+
+
+def _broken(job: Job, marks: list[Mark], placed: list[tuple[Mark, int]]) -> set[int]:
+    """Return the iterations whose checkpoint could not be read or written when it was last tried."""
+    failed: list[tuple[tuple[int, int, int], int]] = []  # when and where, and which
+    torn: list[tuple[int, int, int]] = []
+    for raw, note in enumerate(job.notes):
+        if not note.failures or note.failures[0].category != "storage":
+            continue
+        signature, mine = note.failures[0], job.rows_of_raw(raw)
+        columns = (job.rows.time, job.rows.stream, job.rows.line)
+        places = list(zip(*(column[mine].tolist() for column in columns), strict=True))
+        if signature.stage == "checkpoint" and signature.action == "resume_older_checkpoint":
+            torn += places
+        different, code = Reading(job, mine, _FILE_OF_STEP).distinct(("iteration",))
+        for place, k in zip(places, code.tolist(), strict=True):
+            number = dict(different[k]).get("iteration")
+            if number is not None:
+                failed.append((place, int(number)))
+    if torn:
+        failed += _load_that_failed(marks, min(torn))
+    return {
+        iteration
+        for place, iteration in failed
+        if not any(i == iteration and _is_before(place, _order(mark)) for mark, i in placed)
+    }
+
+
+def _load_that_failed(
+    marks: list[Mark], place: tuple[int, int, int]
+) -> list[tuple[tuple[int, int, int], int]]:
+    """Return the load that was under way when a torn file was met at ``place``, if its line names it."""
+    tried = [m for m in marks if m.kind.startswith("checkpoint.load") and _is_before(_order(m), place)]
+    if not tried or tried[-1].kind != "checkpoint.load":
+        return []
+    number = _named(tried[-1])
+    return [] if number is None else [(place, number)]
+
+
+def _is_before(one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
+    """Compare places (time, stream, line): by their file's order, else by clocks where both have one."""
+    if one[1] == other[1]:
+        return one[2] < other[2]
+    return NONE not in (one[0], other[0]) and one[0] < other[0]
 
 
 def _order(mark: Mark) -> tuple[int, int, int]:

@@ -85,6 +85,8 @@ def tell(
     verdict = culprit.judge(job, top, evidence, progress, hung=outcome == "hung")
     if verdict.kind == "stall":
         outcome = "hung"
+    if verdict.kind == "numeric":
+        checkpoint = checkpoints.trace(job, marks, progress, bad=int(verdict.roots[0].rows[0]))
     ended = outcome == "finished"
     slowness = slow.find(job, progress, marks) if outcome in ("finished", "running") else None
     if slowness is not None:

@@ -166,7 +166,7 @@ def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) ->
         ranks = _each(text.get("rank") or text.get("task"), _ranks) or [[None]] * n
         rest = (
             _each(text.get("local_rank"), small) or nothing,
-            _each(text.get("host") or text.get("node"), clean_host) or nothing,
+            _each(text.get("host") or text.get("node"), clean_host) or text.get("ip") or nothing,
             _each(text.get("pid"), small) or nothing,
             _each(text.get("world") or text.get("world_size"), small) or nothing,
             [is_failure] * n,

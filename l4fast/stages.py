@@ -42,6 +42,10 @@ _FRAMES = (
         ),
     ),
 )
+# A step of the training calls these, and so does an evaluation: they tell only where no other frame does.
+_STEP = re.compile(
+    r"in (?:forward|backward|training_step|train_step|training_step_and_backward|forward_backward\w*)\b"
+)
 _FRAME_LINES = 200
 
 
@@ -75,16 +79,22 @@ def stage_of_failure(
             return "checkpoint"
         if stack == "launch":
             return "launch"
+        if stack == "evaluate" or (
+            stack is None and _open_evaluation(job, marks, progress, verdict.root_time)
+        ):
+            return "evaluate"
         if stack in ("load", "init"):
             return "load" if stack == "load" and hint != "init" else "init"
         if hint in ("launch", "init", "load"):
             return hint
+        if stack == "iterate":
+            return "iterate"
         if verdict.roots and _is_launcher(verdict) and not any(m.stage == "init" for m in marks):
             return "launch"
         return _last_mark(marks, verdict.root_time, ("launch", "init", "load", "iterate")) or "init"
     if stack == "checkpoint" and hint != "iterate":
         return "checkpoint"
-    if stack == "launch":
+    if stack in ("launch", "iterate"):
         stack = None
     if stack == "evaluate":
         return "evaluate"
@@ -122,6 +132,8 @@ def _open_evaluation(job: Job, marks: Sequence[Mark], progress: Progress, until:
     if not staged or staged[-1].stage != "evaluate" or staged[-1].kind != "stage":
         return False
     last = staged[-1]
+    if progress.series is None:
+        return True
     it = job.iterations
     mine = it.series == progress.series
     later = mine & (it.first_stream == last.stream) & (it.first_line > last.line)
@@ -153,4 +165,6 @@ def _stack_stage(job: Job, verdict: Verdict) -> str | None:
             for stage, pattern in _FRAMES:
                 if pattern.search(frame):
                     return stage
+        if any(_STEP.search(frame) for frame in frames):
+            return "iterate"
     return None

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from l4fast import events, temporal
+from l4fast import events
 from l4fast import marks as marking
 from l4fast.advice import action_for, cause_of
+from l4fast.checkpoints import first_bad
 from l4fast.crossjob import Baseline
 from l4fast.diagnose import Story
 from l4fast.diagnosis import MOST_NAMES, Diagnosis, iso_time, quoted
@@ -109,7 +110,7 @@ def _first_abnormal(story: Story, stage: str) -> int | None:
         return story.slow.iteration
     if story.verdict.kind == "numeric":
         row = int(story.verdict.roots[0].rows[0])
-        number = temporal.iteration_in(story.job, row, progress)
+        number = first_bad(story.job, row, progress)
         if number is not None:
             return number
     if progress.last_completed is None or stage not in ("iterate", "load", "evaluate", "checkpoint"):

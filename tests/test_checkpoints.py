@@ -276,3 +276,91 @@ def test_no_checkpoint_to_load_is_none():
     fresh = say(0, "could not find the metadata file /ckpt/latest_checkpointed_iteration.txt")
     found = trace(fresh, say(0, "will not load any checkpoints and will start from random"), TRAIN[0])
     assert (found.open_load, found.last_durable) == (False, None)
+
+
+# ------------------------------------------------------------------ what cannot be resumed from
+
+TORN = (
+    "[rank0]: RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory"
+)
+
+
+def test_a_checkpoint_whose_load_failed_is_not_durable():
+    lines = [TRAIN[0], megatron_begin(10, 10), megatron_done(12, 10), TRAIN[1]]
+    lines += [megatron_begin(31, 20), megatron_done(33, 20), steps(range(21, 24), begin=34)]
+    load = say(90, " loading checkpoint from /ckpt at iteration 20")
+    assert trace(*lines, load).last_durable == 20
+    found = trace(*lines, load, f"{TORN}\n")
+    assert (found.last_durable, found.last_accepted) == (10, 10)
+    assert trace(
+        *lines, load, say(91, " successfully loaded checkpoint from /ckpt at iteration 20"), f"{TORN}\n"
+    ) == (trace(*lines, load))
+
+
+def test_a_file_of_a_step_that_could_not_be_written_makes_its_checkpoint_none():
+    titan_begin = "Saving the checkpoint (or staging if async is enabled)."
+    titan_end = "Finished saving the checkpoint (or staging if async is enabled)in 2.00 seconds."
+    lines = [TRAIN[0], say(10, titan_begin), say(12, titan_end), TRAIN[1]]
+    lines += [say(31, titan_begin), say(33, titan_end), TRAIN[2]]
+    assert (trace(*lines).last_durable, trace(*lines).last_accepted) == (10, 20)
+    error = "[rank0]: OSError: [Errno 5] Input/output error: '/ckpt/step-20/__3_0.distcp'\n"
+    found = diagnosis({"a.log": "".join([*lines, error])}).checkpoint
+    assert (found["last_durable"], found["last_accepted"], found["lost_iterations"]) == (10, 10, [20, 20])
+
+
+def test_a_save_that_failed_once_and_was_made_again_is_durable():
+    error = (
+        f"{at(12)} ERROR OSError: [Errno 5] Input/output error: '/ckpt/iter_0000010/mp_rank_00/model.pt'\n"
+    )
+    assert trace(TRAIN[0], megatron_begin(10, 10), error).last_accepted is None
+    again = [megatron_begin(60, 10), megatron_done(62, 10)]
+    assert trace(TRAIN[0], megatron_begin(10, 10), error, *again).last_durable == 10
+
+
+def test_only_a_saver_that_waits_proves_the_save_before():
+    begin, end = "Staging the checkpoint.", "Finished staging the checkpoint in 1.2 seconds."
+    staged = [TRAIN[0], say(10, begin), say(12, end), TRAIN[1], say(31, begin), say(33, end), TRAIN[2]]
+    assert trace(*staged).last_durable == 10
+    promise = "scheduled an async checkpoint save at iteration {} to /ckpt"
+    promised = [TRAIN[0], say(10, promise.format(10)), TRAIN[1], say(31, promise.format(20)), TRAIN[2]]
+    assert trace(*promised).last_durable is None
+
+
+def bar(numbers: range) -> str:
+    return "".join(f" {n}%|###   | {n}/100 [0:{n:02}<1:40,  1.00s/it]\n" for n in numbers)
+
+
+def test_what_was_saved_since_the_first_value_that_is_no_number_is_not_resumed_from():
+    good, bad = (
+        "{'loss': 1.2, 'grad_norm': 1.0, 'epoch': 0.1}\n",
+        "{'loss': 0.0, 'grad_norm': nan, 'epoch': 0.2}\n",
+    )
+    saves = [f"Saving model checkpoint to o/checkpoint-{n}\n" for n in (20, 40, 50)]
+    head = [bar(range(1, 21)), good, saves[0], bar(range(21, 41))]
+    found = diagnosis(
+        {"a.log": "".join([*head, bad, saves[1], bar(range(41, 51)), bad, saves[2], bar(range(51, 53)), bad])}
+    )
+    assert found.action["resume_from"] == found.checkpoint["last_durable"] == 20
+    assert found.iterations["first_abnormal"] == 40
+    healthy = diagnosis({"a.log": "".join([*head, good, saves[1], bar(range(41, 56))])})
+    assert healthy.checkpoint["last_durable"] == 40
+
+
+# ------------------------------------------------------------------ under Ray
+
+
+def test_verl_names_the_folder_first_and_its_next_step_proves_it():
+    def step(n: int) -> str:
+        return f"(TaskRunner pid=7) step:{n} - actor/pg_loss:0.1 - perf/throughput:900.0\n"
+
+    train = [step(n) for n in range(1, 41)]
+    saved = "(WorkerDict pid=9) [Rank 3] Saved model to /ck/global_step_40/actor/model_rank_3.pt\n"
+    begin = "(TaskRunner pid=7) local_global_step_folder: /ck/global_step_40\n"
+    assert trace(*train, begin, saved).last_durable is None
+    found = trace(*train, begin, saved, *[step(n) for n in range(41, 44)])
+    assert (found.last_durable, found.path) == (40, "/ck/global_step_40")
+
+
+def test_the_number_in_ray_trains_folder_is_no_step():
+    made = "Checkpoint successfully created at: Checkpoint(filesystem=s3, path=b/run/checkpoint_000003)"
+    assert trace(TRAIN[0], say(10, made), TRAIN[1]).last_durable == 10

@@ -69,6 +69,29 @@ def test_a_load_that_did_not_end_is_a_checkpoint():
     assert stage(INIT, loading, loaded, LOAD, BOOM) == "load"
 
 
+def test_weights_of_a_pretrained_model_are_no_checkpoint():
+    shards = "Loading checkpoint shards: 100%|##########| 4/4 [00:05<00:00,  1.31s/it]\n"
+    assert stage(INIT, shards, BOOM) == "init"
+    assert stage(shards, BOOM) == "init"
+
+
+def test_a_first_step_that_did_not_end():
+    frames = ("/opt/train.py:train", "/opt/transformers/models/llama/modeling_llama.py:forward")
+    assert stage(INIT, traceback(*frames)) == "iterate"
+    assert stage(INIT, traceback("/opt/train.py:setup_model", *frames[1:])) == "init"
+    assert stage(INIT, traceback("/opt/trainer.py:evaluation_loop", *frames[1:])) == "evaluate"
+
+
+def test_an_evaluation_of_a_job_that_prints_no_counter():
+    evaluation = f"{at(15)} INFO ***** Running Evaluation *****\n"
+    losses = "{'loss': 1.2, 'grad_norm': 1.0, 'epoch': 0.1}\n"
+    assert stage(INIT, losses, evaluation, BOOM) == "evaluate"
+    begun = f"{at(16)} INFO ***** Running training *****\n"
+    assert stage(INIT, losses, evaluation, begun, BOOM) == "iterate"
+    frames = ("/opt/trainer.py:evaluation_loop", "/opt/model.py:forward")
+    assert stage(INIT, losses, traceback(*frames)) == "evaluate"
+
+
 # ------------------------------------------------------------------ in training
 
 
