@@ -9,6 +9,7 @@ from l4fast.diagnosis import MOST_NAMES
 from l4fast.slow import Slow
 
 SURE = 0.6  # score of a straggler that stands far enough from its peers to leave it out
+_LOCAL = ("storage", "network", "platform")  # may be one node's, where its own lines tell of it
 # By the kind of evidence.
 _CONFIDENCE = {
     "error": 0.85,
@@ -169,7 +170,7 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
             few
             and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")
         )
-        or (few and category in ("storage", "network", "platform") and _is_local(story))
+        or (explicit != "restart" and few and category in _LOCAL and _is_local(story))
         or (few and category == "resource" and _is_environment(story))
     ):
         decided = "restart_excluding"

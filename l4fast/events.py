@@ -29,6 +29,7 @@ from l4fast.temporal import Progress
 from l4fast.words import EXCEPTION, HARMLESS, NAMED, STRONG, groups_of, kind_of, tells_of_failure
 
 SURVIVED_ITERATIONS = 3  # further iterations after a line that show that the job survived it
+NOTICE_US = 600_000_000  # between the word that a machine is taken away and the end
 LAST_LINES = 50  # of a file: what stands there is told at its end
 FAILURE_ROLES = ("root", "consequence", "teardown")
 
@@ -158,6 +159,7 @@ def find(
     readings: list[Reading] = []
     n_survived = n_known = 0
     numeric: list[tuple[tuple[str, Values, str | None], np.ndarray]] = []
+    announced: list[tuple[tuple[str, Values, str | None], np.ndarray]] = []
     ignored = {i for i, raw in enumerate(job.raws) if raw.content.startswith("Exception ignored in")}
     for raw_idx, note in enumerate(job.notes):
         mine = job.rows_of_raw(raw_idx)
@@ -207,15 +209,22 @@ def find(
                 numeric.append((key, its))
                 continue
             over = survived[its]
+            if signature is not None and signature.tells == "stop" and over.any():
+                announced.append((key, its[over]))
             n_survived += int(over.sum())
             if not over.all():
                 buckets[key].append(its[~over])
+    ended = [rows.time[mine].max() for found in buckets.values() for mine in found]
+    for key, its in announced:
+        # A machine that will be taken away says so minutes before.
+        buckets[key] += [mine] if (mine := its[_shortly_before(rows.time[its], ended)]).size else []
     if not _passed(job, survived, [its for _, its in numeric]):
         for key, its in numeric:
             buckets[key].append(its)
     events = [
         _event(library, templates[meaning[key][1]], key[1], meaning[key][0], np.concatenate(found))
         for key, found in buckets.items()
+        if found
     ]
     moved = went_on(job) if unknown else np.zeros(len(rows), bool)
     for event in events:
@@ -229,6 +238,12 @@ def find(
         events = [e for e in events if not strange[rows.raw[e.rows]].all() or _says(job, e)]
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
     return Evidence(events, Groups(len(rows), readings), n_survived, n_known)
+
+
+def _shortly_before(time: np.ndarray, ended: list[int]) -> np.ndarray:
+    """Return which times (int64[n]) lie at most `NOTICE_US` before what tells of the end."""
+    last = max(ended, default=NONE)
+    return (time != NONE) & (last != NONE) & (time <= last) & (time >= last - NOTICE_US)
 
 
 def _passed(job: Job, survived: np.ndarray, numeric: list[np.ndarray]) -> bool:
