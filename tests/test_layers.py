@@ -31,7 +31,7 @@ HOUSE = (
     "diagnosis identities temporal topology",
     "labels marks novelty processes",
     "answer checkpoints clocks events slow spatial speakers",
-    "subjects",
+    "recovered subjects",
     "explain outcome verdict",
     "attempts deaths numeric quarrels stages straggler",
     "victims",
