@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from l4fast.arrays import begins, stack
-from l4fast.durations import WIDTH, DurationTable
+from l4fast.durations import MOST_TOLD, WIDTH, DurationTable
 from l4fast.job import Durations
 
 SETTLED = 4  # durations of a speaker and a shape before one can strike
@@ -27,7 +27,7 @@ class Found(NamedTuple):
 
 
 def join_durations(parts: Sequence[Found]) -> tuple[Durations, np.ndarray]:
-    """Return the first and last durations of each (speaker, shape), and where these settled.
+    """Return the first and last durations of each (speaker, shape, nth), and where these settled.
 
     That is the position of the `SETTLED`-th in its stream, in bytes: int64[n].
     """
@@ -35,7 +35,8 @@ def join_durations(parts: Sequence[Found]) -> tuple[Durations, np.ndarray]:
     for part in parts:
         table, n = part.table, part.table.n
         speakers.append(part.speaker[table.speaker[:n]])
-        shapes.append(part.shape[table.shape[:n]])
+        which = table.shape[:n]
+        shapes.append(part.shape[which // MOST_TOLD] * np.int32(MOST_TOLD) + which % MOST_TOLD)
         counts.append(table.ints[:n, 0])
         tables.append((table.head[:n], table.head_at[:n], table.tail[:n], table.tail_at[:n]))
     speaker, shape = stack(speakers), stack(shapes)
@@ -60,7 +61,8 @@ def join_durations(parts: Sequence[Found]) -> tuple[Durations, np.ndarray]:
     of, _, back, at = _ranked(group, held, places[1])
     good = back < WIDTH
     tail[of[good], (total[of[good]] - 1 - back[good]) % WIDTH] = columns[1][held][at[good]]
-    return Durations(speaker[first], shape[first], total, head, tail), settled
+    shape = shape[first]
+    return Durations(speaker[first], shape // MOST_TOLD, shape % MOST_TOLD, total, head, tail), settled
 
 
 def _ranked(
@@ -86,27 +88,34 @@ def strike(
     position: np.ndarray,
     classes: np.ndarray,
 ) -> np.ndarray:
-    """Return which lines tell a duration far longer than all before of their speaker and shape, bool[n].
+    """Return which durations of lines are far longer than all before of their speaker and shape.
+
+    That is uint8[n], where bit ``k`` stands for the k-th duration of a line.
 
     Parameters
     ----------
     durations, settled
         As `join_durations` returns them.
     speaker, shape : int32[n]
-    position, classes : int64[n]
+    position : int64[n]
         Of all lines in a higher class than those before in their part of the log: where they stand
-        in their stream, and their classes.
+        in their stream.
+    classes : int64[n, MOST_TOLD]
+        The classes of their durations; 0 where one is not in a higher class.
     """
-    out = np.zeros(len(speaker), bool)
+    out = np.zeros(len(speaker), np.uint8)
     if not len(speaker):
         return out
-    width = int(max(durations.shape.max(), shape.max())) + 1
-    known = durations.speaker.astype(np.int64) * width + durations.shape
-    group = np.searchsorted(known, speaker.astype(np.int64) * width + shape)
+    row, nth = np.nonzero(classes)
+    classes, position = classes[row, nth], position[row]
+    width = (int(max(durations.shape.max(), shape.max())) + 1) * MOST_TOLD
+    known = durations.speaker.astype(np.int64) * width + durations.shape * MOST_TOLD + durations.nth
+    group = np.searchsorted(known, speaker[row].astype(np.int64) * width + shape[row] * MOST_TOLD + nth)
     order = np.lexsort((position, group))
     far = int(classes.max()) + 1  # a group begins above all classes of the one before
     level = group[order] * far
     highest = np.maximum.accumulate(level + classes[order])
     before = np.concatenate([[0], np.maximum(highest[:-1] - level[1:], 0)])
-    out[order] = (classes[order] >= before + CLASSES) & (position[order] > settled[group[order]])
+    struck = (classes[order] >= before + CLASSES) & (position[order] > settled[group[order]])
+    np.bitwise_or.at(out, row[order[struck]], (1 << nth[order[struck]]).astype(np.uint8))
     return out

@@ -243,7 +243,8 @@ def find(
 def _shortly_before(time: np.ndarray, ended: list[int]) -> np.ndarray:
     """Return which times (int64[n]) lie at most `NOTICE_US` before what tells of the end."""
     last = max(ended, default=NONE)
-    return (time != NONE) & (last != NONE) & (time <= last) & (time >= last - NOTICE_US)
+    found: np.ndarray = (time != NONE) & (last != NONE) & (time <= last) & (time >= last - NOTICE_US)
+    return found
 
 
 def _passed(job: Job, survived: np.ndarray, numeric: list[np.ndarray]) -> bool:

@@ -5,6 +5,7 @@ State is O(speakers x shapes + iterations), never O(lines). See DESIGN section 3
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -123,7 +124,7 @@ class Fold:
         self.rows = Kept()
         # Lines that tell a longer duration than all before of their speaker and shape: not in `rows`.
         self.longer = Kept()
-        # Of each of these, where it stands in its stream, in bytes, and the class of its duration.
+        # Of each of these, where it stands in its stream, in bytes, and the classes of its durations.
         self.classes: list[tuple[np.ndarray, np.ndarray]] = []
         # Per shape: how many of its rows are kept, and how many of those with their text.
         self.caps = np.zeros(256, np.int64)
@@ -148,14 +149,14 @@ class Fold:
         names: bool = False,
         content_at: Place,
         counter: Counter | None = None,
-        duration: Duration | None = None,
+        durations: Sequence[Duration | None] = (),
     ) -> None:
         """Say of a new raw shape whether its lines may tell of a failure, and where it counts.
 
-        ``names`` says that each of its lines may name somebody else, ``duration`` where they tell how long a
-        step took.
+        ``names`` says that each of its lines may name somebody else, ``durations`` where they tell how long
+        steps took.
         """
-        self.durations.know_raw(raw, duration)
+        self.durations.know_raw(raw, durations)
         size = max(raw, shape) + 1
         while len(self.caps) < size:
             for name in (

@@ -108,10 +108,12 @@ class Told:
 
 @dataclass(frozen=True)
 class Durations:
-    """What lines of one shape tell that a step took: one row per (speaker, shape), ordered so.
+    """What lines of one shape tell that a step took: one row per (speaker, shape, nth), ordered so.
 
     Attributes
     ----------
+    nth : int32[n]
+        Which of the durations of a line it is, from 0.
     count : int64[n]
         How many were told.
     head, tail : float64[n, WIDTH]
@@ -120,6 +122,7 @@ class Durations:
 
     speaker: np.ndarray
     shape: np.ndarray
+    nth: np.ndarray
     count: np.ndarray
     head: np.ndarray
     tail: np.ndarray
@@ -129,8 +132,9 @@ class Durations:
 class Rows:
     """Lines that were kept one by one, ordered by stream and line.
 
-    ``striking`` are those that tell a duration far longer than all before of their speaker and shape;
-    they are kept with their texts, however many lines of the shape came before.
+    ``striking`` (uint8[n]) is not 0 for those that tell a duration far longer than all before of their
+    speaker and shape: bit ``k`` stands for the k-th of the line. They are kept with their texts,
+    however many lines of the shape came before.
     The text of row ``i`` is ``text_size[i]`` bytes of `Job.texts` from ``text_at[i]`` on (-1: it was not
     kept); its content begins ``content_at[i]`` bytes behind (-1: ask its header).
     """

@@ -337,7 +337,7 @@ def _join_rows(
     longer = np.arange(len(begin)) >= sum(part.fold.rows.n for part in parts)
     marks = [found for part in parts for found in part.fold.classes]
     position, classes = (stack([found[k] for found in marks]) for k in range(2))
-    joined["striking"] = np.zeros(len(begin), bool)
+    joined["striking"] = np.zeros(len(begin), np.uint8)
     joined["striking"][longer] = strike(
         durations, settled, joined["speaker"][longer], joined["shape"][longer], position, classes
     )
@@ -347,10 +347,10 @@ def _join_rows(
         np.maximum.at(text_caps, to.shape, part.fold.text_caps[: len(to.shape)])
     table_of = np.repeat(np.arange(len(tables)), [kept.n for kept, _ in tables])
     order = np.lexsort((begin, joined["line"], joined["stream"]))
-    striking = joined["striking"][order]
+    striking = joined["striking"][order] != 0
     order = order[striking | _first_of_each(joined["shape"][order], striking, caps)]
     joined = {name: column[order] for name, column in joined.items()}
-    table_of, striking = table_of[order], joined["striking"]
+    table_of, striking = table_of[order], joined["striking"] != 0
     without = ~striking & ~_first_of_each(joined["shape"], striking, text_caps)
     joined["text_size"][without] = -1
     joined["content_at"][without] = -1

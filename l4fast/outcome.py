@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from l4fast import clocks, events, temporal
+from l4fast import clocks, events, recovered, temporal
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
@@ -25,6 +25,9 @@ def outcome_of(
     """
     nothing = Evidence([], evidence.groups, evidence.survived, evidence.known)
     fatal = [e for e in evidence.events if e.grave]
+    if recovered.no_end(job, fatal, progress):
+        mild = [e for e in evidence.events if not e.grave]
+        fatal, evidence = [], Evidence(mild, evidence.groups, evidence.survived, evidence.known)
     # One process ended well is no end of the job where the same line tells of one that did not.
     failed = {int(raw) for e in fatal for raw in job.rows.raw[e.rows]}
     finishes = [m for m in marks if m.kind == "finish" and int(job.rows.raw[m.row]) not in failed]

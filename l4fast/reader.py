@@ -15,7 +15,7 @@ import numpy as np
 from l4fast.buckets import Buckets
 from l4fast.canonical import canonical, mask, plain, plain_offsets
 from l4fast.columns import Columns
-from l4fast.durations import Duration, find_duration
+from l4fast.durations import Duration, find_durations
 from l4fast.fold import Counter, Fold
 from l4fast.library import Library, told
 from l4fast.parse import Parser
@@ -88,16 +88,16 @@ class Part:
             names=note.names and len(raw.masked) <= SHORT,
             content_at=content_place(raw),
             counter=counter,
-            duration=_duration(raw),
+            durations=_durations(raw),
         )
 
 
-def _duration(raw: RawShape) -> Duration | None:
-    """Return where the lines of a raw shape tell how long a step took."""
+def _durations(raw: RawShape) -> list[Duration | None]:
+    """Return where the lines of a raw shape tell how long steps took; None for what cannot be read."""
     both = raw.lead + raw.content
-    found = find_duration(plain(both)[:2000])
-    place = number_place(raw, plain_offsets(both)[found[0]]) if found else None
-    return Duration(place, found[1]) if found and place else None
+    found = find_durations(plain(both)[:2000])
+    places = [number_place(raw, plain_offsets(both)[begin]) for begin, _ in found]
+    return [Duration(at, unit) if at else None for at, (_, unit) in zip(places, found, strict=True)]
 
 
 def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:

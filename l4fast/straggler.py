@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from l4fast.canonical import shape_id
+from l4fast.canonical import plain, shape_id
+from l4fast.durations import MOST_TOLD, find_durations, told_of
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
 from l4fast.slow import Slow
@@ -45,9 +46,15 @@ _WAIT = re.compile(
 
 @dataclass(frozen=True)
 class Odd:
-    """The ranks that stand alone in the durations of one shape; ``gap`` is how far, as a factor."""
+    """The ranks that stand alone in the ``nth`` durations of one shape's lines.
+
+    ``text`` are the words that tell what these are of, ``gap`` is how far they stand off, as a factor,
+    ``waits`` says that the others wait for them.
+    """
 
     shape: int
+    nth: int
+    text: str
     ranks: tuple[int, ...]
     gap: float
     seconds: float
@@ -98,8 +105,10 @@ def odd_ones(job: Job, top: Topology, slow: Slow) -> Odd | None:
         (rank_of[told.speaker] >= 0) & (told.count >= MIN_TOLD) if told.speaker.size else np.zeros(0, bool)
     )
     best: Odd | None = None
-    for shape in np.unique(told.shape[known]).tolist():
-        mine = np.flatnonzero(known & (told.shape == shape))
+    which = told.shape.astype(np.int64) * MOST_TOLD + told.nth
+    for key in np.unique(which[known]).tolist():
+        shape, nth = divmod(key, MOST_TOLD)
+        mine = np.flatnonzero(known & (which == key))
         mine = mine[np.argsort(told.count[mine], kind="stable")]
         mine = mine[::-1]  # of a rank with several speakers, the one that told most
         ranks, first = np.unique(rank_of[told.speaker[mine]], return_index=True)
@@ -111,20 +120,34 @@ def odd_ones(job: Job, top: Topology, slow: Slow) -> Odd | None:
         if found is None:
             continue
         alone, gap, waits = found
-        if waits and _WAIT.search(job.shapes[shape].text) is None:
+        text = _words_of(job, shape, nth)
+        if waits and _WAIT.search(text) is None:
             continue  # what all but a few do more slowly, such as reading files, is not their fault
         odd = Odd(
             shape,
+            nth,
+            text,
             tuple(ranks[alone].tolist()),
             gap,
             float(np.median(after[alone])),
             float(np.median(after[~alone])),
             waits,
         )
-        # A rank's own work tells more than the wait of the others for it.
-        if best is None or (not odd.waits, odd.gap) > (not best.waits, best.gap):
+        if best is None or _worth(odd) > _worth(best):
             best = odd
     return best
+
+
+def _worth(odd: Odd) -> tuple[int, float]:
+    """A rank's own work tells more than the wait of the others for it, and that more than its own wait."""
+    return (1 if odd.waits else 0 if _WAIT.search(odd.text) else 2, odd.gap)
+
+
+def _words_of(job: Job, shape: int, nth: int) -> str:
+    """Return what the ``nth`` durations of a shape's lines are of, in the words of the first of them."""
+    raw = next(raw for raw in job.raws if raw.shape == shape)
+    both = plain(raw.lead + raw.content)[:2000]
+    return told_of(both, nth) if len(find_durations(both)) > 1 else job.shapes[shape].text
 
 
 def before_and_after(
@@ -206,7 +229,8 @@ def _own_lines(job: Job, top: Topology, templates: dict[str, Template], odd: Odd
     if odd.waits:
         return []
     rank_of = np.array([-1 if r is None else r for r in top.rank], np.int64)
-    mine = rows.striking & (rows.shape == odd.shape) & np.isin(rank_of[rows.speaker], np.array(odd.ranks))
+    mine = (rows.striking >> odd.nth) & 1 != 0
+    mine &= (rows.shape == odd.shape) & np.isin(rank_of[rows.speaker], np.array(odd.ranks))
     if slow.time != NONE:
         margin = int(NEAR_S * 1e6)
         mine &= (rows.time == NONE) | (rows.time >= slow.time - margin)
@@ -238,7 +262,8 @@ def _own_lines(job: Job, top: Topology, templates: dict[str, Template], odd: Odd
 def _name(job: Job, top: Topology, verdict: Verdict, odd: Odd, own: list[Event]) -> None:
     """Put the odd ranks and their nodes into the verdict, each with the lines that show it."""
     rows = job.rows
-    text = job.shapes[odd.shape].text[:80]
+    text = odd.text.strip()
+    text = text[:80] if text == job.shapes[odd.shape].text else text[-40:]  # what is told ends it
     if odd.waits:
         reason = f"is waited for: {text!r} takes the others {odd.peers_s:.3g} s, and it {odd.seconds:.3g} s"
     else:

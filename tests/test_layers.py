@@ -32,7 +32,7 @@ HOUSE = (
     "diagnosis identities temporal topology",
     "labels marks novelty processes",
     "answer checkpoints clocks events slow spatial speakers",
-    "subjects",
+    "recovered subjects",
     "explain outcome verdict",
     "attempts collectives deaths numeric quarrels stages straggler",
     "victims",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from l4fast import pieces
-from l4fast.durations import CLASS_STEP, WIDTH, find_duration
+from l4fast.durations import CLASS_STEP, WIDTH, find_durations, told_of
 from l4fast.durations_joined import CLASSES, SETTLED
 from l4fast.slow import MIN_LOST_S, Pace, lasting, stalls
 from l4fast.straggler import before_and_after, stands_alone
@@ -171,7 +171,7 @@ def test_stalls_from_nowhere_in_a_rhythm(period, quiet, n):
     ],
 )
 def test_where_a_duration_stands(line, number, unit):
-    begin, found_unit = find_duration(line)
+    begin, found_unit = find_durations(line)[0]
     assert line[begin:].startswith(number)
     assert found_unit == unit
 
@@ -185,11 +185,38 @@ def test_where_a_duration_stands(line, number, unit):
         "loss 2.5 at 10:15:30",
         "speed 12.5 ms/token",
         "uptime 8000 s",
+        "tokens_per_sec=8120.5 timeout_s=600 timestamp_ms: 1700000000000",
         "iteration 12 of 100",
     ],
 )
 def test_no_duration_of_a_step(line):
-    assert find_duration(line) is None
+    assert find_durations(line) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "numbers", "unit"),
+    [
+        ("step_time=2.001s fwd=0.622s bwd=1.206s wait=0.172s", ["2.001", "0.622", "1.206", "0.172"], 1.0),
+        ("step=7 forward_ms=605.4 backward_ms=1209.8 comm_ms=184.8", ["605.4", "1209.8", "184.8"], 1e-3),
+        ("time (ms) | fwd_microstep: 503.5 | bwd_microstep: 908.0", ["503.5", "908.0"], 1e-3),
+        ("time (ms) | forward: 503.5 | loss_scale: none | step: 43.2", ["503.5", "43.2"], 1e-3),
+        ('{"step": 7, "fwd_us": 610, "data_us": 12}', ["610", "12"], 1e-6),
+        ("a 1 s b 2 s c 3 s d 4 s e 5 s", ["1", "2", "3", "4"], 1.0),
+        ("data_time: 0.031 | tokens_per_s: 8120 | start_ms=17000 | batch_time: 1.2", ["0.031", "1.2"], 1.0),
+    ],
+)
+def test_where_several_durations_stand(line, numbers, unit):
+    found = find_durations(line)
+    assert [line[begin:].startswith(number) for (begin, _), number in zip(found, numbers, strict=True)] == [
+        True
+    ] * len(numbers)
+    assert {u for _, u in found} == {unit}
+
+
+def test_what_a_duration_is_of():
+    line = "step 5 step_time=2.001s fwd=0.622s all_reduce=1.206s"
+    assert [told_of(line, nth) for nth in range(3)] == ["step 5 step_time=", "fwd=", "all_reduce="]
+    assert told_of("all-reduced in 5 ms, bucket 3", 0) == "all-reduced in 5 ms, bucket 3"
 
 
 told_durations = st.lists(
@@ -248,7 +275,7 @@ def test_lines_that_strike_are_those_far_longer_than_all_before(shares, told):
             want.append(k + 1)
         before.append(level)
     rows = joined.rows
-    assert rows.line[rows.striking].tolist() == want
+    assert rows.line[rows.striking != 0].tolist() == want
     shown = [joined.content(row) for row in np.flatnonzero(rows.striking).tolist()]
     assert shown == [f"fetched in {told[k - 1][1]}.0 ms" for k in want]
     assert len(rows) == len(told)
@@ -268,7 +295,7 @@ def test_lines_that_differ_in_blanks_are_one_series():
     ]
     joined = job({"a.log": text(lines)})
     assert joined.durations.count.tolist() == [16]
-    assert joined.rows.striking.sum() == 1
+    assert np.count_nonzero(joined.rows.striking) == 1
     shown = [joined.content(row) for row in np.flatnonzero(joined.rows.striking).tolist()]
     assert shown == ["fetched in   1700 ms"]
 
@@ -424,12 +451,57 @@ def test_a_slow_job_that_ended_needs_no_restart():
     assert "next time do without node1" in told.action["reason"]
 
 
+SEVERAL = [
+    # What all wait for stands first; then the ranks' own work.
+    "docs={} step_time=2.5s fwd={:.3f}ms bwd=812.4ms",
+    "docs={} forward_ms={:.1f} backward_ms=812.4 step_ms=2500.0",
+    "rank done | docs: {} | time (ms) | fwd_microstep: {:.2f} | bwd_microstep: 812.40",
+]
+
+
+@pytest.mark.parametrize("form", SEVERAL)
+def test_one_of_several_durations_of_a_line_became_longer(form):
+    told = diagnosis(ranked(dragged=[5], form=form))
+    assert [n["node"] for n in told.nodes] == ["node1"]
+    assert [r["rank"] for r in told.ranks] == [5]
+    assert (told.failure_rows[0]["file"], told.failure_rows[0]["line"]) == ("node1/rank_5.log", 40)
+
+
+def test_own_work_tells_more_than_the_wait_beside_it():
+    form = "docs={} step_time=2.5s bwd=812.4ms reading={:.3f}ms"
+    files = ranked(dragged=[5], form=form + " recv_wait={:.3f}ms".replace("{:.3f}", "30.0"))
+    # Another rank alone waits for the slow one, and by a larger factor.
+    lines = files["node3/rank_13.log"].splitlines()
+    files["node3/rank_13.log"] = text(
+        [
+            line if k < 39 else line.replace("recv_wait=30.0", "recv_wait=9000.0")
+            for k, line in enumerate(lines)
+        ]
+    )
+    assert [r["rank"] for r in diagnosis(files).ranks] == [5]
+
+
+def test_which_of_the_durations_of_a_line_strikes():
+    lines = [
+        f"[rank1]: {at(k)} INFO fwd={1.0 if k != 8 else 30.0}s bwd={2.0 if k != 12 else 30.0}s"
+        for k in range(20)
+    ]
+    joined = job({"a.log": text(lines)})
+    assert list(zip(joined.durations.nth.tolist(), joined.durations.count.tolist(), strict=True)) == [
+        (0, 20),
+        (1, 20),
+    ]
+    struck = np.flatnonzero(joined.rows.striking)
+    assert joined.rows.line[struck].tolist() == [9, 13]
+    assert joined.rows.striking[struck].tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("shares", [1, 3])
 def test_the_same_however_the_files_are_shared_out(shares):
     files = ranked(dragged=[5])
     names = list(files)
     one, many = job(files), job(files, [names[k::shares] for k in range(shares)])
-    for column in ("speaker", "shape", "count", "head", "tail"):
+    for column in ("speaker", "shape", "nth", "count", "head", "tail"):
         assert np.array_equal(getattr(one.durations, column), getattr(many.durations, column))
     assert np.array_equal(one.rows.striking, many.rows.striking)
     assert np.array_equal(one.told.seconds, many.told.seconds)
