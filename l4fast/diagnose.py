@@ -57,10 +57,12 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
     texts = [s.text for s in job.shapes]
     templates = dict(derive([*texts, *(baseline.shapes if baseline else ())]))
     every_mark = marking.marks(job)
-    start, streams, in_attempt = last_attempt(job, facts, every_mark)
+    last = last_attempt(job, library, facts, every_mark)
+    in_attempt = last.rows.copy()
     top = speakers.resolve(job, facts, in_attempt)
     marks = [m for m in every_mark if in_attempt[m.row]]
-    progress = temporal.follow(job, library.signatures, since=start, streams=streams)
+    within = last.launch.holds if last.launch is not None else None
+    progress = temporal.follow(job, library.signatures, within=within, streams=last.streams)
     checkpoint = checkpoints.trace(job, marks, progress)
     told, said = job, clocks.heard(job, facts, progress)
     in_attempt &= said[0]
@@ -83,7 +85,7 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
         outcome, verdict = "slow", straggler.judge(job, top, templates, heard, slowness)
     if end_is_missing and outcome == "running":
         outcome = "unknown"
-    attempts = attempts_of(job, library, top, every_mark, start, outcome, progress, verdict)
+    attempts = attempts_of(job, library, top, last, outcome, progress, verdict)
     return Story(
         told,  # times as they were written
         top,
@@ -94,7 +96,7 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
         evidence,
         verdict,
         outcome,
-        start,
+        last.start,
         attempts,
         slowness,
         ended,

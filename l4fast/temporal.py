@@ -12,7 +12,7 @@ Unicron (2024), section 4: no progress for three mean iterations is a stall.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,19 +54,23 @@ class Progress:
 
 
 def follow(
-    job: Job, library: Mapping[str, Signature], *, since: int = NONE, streams: frozenset[int] | None = None
+    job: Job,
+    library: Mapping[str, Signature],
+    *,
+    within: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None,
+    streams: frozenset[int] | None = None,
 ) -> Progress:
     """Find the iteration counter and how far it came.
 
-    ``since`` (microseconds) leaves out iterations last reported before it: an earlier attempt;
-    ``streams`` restricts to those of the attempt.
+    ``within`` tells of lines (streams, lines, times: int64[n] each) whether they are the attempt's:
+    iterations last reported before it are left out; ``streams`` restricts to those of the attempt.
     """
     it = job.iterations
     if len(it.series) == 0:
         return _NO_PROGRESS
     mine = np.ones(len(it.series), bool)
-    if since != NONE:
-        mine &= (it.last_time == NONE) | (it.last_time >= since)
+    if within is not None:
+        mine &= within(it.last_stream, it.last_line, it.last_time)
     if streams is not None:
         # What a later attempt did again was done in this one too.
         its = np.fromiter(streams, np.int64, len(streams))

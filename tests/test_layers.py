@@ -30,7 +30,7 @@ HOUSE = (
     "joining",
     "diagnosis identities temporal topology",
     "labels marks novelty processes",
-    "answer checkpoints clocks events slow spatial speakers",
+    "answer checkpoints clocks events launches slow spatial speakers",
     "subjects",
     "explain outcome verdict",
     "attempts deaths numeric quarrels stages straggler",
