@@ -38,11 +38,14 @@ class Last:
         The streams of the last attempt (None: all).
     rows : bool[n]
         Which of the job's rows it has.
+    whole : Progress
+        How far all attempts came.
     """
 
     launches: tuple[Launch, ...]
     streams: frozenset[int] | None
     rows: np.ndarray
+    whole: Progress
 
     @property
     def launch(self) -> Launch | None:
@@ -68,11 +71,11 @@ def last_attempt(job: Job, library: Library, facts: Sequence[PathFacts], marks: 
     if old:
         streams = frozenset(range(len(job.streams))) - set(old)
         inside &= ~np.isin(rows.stream, old)
-    whole = temporal.follow(job, library.signatures, streams=streams)
+    whole = temporal.follow(job, library.signatures)
     found = tuple(launches(job, [m for m in marks if inside[m.row]], whole))
     if found:
         inside &= found[-1].holds(rows.stream, rows.line, rows.time)
-    return Last(found, streams, inside)
+    return Last(found, streams, inside, whole)
 
 
 def attempts_of(
@@ -98,11 +101,10 @@ def attempts_of(
             reached = temporal.follow(job, library.signatures, streams=streams).last_completed
             found.append(_attempt(number, "failed", low, high, None, reached, zoned))
     elif last.launches:
-        whole = temporal.follow(job, library.signatures)
         began: Launch | None = None
         for k, launch in enumerate(last.launches):
             begin = job.first_time if began is None else began.time
-            reached = _reached(job, began, launch, whole)
+            reached = _reached(job, began, launch, last.whole)
             found.append(_attempt(k, "failed", begin, launch.ended, None, reached, zoned))
             began = launch
     number = numbers[-1] if len(numbers) > 1 else len(found) or (numbers[0] if numbers else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from l4fast import checkpoints, clocks, culprit, events, slow, speakers, straggler, temporal
+from l4fast import checkpoints, clocks, culprit, events, resume, slow, speakers, straggler, temporal
 from l4fast import marks as marking
 from l4fast.attempts import attempts_of, last_attempt
 from l4fast.checkpoints import Checkpoints
@@ -76,6 +76,8 @@ def tell(job: Job, library: Library, baseline: Baseline | None, *, end_is_missin
     verdict = culprit.judge(job, top, evidence, progress, hung=outcome == "hung")
     if verdict.kind == "stall":
         outcome = "hung"
+    before = [m for m in every_mark if not last.rows[m.row]]
+    checkpoint = resume.with_earlier(told, checkpoint, marks, before, progress, last.whole, verdict)
     ended = outcome == "finished"
     slowness = slow.find(job, progress, marks) if outcome in ("finished", "running") else None
     if slowness is not None:

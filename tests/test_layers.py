@@ -33,7 +33,7 @@ HOUSE = (
     "answer checkpoints clocks events launches slow spatial speakers",
     "subjects",
     "explain outcome verdict",
-    "attempts deaths numeric quarrels stages straggler",
+    "attempts deaths numeric quarrels resume stages straggler",
     "victims",
     "culprit",
     "diagnose",
