@@ -96,7 +96,11 @@ def follow(
     if best is None:
         return _NO_PROGRESS
     series = -best[3]
-    return _progress(job, series, mine & (it.series == series))
+    began = it.first_time
+    if within is not None:  # what an earlier attempt did first was done again
+        own = within(it.first_stream, it.first_line, it.first_time)
+        began = np.where(own, it.first_time, it.last_time)
+    return _progress(job, series, mine & (it.series == series), began)
 
 
 _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
@@ -132,11 +136,12 @@ def is_bar(lead: str) -> bool:
     return _BAR.search(lead) is not None
 
 
-def _progress(job: Job, series: int, chosen: np.ndarray) -> Progress:
+def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> Progress:
+    """Sum up a counter's ``chosen`` iterations, the attempt's; ``began`` is when it first reported each."""
     it = job.iterations
     order = np.argsort(it.iteration[chosen], kind="stable")
     numbers = it.iteration[chosen][order].astype(np.int64)
-    first_time = it.first_time[chosen][order]
+    first_time = began[chosen][order]
     last_time = it.last_time[chosen][order]
     counter = job.series[series]
     bar = is_bar(counter.lead)
