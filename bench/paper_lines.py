@@ -112,9 +112,10 @@ def _progress(
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Return the stages of a job, and for each line its stage and the iteration that was under way."""
     every = marks.marks(job)
-    start, streams, inside = last_attempt(job, path_facts([s.name for s in job.streams]), every)
-    progress = temporal.follow(job, load().signatures, since=start, streams=streams)
-    segments = marks.segments(job, [m for m in every if inside[m.row]], progress)
+    last = last_attempt(job, load(), path_facts([s.name for s in job.streams]), every)
+    within = last.launch.holds if last.launch is not None else None
+    progress = temporal.follow(job, load().signatures, within=within, streams=last.streams)
+    segments = marks.segments(job, [m for m in every if last.rows[m.row]], progress)
     stages = tuple(segment.stage for segment in segments)
     stage = np.searchsorted([segment.start for segment in segments], time, side="right") - 1
     if progress.series is None:

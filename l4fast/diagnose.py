@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from l4fast import checkpoints, clocks, culprit, events, slow, speakers, straggler, temporal
+from l4fast import checkpoints, clocks, culprit, events, resume, slow, speakers, straggler, temporal
 from l4fast import marks as marking
 from l4fast.attempts import attempts_of, last_attempt
 from l4fast.checkpoints import Checkpoints
@@ -67,11 +67,13 @@ def tell(
     texts = [s.text for s in job.shapes]
     templates = dict(derive([*texts, *(baseline.shapes if baseline else ())]))
     every_mark = marking.marks(job)
-    start, streams, in_attempt = last_attempt(job, facts, every_mark)
+    last = last_attempt(job, library, facts, every_mark)
+    in_attempt = last.rows.copy()
     top = speakers.resolve(job, facts, in_attempt)
     top.silent = nodes_of(of_empty) - set(top.nodes)
     marks = [m for m in every_mark if in_attempt[m.row]]
-    progress = temporal.follow(job, library.signatures, since=start, streams=streams)
+    within = last.launch.holds if last.launch is not None else None
+    progress = temporal.follow(job, library.signatures, within=within, streams=last.streams)
     checkpoint = checkpoints.trace(job, marks, progress)
     told, said = job, clocks.heard(job, facts, progress)
     in_attempt &= said[0]
@@ -87,6 +89,8 @@ def tell(
         outcome = "hung"
     if verdict.kind == "numeric":
         checkpoint = checkpoints.trace(job, marks, progress, bad=int(verdict.roots[0].rows[0]))
+    before = [m for m in every_mark if not last.rows[m.row]]
+    checkpoint = resume.with_earlier(told, checkpoint, marks, before, progress, last.whole, verdict)
     ended = outcome == "finished"
     slowness = slow.find(job, progress, marks) if outcome in ("finished", "running") else None
     if slowness is not None:
@@ -96,7 +100,7 @@ def tell(
         outcome, verdict = "slow", straggler.judge(job, top, templates, heard, slowness)
     if end_is_missing and outcome == "running":
         outcome = "unknown"
-    attempts = attempts_of(job, library, top, every_mark, start, outcome, progress, verdict)
+    attempts = attempts_of(job, library, top, last, outcome, progress, verdict)
     return Story(
         told,  # times as they were written
         top,

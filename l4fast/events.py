@@ -418,23 +418,27 @@ def _is_retry(text: str, level: str | None, signature: Signature) -> bool:
 
 
 def _survived(job: Job, progress: Progress) -> np.ndarray:
-    """Return per row whether the job did three more iterations after it."""
+    """Return per row whether the job did three more iterations after it, or began only then."""
     rows = job.rows
-    out = np.zeros(len(rows), bool)
+    out = _before_the_launch(job)
     if progress.series is None or progress.n_seen < SURVIVED_ITERATIONS + 1:
         return out
     it = job.iterations
     mine = np.flatnonzero(it.series == progress.series)
     mine = mine[np.argsort(it.iteration[mine], kind="stable")]
+    again = _done_again(job, mine)
+    stream = np.where(again, it.last_stream[mine], it.first_stream[mine])
+    line = np.where(again, it.last_line[mine], it.first_line[mine])
+    time = np.where(again, it.last_time[mine], it.first_time[mine])
     # In the file of the counter, lines tell the order without a clock.
-    for stream in np.unique(it.first_stream[mine]).tolist():
-        lines = np.sort(it.first_line[mine][it.first_stream[mine] == stream])
+    counted = np.unique(stream)
+    for each in counted.tolist():
+        lines = np.sort(line[stream == each])
         if lines.size < SURVIVED_ITERATIONS:
             continue
         limit = lines[-SURVIVED_ITERATIONS]
-        out |= (rows.stream == stream) & (rows.line < limit)
-    counted = np.unique(it.first_stream[mine])
-    times = np.sort(it.first_time[mine][it.first_time[mine] != NONE])
+        out |= (rows.stream == each) & (rows.line < limit)
+    times = np.sort(time[time != NONE])
     if times.size >= SURVIVED_ITERATIONS + 1:
         interval = float(np.median(np.diff(times)))
         slack = 3 * interval + min(2e6, 10 * interval)
@@ -442,3 +446,54 @@ def _survived(job: Job, progress: Progress) -> np.ndarray:
         latest = not_later_than(job)
         out |= (latest != NONE) & (latest < limit_time) & ~np.isin(rows.stream, counted)
     return out
+
+
+def _before_the_launch(job: Job) -> np.ndarray:
+    """Return per row whether it tells of a step of a job script that ended before the training was launched.
+
+    The script goes on after it: it launches another program, and that begins its work.
+    """
+    rows = job.rows
+    out = np.zeros(len(rows), bool)
+    ends, launches, begins = (np.zeros(len(job.raws), bool) for _ in range(3))
+    for i, note in enumerate(job.notes):
+        ends[i] = any(s.by == "scheduler" and s.tells == "death" for s in note.failures[:1])
+        launches[i] = any(s.marker == "stage" and s.stage == "launch" for s in note.markers)
+        begins[i] = any(
+            s.marker == "progress" or (s.marker == "stage" and s.stage in ("init", "load"))
+            for s in note.markers
+        )
+    for stream in np.unique(rows.stream[ends[rows.raw]]).tolist():
+        mine = rows.stream == stream
+        begun = rows.line[mine & begins[rows.raw]]
+        if begun.size == 0:
+            continue
+        for speaker in np.unique(rows.speaker[mine & ends[rows.raw]]).tolist():
+            said = mine & (rows.speaker == speaker)
+            launched = rows.line[said & launches[rows.raw]]
+            launched = launched[launched < begun.min()]
+            if launched.size:
+                out |= said & ends[rows.raw] & (rows.line < launched.max())
+    return out
+
+
+def _done_again(job: Job, mine: np.ndarray) -> np.ndarray:
+    """Return which iterations (indices into `Iterations`, in their order) were done again at last, bool[n].
+
+    A process that lags behind the others in one file is an iteration late or two: a counter that goes
+    back by three was started again.
+    """
+    it = job.iterations
+    first, last = it.first_line[mine], it.last_line[mine]
+    again = np.zeros(len(mine), bool)
+    for stream in np.unique(it.last_stream[mine]).tolist():
+        reported = np.flatnonzero(it.first_stream[mine] == stream)
+        reported = reported[np.argsort(first[reported], kind="stable")]
+        highest = np.concatenate([[-1], np.maximum.accumulate(reported)])
+        ends = np.flatnonzero(it.last_stream[mine] == stream)
+        above = highest[np.searchsorted(first[reported], last[ends])]
+        back = last[ends][above - ends >= SURVIVED_ITERATIONS]
+        if back.size:
+            fresh = (it.first_stream[mine][ends] == stream) & (first[ends] >= back.min())
+            again[ends] = (last[ends] >= back.min()) & ~fresh
+    return again

@@ -201,5 +201,5 @@ def _stage_of(mark: Mark, progress: Progress) -> str | None:
     if mark.kind == "finish":
         return "shutdown"
     if mark.kind == "attempt":
-        return "launch"
+        return mark.stage or "launch"
     return None

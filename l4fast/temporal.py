@@ -12,7 +12,7 @@ Unicron (2024), section 4: no progress for three mean iterations is a stall.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,19 +54,23 @@ class Progress:
 
 
 def follow(
-    job: Job, library: Mapping[str, Signature], *, since: int = NONE, streams: frozenset[int] | None = None
+    job: Job,
+    library: Mapping[str, Signature],
+    *,
+    within: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None,
+    streams: frozenset[int] | None = None,
 ) -> Progress:
     """Find the iteration counter and how far it came.
 
-    ``since`` (microseconds) leaves out iterations last reported before it: an earlier attempt;
-    ``streams`` restricts to those of the attempt.
+    ``within`` tells of lines (streams, lines, times: int64[n] each) whether they are the attempt's:
+    iterations last reported before it are left out; ``streams`` restricts to those of the attempt.
     """
     it = job.iterations
     if len(it.series) == 0:
         return _NO_PROGRESS
     mine = np.ones(len(it.series), bool)
-    if since != NONE:
-        mine &= (it.last_time == NONE) | (it.last_time >= since)
+    if within is not None:
+        mine &= within(it.last_stream, it.last_line, it.last_time)
     if streams is not None:
         # What a later attempt did again was done in this one too.
         its = np.fromiter(streams, np.int64, len(streams))
@@ -92,7 +96,11 @@ def follow(
     if best is None:
         return _NO_PROGRESS
     series = -best[3]
-    return _progress(job, series, mine & (it.series == series))
+    began = it.first_time
+    if within is not None:  # what an earlier attempt did first was done again
+        own = within(it.first_stream, it.first_line, it.first_time)
+        began = np.where(own, it.first_time, it.last_time)
+    return _progress(job, series, mine & (it.series == series), began)
 
 
 _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
@@ -130,11 +138,12 @@ def is_bar(lead: str) -> bool:
     return _BAR.search(lead) is not None
 
 
-def _progress(job: Job, series: int, chosen: np.ndarray) -> Progress:
+def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> Progress:
+    """Sum up a counter's ``chosen`` iterations, the attempt's; ``began`` is when it first reported each."""
     it = job.iterations
     order = np.argsort(it.iteration[chosen], kind="stable")
     numbers = it.iteration[chosen][order].astype(np.int64)
-    first_time = it.first_time[chosen][order]
+    first_time = began[chosen][order]
     last_time = it.last_time[chosen][order]
     counter = job.series[series]
     bar = is_bar(counter.lead)

@@ -13,7 +13,6 @@ from scenarios.clusters import SCENARIOS
 
 # What is answered wrongly today, and why; an entry that passes fails the test.
 KNOWN: dict[str, str] = {
-    "requeue_fails_again": "ranks are mapped to nodes over all attempts: the host that was lost in the first is blamed for the second",
     "lightning_requeue": "a stop without a time of its own is ordered after the later line that has one in its text",
     "ray_node_died": "the address that ray-node-died captures is not looked at; Ray's checkpoint line is unknown",
     "ray_host_memory": "names = other without a captured host does not fall back on the host in the prefix; Ray's checkpoint line is unknown",

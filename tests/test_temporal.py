@@ -178,7 +178,6 @@ def test_a_restart_counts_what_the_last_attempt_has_done():
     assert (found.outcome, found.verdict.events) == ("running", [])
 
 
-@pytest.mark.xfail(strict=True, reason="an iteration done twice keeps the time of the first attempt")
 def test_the_last_attempts_counter_begins_with_the_attempt():
     assert progress(RESTARTED).first_time == micros(30)
 

@@ -1,0 +1,262 @@
+"""Where each launch of a job begins that is started again in the same files.
+
+A launch is announced by marker lines, one or more of each agent. Where nothing announces it, it is
+told by what a program says at its start: after the scheduler ended the job before, or where the
+counter goes back behind it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from l4fast.job import NONE, Job
+from l4fast.marks import Mark
+from l4fast.novelty import not_later_than
+from l4fast.temporal import Progress
+
+MOST_SKEW_US = 30_000_000  # of the clocks of nodes that announce one launch
+LONGEST_START_US = 600_000_000  # agents wait so long for each other, as torchrun does by default
+_NUMBERS = ("attempt", "attempt2", "attempt3", "attempt4")
+_LOADS = ("checkpoint.load", "checkpoint.loaded")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A launch after the first of a job.
+
+    Attributes
+    ----------
+    time, ended : int
+        When it began, and until when the launch before it was heard: microseconds, or `NONE`.
+    lines : mapping of int to int
+        The first of its lines in each stream that tells of it.
+    """
+
+    time: int
+    ended: int
+    lines: Mapping[int, int]
+
+    def holds(self, stream: np.ndarray, line: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Return which lines (int64[n] each) come after its begin: by line in its streams, else by time."""
+        out: np.ndarray = (time == NONE) | (time >= self.time)
+        for mine, first in self.lines.items():
+            out = np.where(stream == mine, line >= first, out)
+        return out
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Where iterations were reported, int64[n] each, ordered by stream and line."""
+
+    stream: np.ndarray
+    line: np.ndarray
+    time: np.ndarray
+    number: np.ndarray
+
+    def around(self, stream: int, line: int) -> tuple[int, int]:
+        """Return the indices of the last report before a line of a stream and the first after it, or -1."""
+        low, high = np.searchsorted(self.stream, (stream, stream + 1)).tolist()
+        at = low + int(np.searchsorted(self.line[low:high], line))
+        return (at - 1 if at > low else -1, at if at < high else -1)
+
+    def between(self, one: Mark, other: Mark) -> bool:
+        """Whether an iteration was reported between two marks: by line in one stream, else by time."""
+        if one.stream == other.stream:
+            low, high = sorted((one.line, other.line))
+            after = self.around(one.stream, low)[1]
+            return after >= 0 and int(self.line[after]) < high
+        low, high = sorted((one.time, other.time))
+        return low != NONE and bool(((self.time > low) & (self.time < high)).any())
+
+
+def reports(job: Job, progress: Progress) -> Reports:
+    """Return where each iteration of the counter was reported first and last."""
+    it = job.iterations
+    mine = np.flatnonzero(it.series == progress.series) if progress.series is not None else np.zeros(0, int)
+    stream = np.concatenate([it.first_stream[mine], it.last_stream[mine]]).astype(np.int64)
+    line = np.concatenate([it.first_line[mine], it.last_line[mine]]).astype(np.int64)
+    time = np.concatenate([it.first_time[mine], it.last_time[mine]])
+    number = np.concatenate([it.iteration[mine], it.iteration[mine]]).astype(np.int64)
+    order = np.lexsort((line, stream))
+    return Reports(stream[order], line[order], time[order], number[order])
+
+
+def launches(job: Job, marks: Sequence[Mark], progress: Progress) -> list[Launch]:
+    """Return the launches after the first, oldest first; ``progress`` is that of all of them.
+
+    The k-th launch that one agent tells of is the k-th of each that tells of as many; another has
+    joined late or is gone, and what it tells belongs to the launch that is near.
+    """
+    told = reports(job, progress)
+    begins = [m for m in marks if m.kind == "attempt" and m.stage != "shutdown" and _goes_on(job, m)]
+    begins += _begun_anew(job, marks, begins, told)
+    if not begins:
+        return []
+    said: dict[int, list[Mark]] = defaultdict(list)
+    for mark in sorted(begins, key=lambda m: (m.stream, m.line)):
+        said[mark.speaker].append(mark)
+    groups = {speaker: _of_each_launch(job, its, told) for speaker, its in said.items()}
+    leader = max(groups.values(), key=lambda its: (its[-1][-1].time, its[-1][0].stream, its[-1][0].line))
+    found = [list(group) for group in leader]
+    left: list[list[Mark]] = []
+    for its in groups.values():
+        if its is leader:
+            continue
+        for k, group in enumerate(its):
+            own = leader[k] if len(its) == len(leader) else None
+            if own is not None and _is_near(group[0], own[0], LONGEST_START_US, told):
+                found[k] += group
+            else:
+                left.append(group)
+    for group in sorted(left, key=lambda g: (g[0].time, g[0].stream, g[0].line)):
+        near = next((f for f in found if _is_near(group[0], f[0], MOST_SKEW_US, told)), None)
+        if near is None:
+            found.append(list(group))
+        elif near is not found[len(leader) - 1]:
+            near += group
+    dated = not_later_than(job)
+    return sorted(
+        (_launch(job, group, told, dated) for group in found), key=lambda n: (n.time, *n.lines.items())
+    )
+
+
+def _goes_on(job: Job, mark: Mark) -> bool:
+    """An announced restart is an attempt only if something follows it."""
+    info = job.streams[mark.stream]
+    return info.lines - mark.line > 3 or (mark.time != NONE and job.last_time > mark.time + 1_000_000)
+
+
+def _is_near(one: Mark, other: Mark, most: int, told: Reports) -> bool:
+    known = one.time != NONE and other.time != NONE
+    return not told.between(one, other) and (not known or abs(one.time - other.time) <= most)
+
+
+def _of_each_launch(job: Job, its: Iterable[Mark], told: Reports) -> list[list[Mark]]:
+    """Group what one speaker says, in its order, by the launch that it tells of."""
+    groups: list[list[Mark]] = []
+    numbers: list[str | None] = []
+    for mark in its:
+        number = _number(job, mark)
+        if groups and _is_same(job, groups[-1], numbers[-1], mark, number, told):
+            groups[-1].append(mark)
+            numbers[-1] = number or numbers[-1]
+        else:
+            groups.append([mark])
+            numbers.append(number)
+    return groups
+
+
+def _number(job: Job, mark: Mark) -> str | None:
+    """The number of the restart that a mark names: empty if its text was not kept, None if it names none."""
+    for signature in job.notes[int(job.rows.raw[mark.row])].markers:
+        if signature.id == mark.signature and signature.regex.groupindex:
+            if job.row_text(mark.row) is None:
+                return ""
+            values = signature.read(job.content(mark.row))
+            return next((values[name] for name in _NUMBERS if values.get(name)), None)
+    return None
+
+
+def _is_same(
+    job: Job, group: list[Mark], known: str | None, mark: Mark, number: str | None, told: Reports
+) -> bool:
+    """Whether a speaker goes on telling of the launch that it told of last.
+
+    A restart is announced before it is numbered, and many agents may speak through one stream; a
+    program that failed in between was another launch.
+    """
+    if not _is_near(mark, group[-1], LONGEST_START_US, told):
+        return False
+    if number is None and known is not None:
+        return False
+    if number:
+        return not known or known == number
+    rows = job.rows
+    low, high = np.searchsorted(rows.stream, (mark.stream, mark.stream + 1)).tolist()
+    low, high = (low + np.searchsorted(rows.line[low:high], (group[-1].line + 1, mark.line))).tolist()
+    return not any(job.notes[int(raw)].suspect for raw in rows.raw[low:high])
+
+
+def _launch(job: Job, group: Sequence[Mark], told: Reports, dated: np.ndarray) -> Launch:
+    """Join the marks of one launch; an undated one has the time of the last line above it."""
+    lines: dict[int, int] = {}
+    begins, ends = [], []
+    for mark in group:
+        lines[mark.stream] = min(mark.line, lines.get(mark.stream, mark.line))
+        before, after = told.around(mark.stream, mark.line)
+        time = mark.time
+        if before >= 0 and told.time[before] == mark.time and not job.rows.own_time[mark.row]:
+            later = [int(dated[mark.row])] + ([int(told.time[after])] if after >= 0 else [])
+            time = min((t for t in later if t > mark.time), default=mark.time)
+        begins.append(time)
+        ends.append(mark.time)
+    return Launch(min(begins), min(ends), dict(sorted(lines.items())))
+
+
+def _begun_anew(job: Job, marks: Sequence[Mark], begins: Sequence[Mark], told: Reports) -> list[Mark]:
+    """Return a mark for each launch that nothing announces: the first line that tells of it.
+
+    A scheduler that ends a job may be obeyed later: only what a program says at its start, or a counter
+    that goes back, shows that the job was started again.
+    """
+    found = []
+    for stream, its in _starts(job, marks).items():
+        ended = np.array(sorted(m.line for m in marks if m.kind == "attempt" and m.stage == "shutdown"
+                                and m.stream == stream), np.int64)  # fmt: skip
+        known = {told.around(stream, m.line) for m in begins if m.stream == stream}
+        gaps: dict[tuple[int, int], list[Mark]] = defaultdict(list)
+        for mark in its:
+            gaps[told.around(stream, mark.line)].append(mark)
+        for gap, said in gaps.items():
+            before, after = gap
+            above = int(told.line[before]) if before >= 0 else 0
+            its_end = ended[(ended > above) & (ended < said[-1].line)]
+            if gap in known:
+                continue
+            if its_end.size:
+                first = next(m for m in said if m.line > its_end[-1])
+                found.append(_first_line(job, first, int(its_end[-1])))
+            elif before >= 0 and after >= 0 and _is_resumed(told, said, before, after):
+                found.append(_first_line(job, said[0], above))
+    return found
+
+
+def _starts(job: Job, marks: Sequence[Mark]) -> dict[int, list[Mark]]:
+    """Return what programs say at their start, by stream and in the order of lines."""
+    found: dict[int, list[Mark]] = defaultdict(list)
+    for mark in marks:
+        if (mark.kind == "stage" and mark.stage in ("launch", "init", "load")) or mark.kind in _LOADS:
+            found[mark.stream].append(mark)
+    return {stream: sorted(its, key=lambda m: m.line) for stream, its in found.items()}
+
+
+def _is_resumed(told: Reports, said: Sequence[Mark], before: int, after: int) -> bool:
+    """Whether the counter goes back to where a checkpoint was loaded, or a launcher speaks there.
+
+    A counter that begins again in each epoch goes back to its lowest number, and loads nothing.
+    """
+    last, following = int(told.number[before]), int(told.number[after])
+    if following > last:
+        return False
+    if any(m.stage == "launch" for m in said):
+        return True
+    loads = [m for m in said if m.kind in _LOADS]
+    named = [m.iteration for m in loads if m.iteration is not None]
+    return bool(loads) and (following > int(told.number.min()) if not named else following >= named[-1])
+
+
+def _first_line(job: Job, start: Mark, above: int) -> Mark:
+    """Return a mark at the first line of the launch that ``start`` tells of, behind the line ``above``.
+
+    Its banner may stand above that; the complaints of the launch before do not belong to it.
+    """
+    rows = job.rows
+    low, high = np.searchsorted(rows.stream, (start.stream, start.stream + 1)).tolist()
+    low, high = (low + np.searchsorted(rows.line[low:high], (above, start.line))).tolist()
+    complaints = [int(rows.line[row]) for row in range(low, high) if job.notes[int(rows.raw[row])].suspect]
+    line = max([above, *complaints]) + 1
+    return start._replace(kind="attempt", line=line, signature="")

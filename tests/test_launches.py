@@ -1,0 +1,141 @@
+"""Where each launch of a job begins that is started again in the same files."""
+
+import pytest
+
+from jobs import at, cry, diagnosis, steps, story, text
+
+ENDED = text(
+    f"slurmstepd: error: *** {what} ON cn020 CANCELLED AT 2026-03-02T10:00:40 DUE TO {{0}} ***"
+    for what in ("STEP 9.0", "JOB 9")
+)
+BANNER = "using world size: 8, data-parallel size: 8\n> initializing torch distributed ...\n"
+LOADED = (
+    " loading distributed checkpoint from /ck at iteration 20\n"
+    "  successfully loaded checkpoint from /ck [ t 1/1, p 1/1 ] at iteration 20\n"
+)
+SAVED = (
+    "saving checkpoint at iteration {0} to /ck\n  successfully saved checkpoint from iteration {0} to /ck\n"
+)
+FIRST = BANNER + steps(range(1, 31))
+AGAIN = steps(range(21, 26), begin=600)
+DIES = cry(606, 3, "TypeError: 'NoneType' object is not callable")
+
+
+def listed(found) -> list[tuple[int, int | None]]:
+    return [(a["attempt"], a["last_iteration"]) for a in found.attempts]
+
+
+@pytest.mark.parametrize("why", ["NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS", "PREEMPTION", "JOB REQUEUE"])
+@pytest.mark.parametrize(
+    "says", [BANNER + LOADED, BANNER, LOADED, "SLURM_RESTART_COUNT=1\n", "RESTART_COUNT=1\n"]
+)
+def test_a_job_that_is_put_back_begins_anew_in_its_file(why, says):
+    found = diagnosis({"a.out": FIRST + ENDED.format(why) + says + AGAIN + DIES})
+    assert listed(found) == [(0, 30), (1, 25)]
+    assert found.iterations["last_completed"] == 25
+    assert found.cause["category"] == "user.code"
+    assert [a["last_time"] for a in found.attempts] == [
+        "2026-03-02T10:00:29.000000",
+        "2026-03-02T10:10:06.000000",
+    ]
+    assert found.attempts[1]["first_time"] == "2026-03-02T10:10:00.000000"
+
+
+def test_what_the_first_attempt_died_of_is_not_the_cause_though_the_second_dies_at_its_start():
+    found = diagnosis({"a.out": FIRST + ENDED.format("PREEMPTION") + BANNER + DIES})
+    assert listed(found) == [(0, 30), (1, None)]
+    assert (found.cause["category"], found.iterations["last_completed"]) == ("user.code", None)
+
+
+def test_complaints_after_the_schedulers_word_are_the_first_attempts():
+    late = text(["srun: error: Node failure on cn024", "srun: error: cn021: tasks 4-7: Killed"])
+    found = diagnosis({"a.out": FIRST + ENDED.format("NODE FAILURE") + late + BANNER + AGAIN + DIES})
+    assert listed(found) == [(0, 30), (1, 25)]
+    assert {e["first"]["line"] for e in found.events} == {
+        (FIRST + ENDED + late + BANNER + AGAIN + DIES).count("\n")
+    }
+
+
+@pytest.mark.parametrize("why", ["NODE FAILURE", "PREEMPTION"])
+def test_a_job_that_obeys_late_is_no_second_attempt(why):
+    late = steps(range(31, 34), begin=41)  # the scheduler gives it a minute
+    found = diagnosis(
+        {"a.out": FIRST + ENDED.format(why) + late + "srun: error: cn021: tasks 4-7: Killed\n" * 4}
+    )
+    assert listed(found) == [(0, 33)]
+    assert found.outcome == "failed"
+
+
+def test_a_time_limit_ends_the_job():
+    found = diagnosis({"a.out": FIRST + ENDED.format("TIME LIMIT") + steps([31], begin=41) + BANNER})
+    assert len(found.attempts) == 1
+
+
+@pytest.mark.parametrize("says", [LOADED, "MASTER_ADDR=cn020\n"])
+def test_a_counter_that_goes_back_behind_the_words_of_a_start_tells_of_a_second_attempt(says):
+    files = {"a.out": FIRST + cry(31, 3, "RuntimeError: boom") + says + AGAIN + DIES}
+    found = diagnosis(files)
+    assert listed(found) == [(0, 30), (1, 25)]
+    assert found.cause["category"] == "user.code"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "",
+        "> initializing torch distributed ...\n",
+        f"{at(31)} INFO > building train, validation, and test datasets\n",
+    ],
+)
+def test_a_counter_that_begins_again_in_each_epoch_is_one_attempt(between):
+    epochs = "".join(between + steps(range(1, 11), begin=10 * k) for k in range(4))
+    assert len(story({"a.out": epochs}).attempts) == 1
+
+
+def test_a_checkpoint_that_is_loaded_in_the_middle_does_not_begin_an_attempt():
+    lines = steps(range(1, 11)) + LOADED + steps(range(11, 21), begin=10)
+    assert len(story({"a.out": lines}).attempts) == 1
+
+
+# ------------------------------------------------------------------ many agents
+
+
+def announced(k: int, launch: int, begin: float) -> str:
+    left = f"{4 - launch}/3 attempts left"
+    return f"{at(begin + 0.3 * k)} INFO [default] Worker group FAILED. {left}; will restart worker group\n"
+
+
+def met(k: int, launch: int, begin: float) -> str:
+    head = f"{at(begin + 9 + 3 * k)} INFO [default] Rendezvous complete for workers. Result:"
+    return text([head, f"  restart_count={launch}", "  master_addr=n0", "  group_world_size=4"])
+
+
+def agent(k: int, launch: int, begin: float) -> str:
+    return announced(k, launch, begin) + met(k, launch, begin)
+
+
+@pytest.mark.parametrize("label", ["n{}: ", "", None], ids=["labelled", "merged", "files"])
+@pytest.mark.parametrize("launches", [1, 2])
+def test_all_agents_tell_of_one_launch(label, launches):
+    said = [(3, steps(range(1, 11)))]
+    for n in range(launches):
+        said += [(k, tell(k, n + 1, 100 * n + 20)) for tell in (announced, met) for k in range(4)]
+        said.append((3, steps(range(8, 13 + n), begin=100 * n + 60)))
+    files = (
+        {"all.log": "".join(label.format(k) + line for k, lines in said for line in lines.splitlines(True))}
+        if label is not None
+        else {f"n{k}.log": "".join(x for who, x in said if who == k) for k in range(4)}
+    )
+    found = story(files)
+    assert listed(found) == [(0, 10), (1, 12), (2, 13)][: launches + 1]
+
+
+def test_an_attempt_that_came_far_is_told_of_though_the_last_one_did_nothing():
+    files = {f"n{k}.log": agent(k, 1, 20) + cry(40, k, "RuntimeError: boom") for k in range(3)}
+    files["n3.log"] = steps(range(1, 11)) + agent(3, 1, 20)
+    assert listed(diagnosis(files)) == [(0, 10), (1, None)]
+
+
+def test_an_agent_that_is_numbered_twice_was_started_twice_though_nothing_was_done():
+    lines = steps(range(1, 11)) + "".join(agent(0, n, 20 * n) for n in (1, 2, 3)) + DIES
+    assert listed(diagnosis({"n0.log": lines})) == [(0, 10), (1, None), (2, None), (3, None)]
