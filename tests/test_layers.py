@@ -18,7 +18,7 @@ HOUSE = (
     "align canonical names neighbours paths targets",
     "durations variables",
     "buckets crossjob envelopes fold logformat signature source templates",
-    "chunks database discovery prefixes signature_file",
+    "chunks database days discovery prefixes signature_file",
     "cascade layouts signature_cache signature_learn",
     "library signature_pages",
     "rawshapes signature_check",
