@@ -16,6 +16,7 @@ import numpy as np
 from l4fast.identities import Said, agents_of, believed, clean_host, identities
 from l4fast.job import Job
 from l4fast.labels import from_paths, read_labels, task_is_rank
+from l4fast.namesakes import name_streams
 from l4fast.parse import Speaker
 from l4fast.paths import PathFacts
 from l4fast.processes import learn_hosts, learn_pids, use_hosts_of_tables
@@ -40,6 +41,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     said = said if without is None else without
     task_is_rank(job, top, task, said)
     _ranks_said(job, top, said)
+    name_streams(job, top, said)
     top.shared = _shared_streams(job, top, said)
     from_paths(job.speakers, top)
     learn_pids(job, top, said)

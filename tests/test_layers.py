@@ -29,7 +29,7 @@ HOUSE = (
     "durations_joined readings",
     "joining",
     "diagnosis identities temporal topology",
-    "labels marks novelty processes",
+    "labels marks namesakes novelty processes",
     "answer checkpoints clocks events slow spatial speakers",
     "subjects",
     "explain outcome verdict",

@@ -274,3 +274,47 @@ def test_a_rank_that_was_never_set_is_no_rank(unset):
     top = topology({"out.log": text([*lines, f"rank {unset} of 8 ready on gpu-1", f"[rank{unset}]: a"])})
     assert top.ranks == list(range(8))
     assert numbers(str(unset)) == numbers(f"{unset}-{unset}") == []
+
+
+SAID = {
+    "prefix": "cab-x: rank 0 is up\ncab-y: rank 1 is up\n",
+    "launcher": "srun: error: cab-x: task 0: Exited with exit code 1\n",
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("logs/cab7x.mystery.log", None),
+        ("logs/cab7-x/notes.txt", "cab7-x"),
+        ("logs/mystery_cab7-x.txt", "cab7-x"),
+        ("logs/cab7-x.cluster.org", "cab7-x"),
+        ("logs/cab7-xx.txt", None),
+        ("logs/cab7-z.txt", None),
+    ],
+)
+def test_a_host_that_lines_name_is_known_in_the_name_of_a_file(said, name, host):
+    files = {"logs/train.out": SAID[said].replace("cab", "cab7"), name: "something happened\n"}
+    top = topology(files)
+    stream = list(files).index(name)
+    assert top.facts[stream].host == host
+    homes = {top.node[i] for i, s in enumerate(job(files).speakers) if s.stream == stream}
+    assert homes == {host}
+
+
+def test_a_console_is_not_of_the_host_it_is_called_after():
+    lines = [f"cab7-{h}: rank {r} is up" for r, h in enumerate("xyz")] + ["nobody says this"]
+    top = topology({"train-cab7-x.log": text(lines), "notes.txt": "nothing\n"})
+    assert top.facts[0].host is None
+    assert top.node_of_rank == {}
+
+
+def test_a_serial_console_names_its_host():
+    files = {
+        "train.log": text(f"[rank{r}]: hello" for r in range(4)),
+        "capture.txt": "\n\nr9z5 login: \n[822113.584002] mce: [Hardware Error]: Machine check\n",
+    }
+    top = topology(files)
+    assert top.node_of_stream == {1: "r9z5"}
+    assert {top.node[i] for i, s in enumerate(job(files).speakers) if s.stream == 1} == {"r9z5"}
