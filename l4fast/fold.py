@@ -27,6 +27,8 @@ _ALL = np.int64(1 << 62)
 TOLD_TOGETHER = 1 << 18  # spans told of iterations before those of the same iteration become one
 # A line number and the stream share one integer where a pair spans streams.
 STREAM_SHIFT = 40
+# A stream is newest first if nearly all lines have times and these fall, of any two that differ.
+NEARLY_ALL, LEAST_FALLS = 0.9, 8
 
 
 Place = tuple[int, int, int]
@@ -80,7 +82,11 @@ class PairTable:
 
 @dataclass
 class StreamSums:
-    """What is known of one stream: its size, and the first and last time in it."""
+    """What is known of one stream: its size, and the first and last time in it.
+
+    ``opening`` and ``closing`` are the times that come first and last in the file; ``rose`` and ``fell``
+    count the times that are later, or earlier, than the one before.
+    """
 
     name: str
     bytes: int = 0
@@ -89,10 +95,35 @@ class StreamSums:
     last_time: int = int(NO_TIME)
     timed: int = 0
     zoned: bool = False
+    opening: int = int(NO_TIME)
+    closing: int = int(NO_TIME)
+    rose: int = 0
+    fell: int = 0
+
+    @property
+    def newest_first(self) -> bool:
+        """Whether the file goes back in time, as exports of log stores do."""
+        differ = self.rose + self.fell
+        timed = self.timed >= NEARLY_ALL * self.lines
+        return timed and self.fell >= LEAST_FALLS and self.fell > NEARLY_ALL * differ
+
+    def line_in_file(self, line: int) -> int:
+        """Return the number in the file of a line as `Job` numbers it."""
+        return self.lines + 1 - line if self.newest_first else line
+
+    def see(self, own: np.ndarray) -> None:
+        """Note the times of the next lines that have their own, int64[n], n > 0."""
+        before = self.closing if self.closing != NO_TIME else int(own[0])
+        steps = np.diff(own, prepend=np.int64(before))
+        self.rose += int(np.count_nonzero(steps > 0))
+        self.fell += int(np.count_nonzero(steps < 0))
+        self.opening = self.opening if self.opening != NO_TIME else int(own[0])
+        self.closing = int(own[-1])
 
     def followed_by(self, more: StreamSums) -> StreamSums:
         """Return the sums of this piece of a stream and of the next."""
         known = [t for t in (self.first_time, more.first_time) if t != NO_TIME]
+        step = more.opening - self.closing if NO_TIME not in (self.closing, more.opening) else 0
         return StreamSums(
             name=self.name,
             bytes=self.bytes + more.bytes,
@@ -101,6 +132,10 @@ class StreamSums:
             last_time=max(self.last_time, more.last_time),
             timed=self.timed + more.timed,
             zoned=self.zoned or more.zoned,
+            opening=self.opening if self.opening != NO_TIME else more.opening,
+            closing=more.closing if more.closing != NO_TIME else self.closing,
+            rose=self.rose + more.rose + (step > 0),
+            fell=self.fell + more.fell + (step < 0),
         )
 
 
@@ -113,8 +148,9 @@ class Fold:
         # time.
         self.pairs = PairTable(8)
         self.iterations = PairTable(8)
-        # Lines, lowest, highest, last, times gone back, first time, time/line/offset of the highest, first.
-        self.reached = PairTable(10)
+        # Lines, lowest, highest, last, times gone back, first time, time/line/offset of the highest, first,
+        # times gone on, last time.
+        self.reached = PairTable(12)
         self.counters: list[tuple[str, str]] = []
         self.series: list[tuple[int, int]] = []  # (counter, total) of each series
         # The first seconds an iteration that each series tells, by the streams that tell them.
@@ -217,6 +253,7 @@ class Fold:
             info.first_time = low if info.first_time == NO_TIME else min(low, info.first_time)
             info.last_time = max(high, info.last_time)
             info.zoned |= bool(cols.zoned.any())
+            info.see(own)
         time = cols.time.copy()
         sums.fill_time(time, cols.n, self._clock[cols.stream])
         info.timed = int(self._clock[cols.stream][1])

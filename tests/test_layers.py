@@ -26,7 +26,7 @@ HOUSE = (
     "parse table",
     "pieces reader vocabularies",
     "job",
-    "durations_joined readings",
+    "durations_joined newest_first readings",
     "joining",
     "diagnosis identities temporal topology",
     "labels marks namesakes novelty processes",
