@@ -135,6 +135,8 @@ def test_what_pieces_saw_is_what_the_whole_saw(seconds, cut):
     own = [s for s in seconds if s >= 0]
     assert joined.rose == sum(b > a for a, b in itertools.pairwise(own))
     assert joined.fell == sum(b < a for a, b in itertools.pairwise(own))
+    climbs = [b - a for a, b in itertools.combinations(own, 2)]
+    assert joined.climbed == max([0, *climbs])
     assert joined.opening == (own[0] if own else NONE)
 
 
@@ -146,6 +148,8 @@ def test_what_pieces_saw_is_what_the_whole_saw(seconds, cut):
         (range(20), False),
         ([3, 2, 1], False),
         ([*range(20, 0, -1), *range(20)], False),
+        ([k // 8 * 10 + k * 3 % 8 for k in range(400, 0, -1)], True),  # the clocks of 8 nodes differ
+        ([100 - k // 10 * 10 + k % 10 for k in range(100)], False),  # ten pieces, the newest first
         ([s if s % 4 else -1 for s in range(40, 0, -1)], False),
     ],
 )
