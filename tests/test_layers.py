@@ -14,7 +14,7 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "accuracy codecs columns errors kept lines notation pathnames terminal typed words",
+    "accuracy codecs columns errors hostlists kept lines notation pathnames terminal typed words",
     "align canonical names neighbours paths targets",
     "durations variables",
     "buckets crossjob envelopes fold logformat signature source templates",
@@ -29,7 +29,7 @@ HOUSE = (
     "durations_joined newest_first readings",
     "joining",
     "diagnosis identities temporal topology",
-    "labels marks namesakes novelty processes",
+    "labels marks namesakes novelty processes tasks",
     "answer checkpoints clocks events slow spatial speakers",
     "subjects",
     "explain outcome verdict",

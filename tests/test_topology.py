@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from l4fast.hostlists import hosts_in
 from l4fast.identities import clean_host, numbers
 from l4fast.paths import path_facts
 from l4fast.speakers import resolve, told
@@ -318,3 +319,49 @@ def test_a_serial_console_names_its_host():
     top = topology(files)
     assert top.node_of_stream == {1: "r9z5"}
     assert {top.node[i] for i, s in enumerate(job(files).speakers) if s.stream == 1} == {"r9z5"}
+
+
+LISTS = [
+    "srun: error: cn0038: task 7: Exited with exit code 1",
+    "srun: error: cn[0031-0037,0039-0046]: tasks 0-6,8-15: Terminated",
+]
+
+
+@pytest.mark.parametrize(("world", "are_agents"), [(64, True), (16, False)])
+def test_as_many_tasks_as_hosts_are_agents_where_there_are_more_ranks(world, are_agents):
+    top = topology({"out.log": text([f"using world size: {world}, x", *LISTS])})
+    assert top.tasks_are_agents == are_agents
+    per_node = world // 16
+    assert top.node_of_rank == {r: f"cn00{31 + r // per_node}" for r in range(world)}
+
+
+@pytest.mark.parametrize(
+    ("lines", "home"),
+    [
+        (["srun: error: c12: task 9: Aborted", "srun: error: c[11-14]: tasks 0-8,10-31: Aborted"], True),
+        # Another order than by blocks, a task that nobody names, and nothing that tells of the order.
+        (["srun: error: c12: task 5: Aborted", "srun: error: c[11-14]: tasks 0-4,6-31: Aborted"], False),
+        (["srun: error: c12: task 9: Aborted", "srun: error: c[11-14]: tasks 0-8,10-30: Aborted"], False),
+        (["srun: error: c[11-14]: tasks 0-31: Aborted"], False),
+    ],
+)
+def test_lists_of_all_tasks_tell_where_each_runs(lines, home):
+    top = topology({"out.log": text(["using world size: 32, x", *lines])})
+    expected = {r: f"c{11 + r // 8}" for r in range(32)} if home else {}
+    assert {r: node for r, node in top.node_of_rank.items() if r not in (5, 9)} == {
+        r: node for r, node in expected.items() if r not in (5, 9)
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "hosts"),
+    [
+        ("gpu[08-10,12],login1", ["gpu08", "gpu09", "gpu10", "gpu12", "login1"]),
+        ("c1-[1-2]-ib,c2-1-ib", ["c1-1-ib", "c1-2-ib", "c2-1-ib"]),
+        ("nid0007", ["nid0007"]),
+        ("x[-3,5-]", ["x5"]),
+        ("", []),
+    ],
+)
+def test_lists_of_hosts(written, hosts):
+    assert hosts_in(written) == hosts
