@@ -74,6 +74,7 @@ class Said(NamedTuple):
     is_task: bool = False
     is_guess: bool = False  # its host may be none: any program may say such a line
     hosts: str | None = None  # a list of several, and the task is on one of them
+    first_rank: int | None = None  # of its node, as the node's launcher tells
 
 
 def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | None]:
@@ -196,6 +197,7 @@ def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) ->
             ["rank" not in text and "task" in text] * n,
             [signature.weight <= GUESS] * n,
             [host if "[" in host else None for host in text.get("host", ())] or nothing,
+            _first_ranks(text) or nothing,
         )
         for row, speaker, stream, line, several, *others in zip(*who, ranks, *rest, strict=True):
             for rank in several:
@@ -206,6 +208,12 @@ def _each(texts: list[str] | None, read: Callable[[str], _T]) -> list[_T]:
     """Return what ``read`` makes of each text; each different one is read once."""
     known = {text: read(text) for text in set(texts or ())}
     return [known[text] for text in texts or ()]
+
+
+def _first_ranks(text: dict[str, list[str]]) -> list[int | None]:
+    """Return the rank of a node's first process, where all nodes have as many."""
+    both = zip(text.get("node_rank", ()), text.get("local_world", ()), strict=True)
+    return [int(node) * int(each) if small(node) is not None and small(each) else None for node, each in both]
 
 
 def _ranks(text: str) -> list[int] | list[None]:

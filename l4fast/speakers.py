@@ -20,7 +20,7 @@ from l4fast.namesakes import name_streams
 from l4fast.parse import Speaker
 from l4fast.paths import PathFacts
 from l4fast.processes import learn_hosts, learn_pids, use_hosts_of_tables
-from l4fast.tasks import learn_tasks
+from l4fast.tasks import learn_started, learn_tasks
 from l4fast.topology import Topology, complete
 
 
@@ -49,6 +49,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     learn_pids(job, top, said)
     learn_hosts(job, top, said, rows_in)
     learn_tasks(top, tasks)
+    learn_started(top, said)
     use_hosts_of_tables(top, said)
     complete(job, top)
     top.forget()

@@ -1,4 +1,4 @@
-"""Which task of a scheduler runs on which host, by its lists of both."""
+"""Which task runs on which host, by a scheduler's lists; which process of a launcher is which rank."""
 
 from __future__ import annotations
 
@@ -43,3 +43,20 @@ def learn_tasks(top: Topology, tasks: Sequence[Said]) -> None:
     if all(home[rank // width] == node for rank, node in top.node_of_rank.items() if rank < n * width):
         for rank in range(n * width):
             set_node(top, rank, home[rank // width], _SOURCE)
+
+
+def learn_started(top: Topology, said: Sequence[Said]) -> None:
+    """Give the processes that a node's launcher started their ranks, where it tells the first of them."""
+    firsts: dict[str, set[int]] = defaultdict(set)
+    for s in said:
+        node = top.node[s.speaker]
+        if s.first_rank is not None and node is not None:
+            firsts[node].add(s.first_rank)
+    for s in said:
+        node = top.node[s.speaker]
+        if node is None or s.pid is None or s.local_rank is None or s.rank is not None or s.is_failure:
+            continue
+        if len(firsts[node]) == 1:
+            rank = next(iter(firsts[node])) + s.local_rank
+            set_node(top, rank, node, _SOURCE)
+            top.know_pid(s.pid, node, rank)

@@ -365,3 +365,26 @@ def test_lists_of_all_tasks_tell_where_each_runs(lines, home):
 )
 def test_lists_of_hosts(written, hosts):
     assert hosts_in(written) == hosts
+
+
+def test_processes_that_a_launcher_of_each_node_started():
+    lines = [
+        line
+        for n in range(3)
+        for line in (
+            f"w-{n}: [2026-03-02 10:00:00,000] [INFO] [launch.py:145:main] nnodes=3, num_local_procs=4,"
+            f" node_rank={n}",
+            *(
+                f"w-{n}: [2026-03-02 10:00:01,000] [INFO] [launch.py:256:main] process {4700 + 10 * n + i}"
+                f" spawned with command: ['/usr/bin/python3', '-u', 'train.py', '--local_rank={i}']"
+                for i in range(4)
+            ),
+        )
+    ]
+    top = topology({"train.log": text(lines)})
+    assert top.node_of_rank == {r: f"w-{r // 4}" for r in range(12)}
+    assert [top.rank_of_pid(4700 + 10 * n + i, f"w-{n}") for n in range(3) for i in range(4)] == list(
+        range(12)
+    )
+    without = topology({"train.log": text(line for line in lines if "nnodes" not in line)})
+    assert without.node_of_rank == {}
