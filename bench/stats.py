@@ -214,7 +214,9 @@ def parsed(rng: np.random.Generator) -> Job:
         speakers=tuple(Speaker(0, (("rank", f"rank{r}"),)) for r in range(RANKS)),
         pairs=pairs,
         iterations=iterations,
-        reached=Reached(first, first, full, first + 1, full, full, first, first, full, full, full),
+        reached=Reached(
+            first, first, full, first + 1, full, full, first, first, full, full, full, first, full, full
+        ),
         series=(Series(progress, "iteration", 2 * ITERATIONS, ITERATIONS, each),),
     )
 

@@ -13,13 +13,14 @@ import pyarrow as pa
 
 from l4fast.chunks import chunks
 from l4fast.columns import Columns
+from l4fast.days import day_of
 from l4fast.discovery import Found, discover
 from l4fast.errors import NothingToRead, UsageError
 from l4fast.parse import Parser, Shape, Speaker
 from l4fast.paths import path_facts
 from l4fast.source import Stream, Unreadable, spool
 from l4fast.speakers import told
-from l4fast.stream import CHUNK_BYTES, day_of
+from l4fast.stream import CHUNK_BYTES
 from l4fast.table import Codes, batch, schema, templates_table
 from l4fast.templates import derive
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from l4fast.hostlists import hosts_in
 from l4fast.job import Job
 from l4fast.readings import Reading
 from l4fast.signature import Signature
@@ -72,6 +73,8 @@ class Said(NamedTuple):
     exit_code: str | None = None
     is_task: bool = False
     is_guess: bool = False  # its host may be none: any program may say such a line
+    hosts: str | None = None  # a list of several, and the task is on one of them
+    first_rank: int | None = None  # of its node, as the node's launcher tells
 
 
 def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | None]:
@@ -124,10 +127,13 @@ def believed(job: Job, said: Sequence[Said], known: Iterable[str | None]) -> lis
     return [s._replace(host=None) if s.is_guess and s.host not in hosts else s for s in said]
 
 
-def agents_of(said: Sequence[Said], local_ranks: Iterable[int | None]) -> list[Said] | None:
+def agents_of(
+    said: Sequence[Said], local_ranks: Iterable[int | None], expected: int | None
+) -> list[Said] | None:
     """Return ``said`` without the ranks of tasks where a task is a node's agent, else None.
 
-    A scheduler then starts one task a node, and that starts the node's processes.
+    A scheduler then starts one task a node, and that starts the node's processes. ``expected`` is the
+    world size, if the job names it.
     """
     task_of: dict[str, set[int]] = defaultdict(set)
     rank_of: dict[str, set[int]] = defaultdict(set)
@@ -135,6 +141,9 @@ def agents_of(said: Sequence[Said], local_ranks: Iterable[int | None]) -> list[S
     for s in said:
         if s.host is not None and s.rank is not None:
             (task_of if s.is_task else rank_of)[s.host].add(s.rank)
+    several = any(n is not None and n > 0 for n in local)
+    if _one_task_a_node(said, several, expected):
+        return [s._replace(rank=None) if s.is_task else s for s in said]
     tasks = [task for found in task_of.values() for task in found]
     if len(task_of) < 2 or len(tasks) != len(task_of) or len(set(tasks)) != len(tasks):
         return None
@@ -145,8 +154,21 @@ def agents_of(said: Sequence[Said], local_ranks: Iterable[int | None]) -> list[S
     else:
         # Processes count within their node, and most tasks up to the last are alone on theirs.
         dense = len(task_of) >= MIN_AGENTS and 2 * len(task_of) > max(tasks) + 1
-        agents = dense and any(n is not None and n > 0 for n in local)
+        agents = dense and several
     return [s._replace(rank=None) if s.is_task else s for s in said] if agents else None
+
+
+def _one_task_a_node(said: Sequence[Said], several: bool, expected: int | None) -> bool:
+    """Whether lists of tasks are as long as those of their hosts, and a node has more processes than one."""
+    lists: dict[int, list[Said]] = defaultdict(list)
+    tasks = {s.rank for s in said if s.is_task and s.rank is not None}
+    for s in said:
+        if s.is_task and s.hosts is not None and s.rank is not None:
+            lists[s.row].append(s)
+    alike = [len(hosts_in(found[0].hosts or "")) == len(found) for found in lists.values()]
+    if not alike or not all(alike):
+        return False
+    return several or (expected is not None and expected >= 2 * (max(tasks) + 1))
 
 
 _NO_ROWS = np.zeros(0, np.int64)
@@ -174,6 +196,8 @@ def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) ->
             text.get("exit_code") or nothing,
             ["rank" not in text and "task" in text] * n,
             [signature.weight <= GUESS] * n,
+            [host if "[" in host else None for host in text.get("host", ())] or nothing,
+            _first_ranks(text) or nothing,
         )
         for row, speaker, stream, line, several, *others in zip(*who, ranks, *rest, strict=True):
             for rank in several:
@@ -184,6 +208,12 @@ def _each(texts: list[str] | None, read: Callable[[str], _T]) -> list[_T]:
     """Return what ``read`` makes of each text; each different one is read once."""
     known = {text: read(text) for text in set(texts or ())}
     return [known[text] for text in texts or ()]
+
+
+def _first_ranks(text: dict[str, list[str]]) -> list[int | None]:
+    """Return the rank of a node's first process, where all nodes have as many."""
+    both = zip(text.get("node_rank", ()), text.get("local_world", ()), strict=True)
+    return [int(node) * int(each) if small(node) is not None and small(each) else None for node, each in both]
 
 
 def _ranks(text: str) -> list[int] | list[None]:

@@ -82,7 +82,11 @@ class Iterations:
 
 @dataclass(frozen=True)
 class Reached:
-    """One row per (series, speaker): where its counter has come to."""
+    """One row per (series, speaker): where its counter has come to.
+
+    ``time``, ``line`` and ``offset`` are those of the line that told the highest; ``went_back`` and
+    ``went_on`` count the lines that told less, or more, than the one before.
+    """
 
     series: np.ndarray
     speaker: np.ndarray
@@ -95,6 +99,9 @@ class Reached:
     time: np.ndarray
     line: np.ndarray
     offset: np.ndarray
+    first: np.ndarray
+    went_on: np.ndarray
+    last_time: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from l4fast.durations_joined import Found, join_durations, strike
 from l4fast.fold import SPANS_KEPT, STREAM_SHIFT, StreamSums, longest
 from l4fast.job import NONE, Durations, Iterations, Job, Pairs, Reached, Rows, Series, Told
 from l4fast.kept import Kept
+from l4fast.newest_first import turned
 from l4fast.parse import Shape, Speaker, lasting
 from l4fast.rawshapes import RawShape
 from l4fast.reader import Part, RawNote, look
@@ -84,7 +85,7 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
         [Found(part.fold.durations, to.speaker, to.shape) for part, to in zip(parts, maps, strict=True)]
     )
     rows, texts = _join_rows(parts, maps, len(shapes), durations, settled)
-    return Job(
+    job = Job(
         streams=streams,
         shapes=tuple(shapes),
         raws=tuple(raw for raw, _ in ordered),
@@ -100,6 +101,7 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
         texts=texts,
         buckets=vocabulary.buckets,
     )
+    return turned(job)
 
 
 def _streams(
@@ -290,14 +292,14 @@ def _join_reached(parts: Sequence[Part], maps: Sequence[_Maps]) -> Reached:
         values = table.ints[: table.n].copy()
         values[:, 7] += to.line[pieces[-1]]
         ints.append(values)
-    series, speaker, piece, values = stack(left), stack(right), stack(pieces), stack(ints, 10)
+    series, speaker, piece, values = stack(left), stack(right), stack(pieces), stack(ints, 12)
     order = np.lexsort((piece, speaker, series))  # stable: in a piece, in the order of the lines
     series, speaker, values = series[order], speaker[order], values[order]
     fresh = begins(series, speaker)
     if not fresh.all():
         values = _counted_on(values, fresh)
         series, speaker = series[fresh], speaker[fresh]
-    return Reached(series, speaker, *(values[:, k] for k in range(9)))
+    return Reached(series, speaker, *(values[:, k] for k in range(12)))
 
 
 def _counted_on(values: np.ndarray, fresh: np.ndarray) -> np.ndarray:
@@ -305,18 +307,23 @@ def _counted_on(values: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     begin, group = np.flatnonzero(fresh), np.cumsum(fresh) - 1
     back = values[:, 4].copy()
     back[1:] += ~fresh[1:] & (values[1:, 9] < values[:-1, 3])
+    forth = values[:, 10].copy()
+    forth[1:] += ~fresh[1:] & (values[1:, 9] > values[:-1, 3])
+    end = np.append(begin[1:], len(values)) - 1
     top = np.lexsort((np.arange(len(values)), -values[:, 2], group))[begin]
     columns = (
         np.add.reduceat(values[:, 0], begin),
         np.minimum.reduceat(values[:, 1], begin),
         values[top, 2],
-        values[np.append(begin[1:], len(values)) - 1, 3],
+        values[end, 3],
         np.add.reduceat(back, begin),
         values[begin, 5],
         values[top, 6],
         values[top, 7],
         values[top, 8],
         values[begin, 9],
+        np.add.reduceat(forth, begin),
+        values[end, 11],
     )
     return np.stack(columns, axis=1)
 

@@ -7,7 +7,8 @@ are looked at together, in four steps:
 1. trees and names that launchers and shippers are known to write, each a pattern;
 2. numbers that run from 0 over siblings whose names are otherwise alike: a rank, or a
    node where the word before it says so;
-3. words that look like host names and differ between siblings;
+3. words that look like host names and differ between siblings, or are all that the name of a
+   machine's own log tells (`dmesg.gpu-a07`, `kern/gpu-a07.log`);
 4. a second look: a "rank" that begins anew on each host is a local rank.
 
 What is not sure is None.
@@ -38,6 +39,7 @@ def path_facts(names: Sequence[str]) -> list[PathFacts]:
     _count_ranks(stems, facts)
     _count_folders(stems, facts)
     _find_hosts(stems, facts)
+    _find_lone_hosts(stems, facts)
     _second_look(stems, facts)
     _find_streams(stems, facts)
     return [_with_kind(fact, stem) for fact, stem in zip(facts, stems, strict=True)]
@@ -184,7 +186,7 @@ _NO_HOST = (
     (_RANK_WORDS - {"gpu"})
     | _LOG_WORDS
     | _OTHER_WORDS
-    | {"p", "b", "h", "console", "training", "nccl"}
+    | {"p", "b", "h", "console", "training", "nccl", "journalctl"}
     | KERNEL_FILES
 )
 _INSIDE = {"torchrun": 4, "open-mpi": 3, "mindformers": 2, "ascend-plog": 1, "ascend-device": 2}
@@ -265,9 +267,10 @@ def _host_at(part: str, words: list[re.Match[str]], k: int, column: _Column) -> 
     if match is None:
         return None
     letters = match[1].lower()
+    is_counter = word[len(letters) :].isdigit()  # `r9` may be rank 9, `r9z5` is a place in a rack
     if len(letters) < 3 and left and left not in _NO_HOST:
         return whole if left_is_host or column.varies else None
-    if letters in _NO_HOST or (letters == "gpu" and column.counts):
+    if (letters in _NO_HOST and is_counter) or (letters == "gpu" and column.counts):
         return None  # gpu0..gpu7 are devices
     if not column.varies and letters not in _HOST_WORDS:
         return None
@@ -283,6 +286,46 @@ def _left_end(part: str, words: list[re.Match[str]], k: int) -> int:
             break
         first -= 1
     return words[first].start()
+
+
+_MACHINE = r"(?:dmesg|kern|kmsg|kernel|messages|syslog|journal(?:ctl)?|slurmd|kubelet|fabricmanager)"
+_CONSOLES = r"(?:sol|bmc|ipmi|serial)"
+_WHOLE_MACHINE = re.compile(rf"{_MACHINE}(?:[._-]{_MACHINE})*")
+_MACHINE_FOLDER = re.compile(rf"(?:{_MACHINE}|{_CONSOLES})s?")
+_OF_MACHINE = re.compile(
+    rf"(?:(?:{_MACHINE}|{_CONSOLES})[._-])+(?P<behind>[^._]+)|(?P<before>[^._]+?)(?:[._-](?:{_MACHINE}|{_CONSOLES}))+"
+)
+_LONE_HOST = re.compile(r"(?P<letters>[A-Za-z]+)(?P<rest>[A-Za-z0-9-]*\d[a-z]?)")
+_NO_LONE_HOST = (_NO_HOST | _OTHER_WORDS | {"boot", "before", "after", "old", "new", "prev"}) - _HOST_WORDS
+
+
+def _find_lone_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
+    """Fill host where nothing but a known word for a machine's log stands beside what looks like one."""
+    for i, (stem, fact) in enumerate(zip(stems, facts, strict=True)):
+        if fact.host is None and fact.pod is None and fact.node_index is None:
+            host = _lone_host(stem)
+            if host is not None:
+                facts[i] = fact._replace(host=host, layout=fact.layout or "per-host")
+
+
+def _lone_host(stem: str) -> str | None:
+    *_, folder, base = ("", *stem.split("/"))
+    base = ENDING.sub("", base)
+    if _WHOLE_MACHINE.fullmatch(base.lower()):
+        found = folder
+    elif match := _OF_MACHINE.fullmatch(base):
+        found = match["behind"] or match["before"]
+    elif _MACHINE_FOLDER.fullmatch(folder.lower()):
+        found = re.sub(r"[._-]console$", "", base)
+    else:
+        return None
+    host = _LONE_HOST.fullmatch(found)
+    if host is None:
+        return None
+    is_counter = host["rest"].lstrip("-").isdigit()
+    if is_counter and (host["letters"].lower() in _NO_LONE_HOST or host["letters"].lower() == "gpu"):
+        return None  # `gpu0` is a device
+    return found
 
 
 # -- 4: what the answers say together ------------------------------------------------

@@ -164,7 +164,7 @@ def _first(job: Job, shape: int) -> tuple[str, int]:
     mine = (job.pairs.shape == shape).nonzero()[0]
     places = [(job.speakers[int(job.pairs.speaker[i])].stream, int(job.pairs.first_line[i])) for i in mine]
     stream, line = min(places)
-    return job.streams[stream].name, line
+    return job.streams[stream].name, job.streams[stream].line_in_file(line)
 
 
 def learn(options: Namespace) -> int:

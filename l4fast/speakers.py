@@ -16,9 +16,11 @@ import numpy as np
 from l4fast.identities import Said, agents_of, believed, clean_host, identities
 from l4fast.job import Job
 from l4fast.labels import from_paths, read_labels, task_is_rank
+from l4fast.namesakes import name_streams
 from l4fast.parse import Speaker
 from l4fast.paths import PathFacts
 from l4fast.processes import learn_hosts, learn_pids, use_hosts_of_tables
+from l4fast.tasks import learn_started, learn_tasks
 from l4fast.topology import Topology, complete
 
 
@@ -35,15 +37,19 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     said, top.expected = identities(job, rows_in)
     named = (clean_host(host) for f in facts for host in (f.host, f.pod))
     said = believed(job, said, [*top.node, *named])
-    without = agents_of(said, top.local_rank)
+    tasks = [s for s in said if s.is_task and s.rank is not None]
+    without = agents_of(said, top.local_rank, top.expected)
     top.tasks_are_agents = without is not None
     said = said if without is None else without
     task_is_rank(job, top, task, said)
     _ranks_said(job, top, said)
+    name_streams(job, top, said)
     top.shared = _shared_streams(job, top, said)
     from_paths(job.speakers, top)
     learn_pids(job, top, said)
     learn_hosts(job, top, said, rows_in)
+    learn_tasks(top, tasks)
+    learn_started(top, said)
     use_hosts_of_tables(top, said)
     complete(job, top)
     top.forget()

@@ -7,12 +7,11 @@ cannot disagree.
 from __future__ import annotations
 
 import datetime as dt
-import re
 import sys
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 
 from l4fast.chunks import chunks
 from l4fast.crossjob import Baseline, is_baseline_file
+from l4fast.days import PEEK, day_of, reference_day
 from l4fast.diagnose import tell
 from l4fast.diagnosis import Diagnosis
 from l4fast.discovery import Found, discover
@@ -37,58 +37,6 @@ from l4fast.wording import diagnosis
 PADDING = 192
 CHUNK_BYTES = 4 << 20  # stays in the last-level cache between reading and parsing
 Progress = Callable[[int], None]
-
-_FULL_DATE = re.compile(rb"\b(20\d\d)[-/](0[1-9]|1[0-2])[-/](0[1-9]|[12]\d|3[01])\b")
-_US_DATE = re.compile(rb"\b(0[1-9]|1[0-2])/(0[1-9]|[12]\d|3[01])/(20\d\d)\b")
-_PEEK = 1 << 16
-
-
-def reference_day(heads: Iterable[bytes], fallback: float | None) -> int:
-    """Return the day number that dates without a year are not long after.
-
-    The latest date told in full near the begin or end of the logs; else the newest file's own
-    date (``fallback``, seconds since 1970). Dates in the far future (a checkpoint name, a licence)
-    are outvoted: a date must be among the most frequent.
-    """
-    seen: Counter[int] = Counter()
-    for head in heads:
-        for (year, month, day), n in Counter(_FULL_DATE.findall(head)).items():
-            _count(seen, int(year), int(month), int(day), n)
-        for (month, day, year), n in Counter(_US_DATE.findall(head)).items():
-            _count(seen, int(year), int(month), int(day), n)
-    if seen:
-        most = max(seen.values())
-        return max(day for day, n in seen.items() if n >= max(1, most // 20))
-    if fallback is not None:
-        return int(fallback // 86400)
-    return (dt.date(2026, 1, 1) - dt.date(1970, 1, 1)).days
-
-
-def _count(seen: Counter[int], year: int, month: int, day: int, n: int) -> None:
-    try:
-        seen[(dt.date(year, month, day) - dt.date(1970, 1, 1)).days] += n
-    except ValueError:
-        return
-
-
-def _peek(streams: Sequence[Stream]) -> Iterable[bytes]:
-    for stream in streams[:512]:
-        if stream.path is None or stream.codec:
-            continue
-        try:
-            with open(stream.path, "rb") as file:
-                yield file.read(_PEEK)
-                if stream.size > 2 * _PEEK:
-                    file.seek(-_PEEK, 2)
-                    yield file.read(_PEEK)
-        except OSError:
-            continue
-
-
-def day_of(streams: Sequence[Stream]) -> int:
-    """Return the `reference_day` of a job's streams."""
-    dates = [s.mtime for s in streams if s.mtime is not None]  # a pipe has none
-    return reference_day(_peek(streams), max(dates, default=None))
 
 
 def _read_pieces(
@@ -345,7 +293,7 @@ class Session:
         if index in self._ended:
             raise UsageError(f"stream {name!r} has ended: feed it under another name")
         if self._part is None:
-            day = reference_day([bytes(data[:_PEEK])], self._today)
+            day = reference_day([bytes(data[:PEEK])], self._today)
             self._part = Part(self._library, reference_day=day)
         held = self._open.setdefault(index, bytearray())
         held += data

@@ -185,7 +185,8 @@ def _failure_rows(story: Story) -> list[dict[str, Any]]:
     found = []
     for event in story.verdict.events:
         places = (column[event.rows].tolist() for column in (job.rows.stream, job.rows.line, job.rows.offset))
-        for stream, line, offset in zip(*places, strict=True):
+        for stream, number, offset in zip(*places, strict=True):
+            line = job.streams[stream].line_in_file(number)
             found.append(
                 (
                     stream,
@@ -216,7 +217,7 @@ class _Quotes:
         text = self.job.line_text(stream, line)
         return {
             "file": self.job.streams[stream].name,
-            "line": line,
+            "line": self.job.streams[stream].line_in_file(line),
             "offset": int(rows.offset[row]),
             "text": quoted(text if text is not None else self.job.shapes[int(rows.shape[row])].text),
         }

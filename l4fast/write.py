@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from l4fast.batches import Paths, columns, kept, places_of, ranks_of, templates_of
+from l4fast.days import day_of
 from l4fast.discovery import Found, discover
 from l4fast.errors import DataError, UsageError
 from l4fast.job import Job
@@ -32,7 +33,7 @@ from l4fast.parse import Parser
 from l4fast.paths import path_facts
 from l4fast.source import STDIN, Unreadable
 from l4fast.speakers import resolve
-from l4fast.stream import CHUNK_BYTES, day_of, read
+from l4fast.stream import CHUNK_BYTES, read
 from l4fast.table import CODE, Codes, batch, schema
 
 SUFFIXES = (".parquet", ".arrow")

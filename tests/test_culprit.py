@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs import at, cry, diagnosis, steps
+from jobs import at, cry, diagnosis, steps, text
 
 WATCHDOG = (
     "Watchdog caught collective operation timeout: WorkNCCL(SeqNum=71, OpType=ALLREDUCE, NumelIn=1, "
@@ -353,3 +353,16 @@ def test_who_is_blamed_is_told_why_and_by_which_line():
 def test_nothing_happened():
     found = judge()
     assert (found.outcome, blamed(found), found.events) == ("running", ([], []), [])
+
+
+def test_the_processes_that_ncclras_misses_are_to_blame():
+    ras = [
+        "  Missing communicator data from 2 job processes",
+        "  The missing processes:",
+        "  Process 156898 on node gb058 managing GPU 0",
+        "  Process 140947 on node gb058 managing GPU 1",
+        "#0-0 (fa93daea854b060b) INCOMPLETE",
+        "  Missing communicator data from 2 ranks",
+    ]
+    found = diagnosis({"train.log": steps(range(1, 41)) + text(ras)})
+    assert [node["node"] for node in found.nodes] == ["gb058"]

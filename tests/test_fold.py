@@ -103,7 +103,15 @@ def test_iterations_are_the_sums_of_a_dictionary(lines):
         key = (["a.log", "b.log", "c.log"][speaker.stream], int(speaker.labels[0][1].removeprefix("rank")))
         found[key] = [
             int(column[i])
-            for column in (reached.lines, reached.lowest, reached.highest, reached.last, reached.went_back)
+            for column in (
+                reached.lines,
+                reached.lowest,
+                reached.highest,
+                reached.last,
+                reached.went_back,
+                reached.first,
+                reached.went_on,
+            )
         ]
     assert found == {
         who: [
@@ -112,6 +120,8 @@ def test_iterations_are_the_sums_of_a_dictionary(lines):
             max(told),
             told[-1],
             sum(b < a for a, b in itertools.pairwise(told)),
+            told[0],
+            sum(b > a for a, b in itertools.pairwise(told)),
         ]
         for who, told in speakers.items()
     }

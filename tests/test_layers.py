@@ -14,12 +14,12 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "arrays",
+    "arrays hostlists",
     "accuracy codecs columns errors kept lines notation pathnames terminal typed words",
     "align canonical names neighbours paths targets",
     "durations variables",
     "buckets crossjob envelopes fold logformat signature source templates",
-    "chunks database discovery prefixes signature_file",
+    "chunks database days discovery prefixes signature_file",
     "cascade layouts signature_cache signature_learn",
     "library signature_pages",
     "rawshapes signature_check",
@@ -27,10 +27,10 @@ HOUSE = (
     "parse table",
     "pieces reader vocabularies",
     "job",
-    "durations_joined readings",
+    "durations_joined newest_first readings",
     "joining",
     "diagnosis identities temporal topology",
-    "labels marks novelty processes",
+    "labels marks namesakes novelty processes tasks",
     "answer checkpoints clocks events launches slow spatial speakers",
     "recovered subjects",
     "explain outcome verdict",

@@ -29,7 +29,6 @@ Scenario = Callable[[Path], Expected]
 WRONG_TODAY = {
     "jax_task_vanishes": "the unhealthy tasks stand on lines of their own: unread, and an abort is blamed",
     "hccl_heartbeat": "the number after the address of the criminal rank is its device, not its rank",
-    "one_rank_crawls": "no step times are compared between ranks: there is no outcome `slow`",
 }
 
 

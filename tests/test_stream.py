@@ -1,14 +1,17 @@
 """Session and batch are one: pieces, chunks, workers and order do not change the answer."""
 
+import datetime as dt
 import gzip
+import os
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from l4fast import stream
+from l4fast.days import reference_day
 from l4fast.errors import NothingToRead, UsageError
-from l4fast.stream import Session, diagnose, reference_day
+from l4fast.stream import Session, diagnose
 
 from jobs import BEGIN, DAY, at, cry, library, steps, text, told
 
@@ -223,14 +226,35 @@ def test_nothing_to_read(tmp_path):
     [
         ([b"2026-03-02 10:00:00 x"], DAY),
         ([b"03/02/2026 x"], DAY),
-        ([b"no date"], 0),
+        ([b"at 2026-03-02T10:00:00Z", b"/logs/run_2026-03-02_10-00/x"], DAY),
         ([b"2026-03-02 2026-03-02 " * 30, b"licence until 2099-12-31"], DAY),
         ([b"2026-03-01", b"2026-03-02"], DAY),
         ([b"2026-02-30 2026-03-02"], DAY),
     ],
 )
 def test_the_reference_day(heads, day):
-    assert reference_day(heads, 0.0) == day
+    assert reference_day(heads, None) == day
+    assert reference_day(heads, 0.0) == day, "a copy has set the file's date to zero"
+
+
+@pytest.mark.parametrize(
+    ("told", "written", "first"),
+    [
+        ("", (2026, 11, 22), "2026-01-04"),
+        ("", (2026, 1, 4), "2026-01-04"),
+        ("", (2026, 1, 3), "2026-01-04"),  # the clock of another zone
+        ("", (2026, 1, 2), "2025-01-04"),
+        ("DUE TO TIME LIMIT AT 2026-01-04T00:37:04", (2026, 11, 22), "2026-01-04"),
+        ("started 2025-12-20", (2026, 2, 1), "2026-01-04"),
+        ("started 2025-12-20", (2025, 12, 30), "2025-01-04"),
+    ],
+)
+def test_no_line_is_dated_later_than_its_file(tmp_path, told, written, first):
+    log = tmp_path / "a.log"
+    log.write_text(f"I0104 10:00:00.000000 1 a.cc:1] step 1 of 9\n{told}\n")
+    when = dt.datetime(*written, 12, tzinfo=dt.UTC).timestamp()
+    os.utime(log, (when, when))
+    assert diagnose([str(log)], library=library()).job["first_time"].startswith(first)
 
 
 def test_no_answer_depends_on_the_clock_on_the_wall(monkeypatch):

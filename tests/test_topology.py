@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from l4fast.hostlists import hosts_in
 from l4fast.identities import clean_host, numbers
 from l4fast.labels import label_of_node
 from l4fast.paths import path_facts
@@ -284,3 +285,116 @@ def test_a_rank_that_was_never_set_is_no_rank(unset):
 def test_the_part_of_a_path_that_stands_for_a_node(name, index):
     found = (re.search(rf"[A-Za-z]+[-_.]?0*{index}(?!\d)", part) for part in reversed(name.split("/")))
     assert label_of_node(name, index) == next((m[0] for m in found if m), f"node {index}")
+
+
+SAID = {
+    "prefix": "cab-x: rank 0 is up\ncab-y: rank 1 is up\n",
+    "launcher": "srun: error: cab-x: task 0: Exited with exit code 1\n",
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("logs/cab7x.mystery.log", None),
+        ("logs/cab7-x/notes.txt", "cab7-x"),
+        ("logs/mystery_cab7-x.txt", "cab7-x"),
+        ("logs/cab7-x.cluster.org", "cab7-x"),
+        ("logs/cab7-xx.txt", None),
+        ("logs/cab7-z.txt", None),
+    ],
+)
+def test_a_host_that_lines_name_is_known_in_the_name_of_a_file(said, name, host):
+    files = {"logs/train.out": SAID[said].replace("cab", "cab7"), name: "something happened\n"}
+    top = topology(files)
+    stream = list(files).index(name)
+    assert top.facts[stream].host == host
+    homes = {top.node[i] for i, s in enumerate(job(files).speakers) if s.stream == stream}
+    assert homes == {host}
+
+
+def test_a_console_is_not_of_the_host_it_is_called_after():
+    lines = [f"cab7-{h}: rank {r} is up" for r, h in enumerate("xyz")] + ["nobody says this"]
+    top = topology({"train-cab7-x.log": text(lines), "notes.txt": "nothing\n"})
+    assert top.facts[0].host is None
+    assert top.node_of_rank == {}
+
+
+def test_a_serial_console_names_its_host():
+    files = {
+        "train.log": text(f"[rank{r}]: hello" for r in range(4)),
+        "capture.txt": "\n\nr9z5 login: \n[822113.584002] mce: [Hardware Error]: Machine check\n",
+    }
+    top = topology(files)
+    assert top.node_of_stream == {1: "r9z5"}
+    assert {top.node[i] for i, s in enumerate(job(files).speakers) if s.stream == 1} == {"r9z5"}
+
+
+LISTS = [
+    "srun: error: cn0038: task 7: Exited with exit code 1",
+    "srun: error: cn[0031-0037,0039-0046]: tasks 0-6,8-15: Terminated",
+]
+
+
+@pytest.mark.parametrize(("world", "are_agents"), [(64, True), (16, False)])
+def test_as_many_tasks_as_hosts_are_agents_where_there_are_more_ranks(world, are_agents):
+    top = topology({"out.log": text([f"using world size: {world}, x", *LISTS])})
+    assert top.tasks_are_agents == are_agents
+    per_node = world // 16
+    assert top.node_of_rank == {r: f"cn00{31 + r // per_node}" for r in range(world)}
+
+
+@pytest.mark.parametrize(
+    ("lines", "home"),
+    [
+        (["srun: error: c12: task 9: Aborted", "srun: error: c[11-14]: tasks 0-8,10-31: Aborted"], True),
+        # Another order than by blocks, a task that nobody names, and nothing that tells of the order.
+        (["srun: error: c12: task 5: Aborted", "srun: error: c[11-14]: tasks 0-4,6-31: Aborted"], False),
+        (["srun: error: c12: task 9: Aborted", "srun: error: c[11-14]: tasks 0-8,10-30: Aborted"], False),
+        (["srun: error: c[11-14]: tasks 0-31: Aborted"], False),
+    ],
+)
+def test_lists_of_all_tasks_tell_where_each_runs(lines, home):
+    top = topology({"out.log": text(["using world size: 32, x", *lines])})
+    expected = {r: f"c{11 + r // 8}" for r in range(32)} if home else {}
+    assert {r: node for r, node in top.node_of_rank.items() if r not in (5, 9)} == {
+        r: node for r, node in expected.items() if r not in (5, 9)
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "hosts"),
+    [
+        ("gpu[08-10,12],login1", ["gpu08", "gpu09", "gpu10", "gpu12", "login1"]),
+        ("c1-[1-2]-ib,c2-1-ib", ["c1-1-ib", "c1-2-ib", "c2-1-ib"]),
+        ("nid0007", ["nid0007"]),
+        ("x[-3,5-]", ["x5"]),
+        ("", []),
+    ],
+)
+def test_lists_of_hosts(written, hosts):
+    assert hosts_in(written) == hosts
+
+
+def test_processes_that_a_launcher_of_each_node_started():
+    lines = [
+        line
+        for n in range(3)
+        for line in (
+            f"w-{n}: [2026-03-02 10:00:00,000] [INFO] [launch.py:145:main] nnodes=3, num_local_procs=4,"
+            f" node_rank={n}",
+            *(
+                f"w-{n}: [2026-03-02 10:00:01,000] [INFO] [launch.py:256:main] process {4700 + 10 * n + i}"
+                f" spawned with command: ['/usr/bin/python3', '-u', 'train.py', '--local_rank={i}']"
+                for i in range(4)
+            ),
+        )
+    ]
+    top = topology({"train.log": text(lines)})
+    assert top.node_of_rank == {r: f"w-{r // 4}" for r in range(12)}
+    assert [top.rank_of_pid(4700 + 10 * n + i, f"w-{n}") for n in range(3) for i in range(4)] == list(
+        range(12)
+    )
+    without = topology({"train.log": text(line for line in lines if "nnodes" not in line)})
+    assert without.node_of_rank == {}

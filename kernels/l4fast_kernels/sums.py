@@ -140,9 +140,10 @@ def fold_iterations(
     time, line, offset : int64[n]
     keys, slots, state, lefts, rights
         As in `count_pairs`.
-    ints : int64[room, 10], written
+    ints : int64[room, 12], written
         Lines, lowest, highest and last iteration, how often it went back, first time,
-        then time, line and offset of the highest, then the first iteration.
+        then time, line and offset of the highest, then the first iteration, how often it went on,
+        last time.
 
     Returns
     -------
@@ -174,13 +175,17 @@ def fold_iterations(
             ints[slot, 4] = 0
             ints[slot, 5] = time[i]
             ints[slot, 9] = iteration
+            ints[slot, 10] = 0
             state[0] += 1
         slot = np.int64(slots[probe])
         ints[slot, 0] += 1
         ints[slot, 1] = min(ints[slot, 1], iteration)
         if iteration < ints[slot, 3]:
             ints[slot, 4] += 1
+        elif iteration > ints[slot, 3] and ints[slot, 0] > 1:
+            ints[slot, 10] += 1
         ints[slot, 3] = iteration
+        ints[slot, 11] = time[i]
         if iteration > ints[slot, 2]:
             ints[slot, 2] = iteration
             ints[slot, 6] = time[i]

@@ -13,6 +13,7 @@ NO_TIME = np.int64(-(2**63))
 
 ISO, US, GLOG, SYSLOG, CTIME, EPOCH = 1, 2, 3, 4, 5, 6
 FORMS = 7
+DAYS_AFTER = 60  # so far behind the reference day, a date without a year is of the year before
 
 _ZERO = np.uint64(0)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -95,14 +96,14 @@ def _clock(buf, at, end):
 
 @inline
 def _near_year(month, day, reference):
-    """Return the day number of month and day in the latest year that is not after ``reference``.
+    """Return the day number of month and day, in the latest year that is not long after ``reference``.
 
-    The reference is the latest date that the job tells in full (or its file's own date), so
-    later than 60 days behind it means the year before.
+    The reference is the latest date that the job tells in full, so later than `DAYS_AFTER` days behind it
+    means the year before.
     """
-    year = 1970 + np.int64((reference + 60.5) // 365.2425)
+    year = 1970 + np.int64((reference + DAYS_AFTER + 0.5) // 365.2425)
     days = days_from_civil(year + 1, month, day)
-    while days > reference + 60:
+    while days > reference + DAYS_AFTER:
         year -= 1
         days = days_from_civil(year + 1, month, day)
     return days

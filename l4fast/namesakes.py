@@ -1,0 +1,75 @@
+"""Streams whose names hold the name of a host that lines of the job name."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from l4fast.identities import Said, clean_host
+from l4fast.job import Job
+from l4fast.pathnames import ENDING, stem_of
+from l4fast.paths import PathFacts
+from l4fast.topology import Topology
+
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_HOST = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[A-Za-z0-9-]+")  # a word such as `console` may be a label, too
+MOST_WORDS = 6  # of a host's name
+_MACHINES = ("kernel", "agent")
+
+
+def name_streams(job: Job, top: Topology, said: Iterable[Said]) -> None:
+    """Give each stream that is no process's the host in its name, where lines of the job name that host.
+
+    Not where the stream's own lines name another: a console is called after the host that it was written
+    on, and holds what all of them say.
+    """
+    named: dict[int, set[str]] = defaultdict(set)
+    for speaker, node in zip(job.speakers, top.node, strict=True):
+        if node is not None:
+            named[speaker.stream].add(node)
+    for s in said:
+        if s.host is not None:
+            named[s.stream].add(s.host)
+    hosts = {host for found in named.values() for host in found if _HOST.fullmatch(host)}
+    if not hosts:
+        return
+    processes = {s.stream for s, rank in zip(job.speakers, top.rank, strict=True) if rank is not None}
+    processes |= set(np.unique(job.iterations.first_stream).tolist())
+    parts = [stem_of(name).split("/") for name in top.names]
+    common = _common([folders[:-1] for folders in parts])
+    facts = list(top.facts)
+    for i, fact in enumerate(facts):
+        is_machine = fact.kind in _MACHINES or i not in processes
+        if fact.host is None and fact.pod is None and is_machine:
+            host = _namesake([*parts[i][common:-1], ENDING.sub("", parts[i][-1])], hosts)
+            if host is not None and named[i] <= {host}:
+                facts[i] = _on(fact, host)
+    top.facts = facts
+
+
+def _on(fact: PathFacts, host: str) -> PathFacts:
+    return fact._replace(host=host, layout=fact.layout or "per-host", kind=fact.kind or "node")
+
+
+def _common(folders: list[list[str]]) -> int:
+    """Return how many first folders all names share: of several names, these tell none from another."""
+    if len(folders) < 2:
+        return 0
+    low, high = min(folders), max(folders)
+    same = [a == b for a, b in zip(low, high, strict=False)]
+    return same.index(False) if False in same else len(same)
+
+
+def _namesake(parts: Sequence[str], hosts: set[str]) -> str | None:
+    """Return the host that the last part which names any names, if it is one only; the longest name wins."""
+    for part in reversed(parts):
+        words = [match.span() for match in _WORD.finditer(part)]
+        for n in range(min(MOST_WORDS, len(words)), 0, -1):
+            found = {part[words[k][0] : words[k + n - 1][1]] for k in range(len(words) - n + 1)}
+            known = {host for text in found if (host := clean_host(text)) in hosts and host is not None}
+            if known:
+                return known.pop() if len(known) == 1 else None
+    return None
