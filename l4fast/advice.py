@@ -123,6 +123,10 @@ def _is_environment(story: Story) -> bool:
         return False
     if any(e.category == "resource" for e in verdict.roots):
         return len(verdict.ranks) > 1  # other processes hold that node's devices
+    told, top = {rank for rank, _, _, _ in verdict.ranks}, story.top
+    mine = [rank for node, _, _, _ in verdict.nodes for rank in top.ranks_of(node)]
+    if len(verdict.nodes) > 1 and told and 2 * len(told) < len(mine):
+        return False  # some ranks of some nodes: all the others were ended before they could say it
     missing = any(e.signature is not None and e.signature.id in _MISSING for e in verdict.roots)
     return missing or len(verdict.ranks) > 1
 

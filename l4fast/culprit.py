@@ -214,15 +214,18 @@ def _only_after(
 
 
 def _excuse_busy(verdict: Verdict, about: Subjects, timeouts: list[Event], progress: Progress) -> None:
-    """A rank that did its own work while the others waited for it is not stuck, nor is its node."""
+    """A rank that did its own work while the others waited for it is not stuck, nor is its node.
+
+    Before the first iteration rank 0 downloads, converts and builds indices while all others wait.
+    """
     ranks = [rank for rank, _, _, _ in verdict.ranks]
-    if ranks and busy(about.job, about, timeouts, progress).issuperset(ranks):
+    alone = ranks == [0] and progress.last_completed is None
+    if alone or (ranks and busy(about.job, about, timeouts, progress).issuperset(ranks)):
+        reason = "prepares alone what all wait for" if alone else "went on with its own work meanwhile"
         verdict.kind = "busy"
         verdict.nodes = []
-        verdict.ranks = [
-            (r, 0.6, ["went on with its own work while the others waited"], e) for r, _, _, e in verdict.ranks
-        ]
-        verdict.notes.append("the rank that all waited for was at work: no node to blame")
+        verdict.ranks = [(rank, 0.6, [reason], rows) for rank, _, _, rows in verdict.ranks]
+        verdict.notes.append("the rank that all waited for may have been at work: no node to blame")
 
 
 def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Clock) -> None:

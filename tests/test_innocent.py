@@ -127,3 +127,84 @@ def test_a_host_that_writes_local_time_is_heard_where_its_hours_fit():
 def test_a_kernel_that_goes_on_after_the_job_does_not_make_it_hang():
     files = nodes() | {"gpu-2.kern": "Mar  2 23:10:15 gpu-2 kernel: usb 1-1: new high-speed USB device\n"}
     assert diagnosis(files).outcome == "running"
+
+
+# ------------------------------------------------------------------ who does its own work, or other work
+
+
+def waiting(*, but: int, kind: str = "ALLREDUCE", number: int = 71) -> list[tuple[float, int, str]]:
+    words = WATCHDOG.replace("ALLREDUCE", kind).replace("71", str(number))
+    prefix = (
+        "[PG ID 0 PG GUID 0(default_pg) Rank {}] Process group watchdog thread terminated with exception: "
+    )
+    return [(620 + r / 10, r, prefix.format(r) + words) for r in ALL if r != but]
+
+
+def test_a_rank_that_still_writes_shards_is_busy_and_not_stuck():
+    files = nodes()
+    for r in ALL:
+        if r != 5:
+            files[f"gpu-{r // 2}.log"] += cry(620 + r / 10, r, WATCHDOG)
+    for k in range(15):
+        files["gpu-2.log"] += f"[rank5]: {at(20 + 40 * k)} INFO exported shard {k} of 40\n"
+    found = diagnosis(files)
+    assert blamed(found) == ([], [5])
+    assert (found.cause["category"], found.action["exclude_nodes"]) == ("user.code", [])
+
+
+def test_rank_0_that_all_wait_for_before_the_first_iteration_prepares_something():
+    found = judge(*waiting(but=0), trained=0)
+    assert blamed(found) == ([], [0])
+    assert found.action["exclude_nodes"] == []
+
+
+def test_two_collectives_of_one_number_are_two_code_paths():
+    found = judge(*waiting(but=5), *[c for c in waiting(but=-1, kind="BROADCAST") if c[1] == 5])
+    assert blamed(found) == ([], [5])
+    assert (found.cause["category"], found.action["verdict"]) == ("user.code", "stop")
+
+
+def test_two_groups_may_call_what_they_like():
+    other = [(s, r, w.replace("GUID 0", "GUID 3")) for s, r, w in waiting(but=-1, kind="BROADCAST") if r == 5]
+    assert diagnosis_is_no_mismatch(judge(*waiting(but=5), *other))
+
+
+def diagnosis_is_no_mismatch(found) -> bool:
+    return found.cause["title"] != "Ranks called different collectives at the same point"
+
+
+# ------------------------------------------------------------------ who was told to stop
+
+
+def test_a_death_after_the_order_to_stop_is_no_cause():
+    console = (
+        "slurmstepd: error: *** STEP 77.0 ON gpu-0 CANCELLED AT 2026-03-02T10:00:15 DUE TO TIME LIMIT ***\n"
+        "srun: error: gpu-2: task 5: Exited with exit code 1\n"
+    )
+    found = judge(slurm_1_out=console)
+    assert (blamed(found), found.cause["category"]) == (([], []), "preemption")
+
+
+def test_a_node_that_was_told_to_stop_before_the_others_lost_it_is_not_stuck():
+    files = nodes()
+    files["gpu-2.log"] += (
+        f"[{at(15)}] torch.distributed.elastic.agent.server.api: [WARNING] Received 15 death signal, "
+        "shutting down workers\n"
+    )
+    gone = "ncclRemoteError: A call failed possibly due to a network error or a remote process exiting"
+    for r in ALL:
+        if r // 2 != 2:
+            files[f"gpu-{r // 2}.log"] += cry(20 + r / 10, r, gone)
+    found = diagnosis(files)
+    assert (found.cause["category"], found.action["exclude_nodes"]) == ("preemption", [])
+
+
+def test_a_file_that_some_ranks_of_some_nodes_miss_is_everybodys():
+    words = "FileNotFoundError: [Errno 2] No such file or directory: '/data/vocab.json'"
+    files = {
+        f"n{n}.log": "".join(f"[rank{r}]: hello from rank {r} on n{n}\n" for r in range(8 * n, 8 * n + 8))
+        for n in range(8)
+    }
+    for r in (1, 17, 22):
+        files[f"n{r // 8}.log"] += f"[rank{r}]: {words}\n"
+    assert diagnosis(files).action["exclude_nodes"] == []
