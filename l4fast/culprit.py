@@ -55,7 +55,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     timeouts = [e for e in events if e.tells == "timeout"]
     lost = [e for e in events if e.tells == "lost-peer"]
     silent = unexplained_deaths(events, about, clock) if not own else []
-    silent = _without_victims(silent, [*timeouts, *lost], about, clock)
+    silent = _without_victims(silent, events, about, clock)
     first_own = min((clock.of(e) for e in own), default=LATE)
     first_nan = min((clock.of(e) for e in nan), default=LATE)
     device = [e for e in own if e.names_culprit and (e.category or "").startswith("hardware")]
@@ -116,28 +116,27 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     return verdict
 
 
-def _without_victims(deaths: list[Event], victims: list[Event], about: Subjects, clock: Clock) -> list[Event]:
+def _without_victims(deaths: list[Event], events: list[Event], about: Subjects, clock: Clock) -> list[Event]:
     """Return the silent deaths that are no further victim's, whose last words may be lost.
 
-    A watchdog aborts its own process; who raises an error because of others ends with 1, and a launcher
-    then ends the rest of its node.
+    A watchdog aborts its own process; who raises an error because of others ends with 1. A launcher
+    ends the rest of a node of which one process ended.
     """
-    first = min((clock.of(e) for e in victims), default=LATE)
+    first = min((clock.of(e) for e in events if e.tells in ("timeout", "lost-peer")), default=LATE)
     if first == LATE:
         return deaths
-    dropped = [
-        e
-        for e in deaths
-        if (code := dict(e.values).get("exit_code")) in ABORTED
-        or (code == "1" and clock.of(e) + SKEW_S * 1e6 > first)
-    ]
-    nodes = set(about.nodes(dropped))
-    return [
-        e
-        for e in deaths
-        if e not in dropped
-        and not (dict(e.values).get("exit_code") == "-15" and set(about.nodes([e])) <= nodes)
-    ]
+
+    def code(event: Event) -> str | None:
+        return dict(event.values).get("exit_code")
+
+    def is_victim(death: Event) -> bool:
+        if code(death) == "-15":
+            return told or set(about.nodes([death])) <= ended
+        return code(death) in ABORTED or (code(death) == "1" and clock.of(death) + SKEW_S * 1e6 > first)
+
+    told = any(e.tells in ("stop", "ending", "asked-to-end") for e in events)
+    ended = set(about.nodes(e for e in events if e.tells == "death" and code(e) not in ENDED))
+    return [death for death in deaths if not is_victim(death)]
 
 
 def _began(odd: list[Event], victims: list[Event], about: Subjects, clock: Clock) -> list[Event]:
@@ -231,7 +230,9 @@ def _excuse_busy(verdict: Verdict, about: Subjects, timeouts: list[Event], progr
 def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Clock) -> None:
     """The earliest error that is no timeout; within the skew of clocks, the one that says most."""
     verdict.kind = "error"
-    begun = min(clock.of(e) for e in own)
+    # What has no time of its own is known to be no earlier than a bound: such may belong to it, not begin it.
+    dated = [e for e in own if about.job.rows.own_time[e.rows].any()]
+    begun = min(clock.of(e) for e in dated or own)
     near = [e for e in own if clock.of(e) <= begun + SKEW_S * 1e6]
     # What another error brought about elsewhere is later, whatever clocks say.
     echoes = [

@@ -63,9 +63,14 @@ def accused(events: list[Event], verdict: Verdict, about: Subjects, clock: Clock
 
 
 def heard(events: Iterable[Event], about: Subjects) -> set[str]:
-    """Return the nodes that say anything of the failure."""
-    speakers = {s for e in events for s in np.unique(about.job.rows.speaker[e.rows]).tolist()}
-    return {home for s in speakers if (home := about.top.home(s)) is not None}
+    """Return the nodes that say anything of the failure; all, where most lines do not tell who says them."""
+    rows = np.concatenate([np.empty(0, np.int64), *(e.rows for e in events)])
+    speakers, lines = np.unique(about.job.rows.speaker[rows], return_counts=True)
+    homes = [about.top.home(speaker) for speaker in speakers.tolist()]
+    known = np.array([home is not None for home in homes], bool)
+    if 2 * lines[known].sum() < lines.sum():
+        return set(about.top.nodes)
+    return {home for home in homes if home is not None}
 
 
 def _quarrels(events: Iterable[Event], about: Subjects, clock: Clock) -> Iterable[Quarrel]:
