@@ -11,7 +11,7 @@ import numpy as np
 
 from l4fast.events import Event, split
 from l4fast.subjects import LATE, Clock, Subjects
-from l4fast.verdict import FEW, Verdict
+from l4fast.verdict import ENDED, FEW, Verdict
 
 KILLED = ("137", "143")  # by SIGKILL, by SIGTERM: mostly what ends the others
 LOOK_US = 5_000_000  # torchrun's agents looked every 5 s up to 2.2; since then, every 0.1 s
@@ -168,19 +168,30 @@ def first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
     who = about.row(event, row)
     if not who.nodes or len(about.top.nodes) < 2 or len(who.ranks) > FEW * about.n_ranks:
         return False
-    # Each agent looks at its own processes now and then: their order tells only after a pause.
+    # Each agent looks at its own processes now and then: of many, their order tells only after a pause.
+    dead = {node for r, e in deaths if _is_broken(e) for node in about.row(e, r).nodes}
+    many = len(dead) > FEW * len(about.top.nodes)
     others = [
         int(rows.time[r])
         for r, e in deaths
         if _is_agents(e) and rows.own_time[r] and not set(about.row(e, r).nodes) & set(who.nodes)
     ]
-    if _is_agents(event) and rows.own_time[row] and min(others, default=LATE) < rows.time[row] + LOOK_US:
+    if (
+        many
+        and _is_agents(event)
+        and rows.own_time[row]
+        and min(others, default=LATE) < rows.time[row] + LOOK_US
+    ):
         return False
     reason = "its processes were the first to be reported dead"
     verdict.nodes = [(node, 0.7, [reason], [root, row]) for node in who.nodes]
     verdict.ranks = [(rank, 0.6, [reason], [row]) for rank in who.ranks]
     verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
     return True
+
+
+def _is_broken(event: Event) -> bool:
+    return dict(event.values).get("exit_code") not in ENDED
 
 
 def _is_agents(event: Event) -> bool:

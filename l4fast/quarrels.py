@@ -181,7 +181,8 @@ def _cover(near: dict[str, set[str]], heard: set[str], most: int) -> list[str]:
     found: set[frozenset[str]] = set()
     for size in range(1, most + 1):
         found = found or set(_covers(near, frozenset(), size))
-    silent = [cover for cover in found if not cover & heard]
+    # One that lost it may as well be the one that is cut off; two are not.
+    silent = [cover for cover in found if not cover & heard and all(len(near[name]) > 1 for name in cover)]
     for best in (list(found), silent):
         if len(best) == 1:
             return [name for name in near if name in best[0]]

@@ -15,6 +15,7 @@ from l4fast.subjects import Subjects
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
 BESIDE = 0.6  # named by less than this share of the lines that name another: by the wrong side
 ENDED = (None, "0", "-15", "143", "-2", "130")  # exit codes of who did what it was asked
+MANY = 1.25  # a line more than ranks on these nodes: one of them may not be known by its launcher
 FEW = 0.34  # at most this share of the ranks may be the silent or hung ones
 
 
@@ -112,7 +113,7 @@ def _blame_the_dead(verdict: Verdict, about: Subjects, told: int, reason: str) -
     nodes, ranks = about.nodes(dead), about.ranks(dead)
     locally = max((n or 0 for n in about.top.local_rank), default=0) + 1
     each = max(about.top.ranks_per_node or 0, locally)
-    if not nodes or len(nodes) > FEW * len(about.top.nodes) or told > len(nodes) * each:
+    if not nodes or len(nodes) > FEW * len(about.top.nodes) or told > MANY * len(nodes) * each:
         return False
     row_of: dict[int | str, int] = {}
     for event in dead:
