@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from l4fast.events import Event, split
+from l4fast.job import NONE
 from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.verdict import ENDED, FEW, Verdict
 
@@ -174,7 +175,7 @@ def first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
     others = [
         int(rows.time[r])
         for r, e in deaths
-        if _is_agents(e) and rows.own_time[r] and not set(about.row(e, r).nodes) & set(who.nodes)
+        if _is_agents(e) and rows.time[r] != NONE and not set(about.row(e, r).nodes) & set(who.nodes)
     ]
     if (
         many
