@@ -72,6 +72,7 @@ def judge(job: Job, top: Topology, templates: dict[str, Template], heard: Eviden
     ``heard`` holds all that known lines tell, also what the job went on after.
     """
     about = Subjects(job, top, heard)
+    effects: list[Event] = []
     odd = odd_ones(job, top, slow)
     hosts = _of_hosts(job, about, heard, slow)
     verdict = Verdict([], [], kind="slow", root_time=slow.time, about=about)
@@ -80,6 +81,7 @@ def judge(job: Job, top: Topology, templates: dict[str, Template], heard: Eviden
         hosts = [e for e in hosts if nodes & set(about.nodes([e]))]
         own = _own_lines(job, top, templates, odd, slow)
         verdict.roots = hosts or own  # a host's line tells why; what is slow there is its effect
+        effects = [replace(e, role="consequence") for e in own] if hosts else []
         _name(job, top, verdict, odd, own)
     elif hosts:
         verdict.roots = hosts
@@ -89,7 +91,7 @@ def judge(job: Job, top: Topology, templates: dict[str, Template], heard: Eviden
             verdict.notes.append("cannot tell which node: the lines that tell why are many nodes'")
     else:
         verdict.notes.append(CANNOT_TELL)
-    verdict.events = list(verdict.roots)
+    verdict.events = [*verdict.roots, *effects]
     for i, event in enumerate(verdict.events):
         event.score = round(1.0 / (1 + 0.05 * i), 4)
     return verdict

@@ -445,6 +445,15 @@ def test_a_host_that_is_hot_beside_one_whose_steps_are_longer():
     assert [n["node"] for n in told.nodes] == ["node1"]
 
 
+def test_the_slow_steps_are_the_effect_of_what_their_host_tells():
+    told = diagnosis(ranked(dragged=[9], host_line=(3.0, HOT)))
+    assert [n["node"] for n in told.nodes] == ["node2"]
+    assert sorted((r["file"], r["role"]) for r in told.failure_rows) == [
+        ("kernel/node2.log", "root"),
+        ("node2/rank_9.log", "consequence"),
+    ]
+
+
 def detected(words: str, *, n: int = 8, factor: float = 1.4, first: int = 45) -> str:
     """A job whose iterations take ``factor`` times as long from 41 on, and the reports of its detector."""
     ends = np.cumsum(np.where(np.arange(1, 121) < 41, 10.0, 10.0 * factor)).tolist()
