@@ -68,7 +68,7 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress, *, bad: int | Non
     usual = max((len({m.speaker for m in said}) for said in durable.values()), default=0)
     if usual == 1 and len(durable) == 1 and progress.last_completed in durable:
         usual = 2  # nothing yet shows that one rank speaks for all
-    committed = {i for i, said in durable.items() if _complete(said, begun.get(i, []), usual)}
+    committed = {i for i, said in durable.items() if _complete(job, said, begun.get(i, []), usual)}
     committed |= set(loaded)
     waited = sorted(i for i, said in accepted.items() if any(m.signature in _WAITS for m in said))
     committed |= set(waited[:-1])
@@ -250,14 +250,33 @@ def _of_another_run(
     return int(it.iteration[after].min()) // progress.unit + progress.offset < iteration
 
 
-def _complete(durable: list[Mark], begun: list[Mark], usual: int) -> bool:
+def _complete(job: Job, durable: list[Mark], begun: list[Mark], usual: int) -> bool:
     """Each rank that began a save must have ended it, where each of them says so.
 
     Where one rank speaks for all, ``usual`` (most ranks that ended a save) is 1.
     """
-    if usual <= 1 or len({m.speaker for m in begun}) <= 1:
+    ended = {m.speaker for m in durable}
+    if usual <= 1:
         return True
-    return len({m.speaker for m in durable}) >= len({m.speaker for m in begun})
+    beginners = _unlike({m.speaker for m in begun}, ended, job)
+    return len(beginners) <= 1 or len(ended) >= len(beginners)
+
+
+def _unlike(begun: set[int], ended: set[int], job: Job) -> set[int]:
+    """Leave out who began a save and is one of those who ended it, under a longer label.
+
+    `[Rank 0] ... is about to be saved` of a node's file is said by one of the processes that end
+    theirs without such a label.
+    """
+    whole = {(job.speakers[k].stream, job.speakers[k].labels) for k in ended}
+    return {
+        k
+        for k in begun
+        if not any(
+            (job.speakers[k].stream, job.speakers[k].labels[:n]) in whole
+            for n in range(len(job.speakers[k].labels))
+        )
+    }
 
 
 def _returned(

@@ -92,7 +92,10 @@ def tell(
     before = [m for m in every_mark if not last.rows[m.row]]
     checkpoint = resume.with_earlier(told, checkpoint, marks, before, progress, last.whole, verdict)
     ended = outcome == "finished"
-    slowness = slow.find(job, progress, marks) if outcome in ("finished", "running") else None
+    slowness = None
+    if outcome in ("finished", "running"):
+        least = slow.TOLD_FACTOR if straggler.named_often(job, in_attempt) else slow.SLOW_FACTOR
+        slowness = slow.find(job, progress, marks, factor=least)
     if slowness is not None:
         # What the job went on after does not tell of an end, but it may tell of why it is slow.
         untold = replace(progress, series=None)

@@ -92,7 +92,7 @@ class RawShape:
 
 
 # A progress bar has no line end of its own, so the next line is glued onto it by a tee.
-_BAR = re.compile(rf"\s*(?:[^|{MASK}]{{0,40}}: *)?{MASK}%\|[^|]*\| *{MASK}/{MASK} \[[^\]\n]*\](?=\S)")
+_BAR = re.compile(rf"\s*(?:[^|\n]{{0,40}}: *)?{MASK}%\|[^|]*\| *{MASK}/{MASK} \[[^\]\n]*\](?=\S)")
 
 
 def peel_bar(masked: str, header: Header) -> tuple[Header, int]:

@@ -22,6 +22,7 @@ from l4fast.temporal import Progress
 from l4fast_kernels.segments import find_change_points
 
 SLOW_FACTOR = 1.5  # a lasting change of the median by so much is a failure of its own
+TOLD_FACTOR = 1.2  # where the job's own detector names slow ranks again and again
 MIN_STRETCH = 8  # reports; fewer may be an evaluation or a checkpoint
 FEW_REPORTS = 32  # with fewer, no report of the slow part may look like those before
 MIN_BEFORE, MIN_AFTER = 3, 4  # reports on both sides then; one less where those before are alike
@@ -110,14 +111,14 @@ class Pace:
     begin: np.ndarray
 
 
-def find(job: Job, progress: Progress, marks: Sequence[Mark]) -> Slow | None:
-    """Tell since when the job is slow, if it is."""
+def find(job: Job, progress: Progress, marks: Sequence[Mark], *, factor: float = SLOW_FACTOR) -> Slow | None:
+    """Tell since when the job is slow, if it is; ``factor`` is the least lasting change that counts."""
     if progress.series is None:
         return None
     clock, when = clocked(job, progress), _times(marks)
     said = told(job, progress)
     pace = said if said is not None else clock  # what a line tells leaves most pauses out
-    found = _lasting(pace, _marked(pace, when)) if pace is not None else None
+    found = _lasting(pace, _marked(pace, when), factor) if pace is not None else None
     if found is None and clock is not None:
         found = stalls(clock, when)
     return found
@@ -159,20 +160,20 @@ def told(job: Job, progress: Progress) -> Pace | None:
     return Pace(before, np.maximum(number - before, 1), seconds, begin)
 
 
-def _lasting(pace: Pace, marked: np.ndarray) -> Slow | None:
+def _lasting(pace: Pace, marked: np.ndarray, factor: float) -> Slow | None:
     """Look for a lasting slowdown beside the intervals with a save or an evaluation, else in all."""
-    found = lasting(pace, np.flatnonzero(~marked))
+    found = lasting(pace, np.flatnonzero(~marked), factor)
     if found is None and marked.any():
-        found = lasting(pace, np.arange(marked.size))
+        found = lasting(pace, np.arange(marked.size), factor)
         if found is not None and marked[pace.number + 1 >= found.iteration].mean() > 0.5:
             found = None  # nothing but saves and evaluations
     return found
 
 
-def lasting(pace: Pace, kept: np.ndarray) -> Slow | None:
+def lasting(pace: Pace, kept: np.ndarray, factor: float = SLOW_FACTOR) -> Slow | None:
     """Return the change after which all iterations are slower, to the end.
 
-    Only the intervals ``kept`` (int64[n], ascending) are looked at.
+    Only the intervals ``kept`` (int64[n], ascending) are looked at; ``factor`` is the least change.
     """
     each = np.ascontiguousarray(pace.each[kept])
     n = each.size
@@ -182,14 +183,14 @@ def lasting(pace: Pace, kept: np.ndarray) -> Slow | None:
     points = find_change_points(each, min_size=MIN_STRETCH if many else MIN_BEFORE).tolist()
     for k, cut in enumerate(points):
         before, after = float(np.median(each[:cut])), float(np.median(each[cut:]))
-        if after < SLOW_FACTOR * before or before <= 0:
+        if after < factor * before or before <= 0:
             continue
         parts = np.split(each[cut:], np.array(points[k + 1 :], np.int64) - cut)
         just_before = each[points[k - 1] if k else 0 : cut]
         # A job that comes down in small steps, as a growing batch makes it, has no such iteration.
-        if float(np.median(parts[0])) < SLOW_FACTOR * float(np.median(just_before)):
+        if float(np.median(parts[0])) < factor * float(np.median(just_before)):
             continue
-        if min(float(np.median(part)) for part in parts) < SLOW_FACTOR * before:
+        if min(float(np.median(part)) for part in parts) < factor * before:
             continue
         cut = _first_slow(each, cut, before, after)
         if not many and cut > MIN_BEFORE and each[cut - 1] > ODD * float(each[: cut - 1].max()):
@@ -264,10 +265,13 @@ def _times(marks: Sequence[Mark]) -> Times:
 
 
 def _intervals(pace: Pace, times: np.ndarray) -> np.ndarray:
-    """Return the intervals in which the ``times`` lie, int64[n], in order."""
+    """Return the intervals in which the ``times`` lie, int64[n], in order.
+
+    What came with or after the last report lies in none: how long it took is not known.
+    """
     at = np.searchsorted(pace.begin, times, side="right") - 1
     end = pace.begin + (pace.each * pace.steps * 1e6).astype(np.int64)
-    return np.unique(at[(at >= 0) & (times <= end[at])])
+    return np.unique(at[(at >= 0) & (times < end[at])])
 
 
 def _grown(pace: Pace, pause: np.ndarray, where: np.ndarray, least: float, stage: str) -> Slow | None:

@@ -17,6 +17,7 @@ from l4fast.canonical import plain, shape_id
 from l4fast.durations import MOST_TOLD, find_durations, told_of
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
+from l4fast.readings import Reading
 from l4fast.slow import Slow
 from l4fast.subjects import Subjects
 from l4fast.templates import Template
@@ -32,8 +33,11 @@ GREW = 1.5  # times as long as before
 ALONE = 1.25  # the least of the odd ones' growth over the most of the others'
 SHARE = 0.1  # of what an iteration lost; what grew by less cannot be the cause
 NEAR_S, NEAR_STEPS = 60.0, 10.0  # a line of a host this long before or after the change may tell why
+REPORTS = 3  # of a detector that name the same rank: more than chance
 LINES = 4  # shown of each rank
 _TELLING = ("hardware", "network", "storage", "resource")
+# Detectors that compare the ranks while the job runs, every few minutes, and name the slow ones.
+_DETECTORS = frozenset(["nvrx-straggler"])
 CANNOT_TELL = "cannot tell which node: no rank's own durations and no line of a host stand out since then"
 
 
@@ -68,6 +72,7 @@ def judge(job: Job, top: Topology, templates: dict[str, Template], heard: Eviden
     ``heard`` holds all that known lines tell, also what the job went on after.
     """
     about = Subjects(job, top, heard)
+    effects: list[Event] = []
     odd = odd_ones(job, top, slow)
     hosts = _of_hosts(job, about, heard, slow)
     verdict = Verdict([], [], kind="slow", root_time=slow.time, about=about)
@@ -76,6 +81,7 @@ def judge(job: Job, top: Topology, templates: dict[str, Template], heard: Eviden
         hosts = [e for e in hosts if nodes & set(about.nodes([e]))]
         own = _own_lines(job, top, templates, odd, slow)
         verdict.roots = hosts or own  # a host's line tells why; what is slow there is its effect
+        effects = [replace(e, role="consequence") for e in own] if hosts else []
         _name(job, top, verdict, odd, own)
     elif hosts:
         verdict.roots = hosts
@@ -85,10 +91,24 @@ def judge(job: Job, top: Topology, templates: dict[str, Template], heard: Eviden
             verdict.notes.append("cannot tell which node: the lines that tell why are many nodes'")
     else:
         verdict.notes.append(CANNOT_TELL)
-    verdict.events = list(verdict.roots)
+    verdict.events = [*verdict.roots, *effects]
     for i, event in enumerate(verdict.events):
         event.score = round(1.0 / (1 + 0.05 * i), 4)
     return verdict
+
+
+def named_often(job: Job, rows_in: np.ndarray) -> bool:
+    """Whether a detector of the job's own names the same rank again and again in ``rows_in`` (bool[n])."""
+    for raw, note in enumerate(job.notes):
+        for signature in note.failures:
+            if signature.id not in _DETECTORS:
+                continue
+            mine = job.rows_of_raw(raw)
+            different, code = Reading(job, mine[rows_in[mine]], signature.regex).distinct(("rank", "node"))
+            counts = np.bincount(code, minlength=len(different)).tolist()
+            if any(values and count >= REPORTS for values, count in zip(different, counts, strict=True)):
+                return True
+    return False
 
 
 def _ranks(top: Topology) -> np.ndarray:
@@ -217,8 +237,13 @@ def _of_hosts(job: Job, about: Subjects, heard: Evidence, slow: Slow) -> list[Ev
     for event, mine, whom in told:
         # What a host said long before is not why; what it began to say long after is not either.
         good = [abs(first[key] - slow.time) <= near for key in whom]
+        late = event.signature is not None and event.signature.id in _DETECTORS
+        if late:  # it reports every few minutes: the first after the change may be far from it
+            good = [first[key] >= slow.time - near and whom.count(key) >= REPORTS for key in whom]
         if any(good):
-            why = [f"began within {near / 1e6:.0f} s of iteration {slow.iteration}, the first slow one"]
+            since = f"iteration {slow.iteration}, the first slow one"
+            how = "told again and again since" if late else f"began within {near / 1e6:.0f} s of"
+            why = [f"{how} {since}"]
             found.append(replace(event, rows=mine[np.array(good)], role="root", why=why))
     return sorted(found, key=lambda e: (-e.weight, int(rows.time[e.rows].min()), int(e.rows[0])))
 

@@ -201,7 +201,8 @@ def check_contract(found: dict[str, Any]) -> None:
     matches(found, SPEC)
     json.dumps(found, allow_nan=False).encode("utf-8")
     verdict, failed = found["action"]["verdict"], found["outcome"] not in ("finished", "running")
-    assert (verdict == "none") == (not failed)
+    if found["outcome"] != "slow":  # which may have run to its end, and needs no restart then
+        assert (verdict == "none") == (not failed)
     assert bool(found["action"]["exclude_nodes"]) == (verdict == "restart_excluding")
     assert set(found["action"]["exclude_nodes"]) <= {n["node"] for n in found["nodes"]}
     if not failed:

@@ -364,3 +364,40 @@ def test_verl_names_the_folder_first_and_its_next_step_proves_it():
 def test_the_number_in_ray_trains_folder_is_no_step():
     made = "Checkpoint successfully created at: Checkpoint(filesystem=s3, path=b/run/checkpoint_000003)"
     assert trace(TRAIN[0], say(10, made), TRAIN[1]).last_durable == 10
+
+
+def test_a_label_that_only_the_first_line_bears_makes_no_other_rank():
+    # Each of four processes of two nodes ends its save; the word that it begins is rank 0's, under its label.
+    def save(seconds: float, n: int, ending: tuple[int, ...]) -> list[str]:
+        begin = say(seconds, f"[Rank 0] [Torch] Checkpoint global_step{n} is about to be saved!")
+        parts = [say(seconds + 1, f"[Torch] Saving /out/global_step{n}/rank_{k}.pt...") for k in (0, 1)]
+        done = say(seconds + 2, f"[Torch] Checkpoint global_step{n} is ready now!")
+        lines = [(0, begin), *enumerate(parts), *((k, done) for k in ending)]
+        return [f"worker-{k}: {line.replace('INFO ', '[INFO] ')}" for k, line in lines]
+
+    first, second, third = ("".join(f"worker-0: {x}\n" for x in part.splitlines()) for part in TRAIN)
+    full = [first, *save(10, 10, (0, 1, 0, 1)), second]
+    assert trace(*full).last_durable == 10
+    # A node that began its part and never ended it is one more.
+    assert trace(*full, *save(31, 20, (0, 0)), third).last_durable == 10
+    assert trace(*full, *save(31, 20, (1, 0, 1, 0)), third).last_durable == 20
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        "Checkpoint for step 10 saved successfully",
+        "Checkpoint for step 10 has been saved",
+        "checkpoint at iteration 10 saved in 3.1 s, the next at step 20",
+        "checkpoint /out/step_10 saved",
+    ],
+)
+def test_a_save_that_names_its_step_is_of_that_step(saved):
+    later = steps(range(11, 16), begin=20)  # the counter has gone on when the save ends
+    assert trace(TRAIN[0], later, say(26, saved), steps(range(16, 21), begin=30)).last_durable == 10
+
+
+def test_orbax_ends_a_save_on_all_hosts():
+    done = "[process=0][thread=save_finalize][step=10] CheckpointManager Save Finalize is done on all hosts."
+    found = trace(TRAIN[0], steps(range(11, 16), begin=20), say(26, done), steps(range(16, 21), begin=30))
+    assert found.last_durable == 10

@@ -229,7 +229,7 @@ AMD = "amdgpu 0000:c1:00.0: amdgpu:"
         ),
         (
             "CUDA initialization: Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized",
-            "cuda-device-busy",
+            "cuda-system-not-ready",
             "root",
             "platform",
             None,

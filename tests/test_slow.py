@@ -445,6 +445,56 @@ def test_a_host_that_is_hot_beside_one_whose_steps_are_longer():
     assert [n["node"] for n in told.nodes] == ["node1"]
 
 
+def test_the_slow_steps_are_the_effect_of_what_their_host_tells():
+    told = diagnosis(ranked(dragged=[9], host_line=(3.0, HOT)))
+    assert [n["node"] for n in told.nodes] == ["node2"]
+    assert sorted((r["file"], r["role"]) for r in told.failure_rows) == [
+        ("kernel/node2.log", "root"),
+        ("node2/rank_9.log", "consequence"),
+    ]
+
+
+def detected(words: str, *, n: int = 8, factor: float = 1.4, first: int = 45) -> str:
+    """A job whose iterations take ``factor`` times as long from 41 on, and the reports of its detector."""
+    ends = np.cumsum(np.where(np.arange(1, 121) < 41, 10.0, 10.0 * factor)).tolist()
+    lines = [(end, f"iteration {k + 1}/ 200 | loss: 2.5 |") for k, end in enumerate(ends)]
+    lines += [(ends[first - 1 + 9 * k] + 1.0, words) for k in range(n)]
+    hosts = [f"{at(-1)} INFO rank {rank} runs on node{rank // 4}" for rank in range(8)]
+    return text([*hosts, *(f"{at(when)} INFO {line}" for when, line in sorted(lines))])
+
+
+FOUND = "STRAGGLER DETECTION WARNING: Some GPUs have worse relative performance. Affected ranks: "
+
+
+@pytest.mark.parametrize("whom", ["{StragglerId(rank=5, node='node1')}", "[5]", "{5}"])
+def test_a_detector_that_names_a_rank_again_and_again(whom):
+    told = diagnosis({"a.log": detected(FOUND + whom)})
+    assert (told.outcome, told.iterations["first_abnormal"]) == ("slow", 41)
+    assert [r["rank"] for r in told.ranks] == [5]
+    assert told.cause["signature"] == "nvrx-straggler"
+
+
+def test_a_detector_that_names_a_rank_once_or_in_a_job_as_quick_as_before():
+    assert diagnosis({"a.log": detected(FOUND + "{5}", n=1)}).outcome == "running"
+    assert diagnosis({"a.log": detected(FOUND + "{5}", factor=1.1)}).outcome == "running"
+
+
+def test_a_detector_that_named_the_rank_before_the_change_does_not_tell_why():
+    told = diagnosis({"a.log": detected(FOUND + "{5}", first=10)})
+    assert (told.outcome, told.ranks) == ("slow", [])
+
+
+def test_a_save_with_or_after_the_last_report_lies_in_no_interval():
+    each = [10.0] * 16
+    for k in (7, 11):
+        each[k] = 200.0
+    last = pace(each)
+    end = int(last.begin[-1] + each[-1] * 1e6)
+    when = {"checkpoint": np.array([*(last.begin[[3, 7, 11]] + 1).tolist(), end, end + 10**6], np.int64)}
+    found = stalls(last, when)
+    assert found is not None and (found.stage, found.period) == ("checkpoint", 4)
+
+
 def test_a_slow_job_that_ended_needs_no_restart():
     told = diagnosis(ranked(dragged=[5], total=80))
     assert (told.outcome, told.action["verdict"], told.action["exclude_nodes"]) == ("slow", "none", [])

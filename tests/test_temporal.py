@@ -122,6 +122,15 @@ def test_a_bar_to_which_a_log_line_is_glued_goes_on_counting():
     assert progress(bar).last_completed == 20
 
 
+def test_the_last_state_of_a_bar_counts_though_a_warning_is_glued_to_it():
+    bar = "\r".join(
+        f"Epoch 0: :  2%|# | {i}/300 [1:0{i // 10}:{i % 10}0<8:12:01, loss=2.0]" for i in range(21)
+    )
+    warning = "node3:1189:1199 [0] transport/net_ib.cc:2453 NCCL WARN NET/IB: Got completion from peer"
+    warned = f"{bar}[2026-01-19 23:45:04] {warning} 172.20.3.36<35732> with status=12 opcode=32600 len=9\n"
+    assert progress(warned).last_completed == 20
+
+
 def test_the_highest_that_any_rank_reports():
     found = progress({"a.log": steps(range(1, 11)), "b.log": steps(range(1, 13), begin=0.2)})
     assert found.last_completed == 12
