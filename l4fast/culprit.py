@@ -60,13 +60,15 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     first_nan = min((clock.of(e) for e in nan), default=LATE)
     device = [e for e in own if e.names_culprit and (e.category or "").startswith("hardware")]
     still = bool(stops) and _stood_still(stops, progress, clock)
+    # Who ended the job may have done so because it hung: only a scheduler has reasons of its own.
+    asked = bool(hangs) and all(e.signature is not None and e.signature.by == "launcher" for e in stops)
     cries = [*hangs, *silent, *timeouts, *lost]
     if nan and first_nan <= first_own and not any(clock.of(e) <= first_nan + 60_000_000 for e in device):
         blame_numeric(job, nan, verdict, about, progress)
     elif own and not _only_after(own, stops, about, clock):
         _blame_errors(own, verdict, about, clock)
         _supplement(events, verdict, about, clock)
-    elif cries and _only_after(cries, stops, about, clock, SKEW_S) and not still:
+    elif cries and not (still or asked) and _only_after(cries, stops, about, clock, SKEW_S):
         verdict.kind = "stop"
         verdict.roots = stops
     elif hangs and about.share(hangs) <= FEW:

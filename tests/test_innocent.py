@@ -208,3 +208,19 @@ def test_a_file_that_some_ranks_of_some_nodes_miss_is_everybodys():
     for r in (1, 17, 22):
         files[f"n{r // 8}.log"] += f"[rank{r}]: {words}\n"
     assert diagnosis(files).action["exclude_nodes"] == []
+
+
+def test_who_did_not_react_when_the_agents_were_asked_to_end_had_hung():
+    agent = "[{}] torch.distributed.elastic.{}\n"
+    console = agent.format(
+        at(45), "agent.server.api: [WARNING] Received 15 death signal, shutting down workers"
+    )
+    console += agent.format(
+        at(75),
+        "multiprocessing.api: [WARNING] Unable to shutdown process 4711 via 15, forcefully exiting via 9",
+    )
+    files = nodes()
+    files["gpu-2.log"] += console
+    found = diagnosis(files)
+    assert found.events[0]["signature"] == "elastic-force-kill"
+    assert blamed(found)[0] == ["gpu-2"]
