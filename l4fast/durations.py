@@ -124,6 +124,7 @@ class DurationTable:
         self.keys = np.zeros(1 << 10, np.uint64)
         self.slots = np.zeros(1 << 10, np.int32)
         # Of the durations of a line, the first of all raw shapes, the second of all, and so on.
+        self._used = 0  # the most that any raw shape tells
         self._told = np.zeros((MOST_TOLD, 256), np.uint8)
         self._at = np.full((MOST_TOLD, 256, 3), -1, np.int16)
         self._unit = np.zeros((MOST_TOLD, 256))
@@ -136,6 +137,7 @@ class DurationTable:
             self._unit = np.concatenate([self._unit, np.zeros_like(self._unit)], axis=1)
         for nth, one in enumerate(found):
             if one is not None:
+                self._used = max(self._used, nth + 1)
                 self._told[nth, raw], self._at[nth, raw], self._unit[nth, raw] = 1, one.at, one.unit_s
 
     def add(self, cols: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -144,8 +146,8 @@ class DurationTable:
         Which they are and where they stand in the stream, in bytes: int64[n] each; and the classes of
         their durations: int64[n, MOST_TOLD], 0 where one is not higher.
         """
-        each = [self._fold(cols, nth) for nth in range(MOST_TOLD)]
-        lines = np.unique(np.concatenate([chosen for chosen, _ in each]))
+        each = [self._fold(cols, nth) for nth in range(self._used)]
+        lines = np.unique(np.concatenate([np.empty(0, np.int64), *(chosen for chosen, _ in each)]))
         classes = np.zeros((lines.size, MOST_TOLD), np.int64)
         for nth, (chosen, found) in enumerate(each):
             classes[np.searchsorted(lines, chosen), nth] = found

@@ -43,8 +43,11 @@ class Launch:
     def holds(self, stream: np.ndarray, line: np.ndarray, time: np.ndarray) -> np.ndarray:
         """Return which lines (int64[n] each) come after its begin: by line in its streams, else by time."""
         out: np.ndarray = (time == NONE) | (time >= self.time)
-        for mine, first in self.lines.items():
-            out = np.where(stream == mine, line >= first, out)
+        if self.lines and stream.size:
+            first = np.full(max(int(stream.max()), *self.lines) + 1, -1, np.int64)
+            first[list(self.lines)] = list(self.lines.values())
+            mine = first[stream] >= 0
+            out = np.where(mine, line >= first[stream], out)
         return out
 
 
@@ -204,10 +207,18 @@ def _begun_anew(job: Job, marks: Sequence[Mark], begins: Sequence[Mark], told: R
     that goes back, shows that the job was started again.
     """
     found = []
+    counted = set(np.unique(told.stream).tolist())
+    ends: dict[int, list[int]] = defaultdict(list)
+    for mark in marks:
+        if mark.kind == "attempt" and mark.stage == "shutdown":
+            ends[mark.stream].append(mark.line)
+    announced: dict[int, set[tuple[int, int]]] = defaultdict(set)
+    for mark in begins:
+        announced[mark.stream].add(told.around(mark.stream, mark.line))
     for stream, its in _starts(job, marks).items():
-        ended = np.array(sorted(m.line for m in marks if m.kind == "attempt" and m.stage == "shutdown"
-                                and m.stream == stream), np.int64)  # fmt: skip
-        known = {told.around(stream, m.line) for m in begins if m.stream == stream}
+        if stream not in counted and stream not in ends:
+            continue
+        ended, known = np.array(sorted(ends[stream]), np.int64), announced[stream]
         gaps: dict[tuple[int, int], list[Mark]] = defaultdict(list)
         for mark in its:
             gaps[told.around(stream, mark.line)].append(mark)
