@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from l4fast import events
 from l4fast import marks as marking
 from l4fast.advice import action_for, cause_of
 from l4fast.checkpoints import first_bad
@@ -21,6 +20,7 @@ from l4fast.job import Job
 from l4fast.source import Unreadable
 from l4fast.stages import stage_of_failure
 from l4fast.subjects import Subjects
+from l4fast.survived import SURVIVED_ITERATIONS
 from l4fast.topology import Topology
 
 
@@ -164,11 +164,7 @@ def _coverage(
     if sources:
         told.append("rank to node by: " + ", ".join(sources))
     kind = (
-        "given"
-        if baseline is not None
-        else "self"
-        if story.progress.n_seen > events.SURVIVED_ITERATIONS
-        else "none"
+        "given" if baseline is not None else "self" if story.progress.n_seen > SURVIVED_ITERATIONS else "none"
     )
     return {
         "layout": " + ".join(sorted(layouts)) or "plain",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4fast.events import SURVIVED_ITERATIONS, _done_again
+from l4fast.survived import SURVIVED_ITERATIONS, _done_again
 
 from jobs import cry, steps, story
 
