@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import argparse
 import os
 import signal
@@ -11,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 from l4fast.errors import L4Error, UsageError
 from l4fast.terminal import escaped, print_json
 
 USAGE, DATA, INTERNAL, INTERRUPTED = 64, 65, 70, 130
+AGAIN_S = 0.01  # after which an interrupt that got lost comes again
 
 _EPILOG = """\
 exit codes of diagnose: 0 nothing to do, 10 restart, 11 restart without some nodes, 12 resume from an
@@ -292,15 +293,18 @@ def _positive(text: str) -> int:
     return number
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; every error is one sentence on stderr."""
+def main(argv: Sequence[str] | None = None, *, afterwards: Any = signal.default_int_handler) -> int:
+    """Run one command and return its exit code; every error is one sentence on stderr.
+
+    ``afterwards`` is what handles Ctrl-C once the command has answered.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _open_outputs()
     # Known before the arguments are: wrong ones are told as JSON too.
     wants_json = "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
     code = 0
     try:
-        with _interruptible():
+        with _interruptible(afterwards):
             code = _run(arguments)
             sys.stdout.flush()
         return code
@@ -327,10 +331,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def program() -> int:
     """Run one command as a program of its own: once it has answered, Ctrl-C changes nothing."""
-    code = main()
-    with suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return code
+    return main(afterwards=signal.SIG_IGN)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -356,30 +357,36 @@ class _Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(afterwards: Any) -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number: int, frame: object) -> NoReturn:
-        raise _Interrupted
+    def stop(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code is again.__code__:
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)  # from there no exception gets out either
+        else:
+            raise _Interrupted
 
     def again(unraisable: sys.UnraisableHookArgs) -> None:
         # It came while an object was finalised, where no exception gets out: let it come once more,
         # a little later, or it would come right here.
         if isinstance(unraisable.exc_value, _Interrupted):
-            threading.Timer(0.01, _thread.interrupt_main).start()
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
         else:
             hook(unraisable)
 
     hook = sys.unraisablehook
     sys.unraisablehook = again
+    alarm = signal.signal(signal.SIGALRM, stop)
     signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, afterwards)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, alarm)
         sys.unraisablehook = hook
 
 

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,3 +36,21 @@ def run(*arguments: str, **settings) -> tuple[int, bytes, bytes]:
     process = start(*arguments, **settings)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+def interrupt(process: subprocess.Popen[bytes], after_s: float) -> bool:
+    """Press Ctrl-C so long after the program began to heed it; False if it had ended by then."""
+    heeds = 1 << (
+        signal.SIGALRM - 1
+    )  # its handler is set beside the one of Ctrl-C, whose bit Python sets early
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        caught = next((x for x in status.read_text().splitlines() if x.startswith("SigCgt:")), "SigCgt: 0")
+        if int(caught.split()[1], 16) & heeds:
+            break
+        time.sleep(0.01)
+    time.sleep(after_s)
+    if process.poll() is not None:
+        return False
+    process.send_signal(signal.SIGINT)
+    return True
