@@ -15,7 +15,7 @@ from l4fast.events import Event, Evidence
 from l4fast.explain import SKEW_S, edge, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric
-from l4fast.quarrels import accused
+from l4fast.quarrels import accused, all_lost_one
 from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
@@ -319,7 +319,8 @@ def _supplement(events: list[Event], verdict: Verdict, about: Subjects, clock: C
     if not any(told):
         return
     others = Verdict(events, verdict.roots)
-    if not accused(events, others, about, clock, begun=True):
+    victims = [e for e in events if any(edge(r, e, about, clock) is not None for r in verdict.roots)]
+    if not all_lost_one(victims, others, about) and not accused(events, others, about, clock, begun=True):
         blame_absent(events, others, about)
     if others.nodes:
         verdict.nodes, verdict.ranks = others.nodes, others.ranks

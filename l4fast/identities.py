@@ -128,12 +128,12 @@ def believed(job: Job, said: Sequence[Said], known: Iterable[str | None]) -> lis
 
 
 def agents_of(
-    said: Sequence[Said], local_ranks: Iterable[int | None], expected: int | None
+    said: Sequence[Said], local_ranks: Iterable[int | None], expected: int | None, *, launched: bool = False
 ) -> list[Said] | None:
     """Return ``said`` without the ranks of tasks where a task is a node's agent, else None.
 
     A scheduler then starts one task a node, and that starts the node's processes. ``expected`` is the
-    world size, if the job names it.
+    world size, if the job names it; ``launched`` whether a launcher of processes says anything.
     """
     task_of: dict[str, set[int]] = defaultdict(set)
     rank_of: dict[str, set[int]] = defaultdict(set)
@@ -141,7 +141,7 @@ def agents_of(
     for s in said:
         if s.host is not None and s.rank is not None:
             (task_of if s.is_task else rank_of)[s.host].add(s.rank)
-    several = any(n is not None and n > 0 for n in local)
+    several = launched or any(n is not None and n > 0 for n in local)
     if _one_task_a_node(said, several, expected):
         return [s._replace(rank=None) if s.is_task else s for s in said]
     tasks = [task for found in task_of.values() for task in found]

@@ -62,9 +62,29 @@ def accused(events: list[Event], verdict: Verdict, about: Subjects, clock: Clock
     return True
 
 
+def all_lost_one(victims: Iterable[Event], verdict: Verdict, about: Subjects) -> bool:
+    """Blame the one node that several victims of an error lost, all of them, wherever they are themselves."""
+    groups = about.evidence.groups
+    lost: dict[str, list[int]] = defaultdict(list)
+    for row in (row for event in victims for row in event.rows.tolist()):
+        node = node_at(about.top, groups.get(row, {}).get("peer"))
+        if node is not None:
+            lost[node].append(row)
+    if len(lost) != 1:
+        return False
+    ((node, rows),) = lost.items()
+    if len(rows) > 1:
+        verdict.nodes = [(node, 0.8, ["all others lost their connection to it"], rows[:8])]
+    return len(rows) > 1
+
+
 def heard(events: Iterable[Event], about: Subjects) -> set[str]:
-    """Return the nodes that say anything of the failure; all, where most lines do not tell who says them."""
-    rows = np.concatenate([np.empty(0, np.int64), *(e.rows for e in events)])
+    """Return the nodes that say anything of the failure; all, where most lines do not tell who says them.
+
+    A scheduler speaks for no node.
+    """
+    theirs = [e.rows for e in events if e.signature is None or e.signature.by != "scheduler"]
+    rows = np.concatenate([np.empty(0, np.int64), *theirs])
     speakers, lines = np.unique(about.job.rows.speaker[rows], return_counts=True)
     homes = [about.top.home(speaker) for speaker in speakers.tolist()]
     known = np.array([home is not None for home in homes], bool)

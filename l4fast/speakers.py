@@ -38,8 +38,11 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     named = (clean_host(host) for f in facts for host in (f.host, f.pod))
     said = believed(job, said, [*top.node, *named])
     tasks = [s for s in said if s.is_task and s.rank is not None]
-    without = agents_of(said, top.local_rank, top.expected)
-    top.tasks_are_agents = without is not None
+    launched = any(s.by == "launcher" for note in job.notes for s in note.failures)
+    without = agents_of(said, top.local_rank, top.expected, launched=launched)
+    if without is not None:
+        top.tasks_are_agents = True
+        top.agents = frozenset(s.host for s in tasks if s.host is not None)
     said = said if without is None else without
     task_is_rank(job, top, task, said)
     _ranks_said(job, top, said)

@@ -52,6 +52,7 @@ class Topology:
     ranks_per_node: int | None = None
     silent: frozenset[str] = frozenset()  # nodes of which there are logs, without a line
     tasks_are_agents: bool = False  # a scheduler's task is a node's launcher, no rank
+    agents: frozenset[str] = frozenset()  # nodes on which such a task ran
 
     @cached_property
     def ranks(self) -> list[int]:
@@ -59,7 +60,7 @@ class Topology:
 
     @cached_property
     def nodes(self) -> list[str]:
-        return sorted({n for n in self.node if n is not None} | set(self.node_of_rank.values()))
+        return sorted({n for n in self.node if n is not None} | set(self.node_of_rank.values()) | self.agents)
 
     @cached_property
     def _ranks_of_node(self) -> dict[str, list[int]]:

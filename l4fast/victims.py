@@ -14,7 +14,7 @@ from l4fast.events import Event
 from l4fast.explain import SKEW_S, unexplained
 from l4fast.job import Job
 from l4fast.quarrels import heard
-from l4fast.subjects import Clock, Subjects
+from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.topology import Topology
 from l4fast.verdict import FEW, Verdict, blame, ranks_on
 
@@ -132,16 +132,54 @@ def blame_absent(events: list[Event], verdict: Verdict, about: Subjects) -> None
     top = about.top
     if len(top.nodes) < MIN_NODES:
         return
-    ended = about.nodes(e for e in events if e.tells in ("death", "asked-to-end"))  # they were there
-    absent = sorted({*top.nodes, *top.silent} - heard(events, about) - set(ended))
+    ended, late = _ended(events, about)
+    absent = sorted({*top.nodes, *top.silent} - heard(events, about) - ended)
+    why = "all other nodes speak of the failure, it says nothing"
+    if not absent and _speak_once(verdict.roots, about, len(top.nodes) - len(late)):
+        absent, why = sorted(late), "the others gave up by themselves, it had to be ended"
     if not absent or len(absent) > FEW * len(top.nodes):
         return
     row = int(min(int(event.rows[0]) for event in verdict.roots))
     verdict.kind = "peer"
     for node in absent:
-        verdict.nodes.append((node, 0.6, ["all other nodes speak of the failure, it says nothing"], [row]))
+        verdict.nodes.append((node, 0.6, [why], [row]))
     for node in absent:
         ranks_on(verdict, about, node, "says nothing")
+
+
+def _ended(events: list[Event], about: Subjects) -> tuple[set[str], set[str]]:
+    """Return the nodes whose processes ended by themselves, and those where they first had to be ended.
+
+    A scheduler tells ends as they come: what it tells after it began to end the rest, it brought about.
+    """
+    rows = about.job.rows
+    begun: dict[int, int] = {}  # stream -> line
+    for event in events:
+        if event.tells == "ending" and _is_schedulers(event):
+            for row in event.rows.tolist():
+                stream, line = int(rows.stream[row]), int(rows.line[row])
+                begun[stream] = min(line, begun.get(stream, line))
+    itself: set[str] = set()
+    all_told: set[str] = set()
+    for event in events:
+        if event.tells in ("death", "asked-to-end"):
+            for row in event.rows.tolist():
+                nodes = about.row(event, row).nodes
+                all_told.update(nodes)
+                if not _is_schedulers(event) or rows.line[row] < begun.get(int(rows.stream[row]), LATE):
+                    itself.update(nodes)
+    return itself, all_told - itself
+
+
+def _is_schedulers(event: Event) -> bool:
+    return event.signature is not None and event.signature.by == "scheduler"
+
+
+def _speak_once(events: list[Event], about: Subjects, n_nodes: int) -> bool:
+    """Whether launchers, of whom nobody tells on which node they are, speak as often as there are nodes."""
+    rows = [event.rows for event in events]
+    launchers = all(event.signature is not None and event.signature.by == "launcher" for event in events)
+    return launchers and not about.nodes(events) and n_nodes > 0 and sum(map(len, rows)) == n_nodes
 
 
 def blame_outlier(job: Job, top: Topology, verdict: Verdict) -> None:
