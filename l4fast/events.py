@@ -167,7 +167,7 @@ def find(
             continue
         raw = job.raws[raw_idx]
         signature = note.failures[0] if note.failures else None
-        if signature is not None and signature.role in ("benign", "context"):
+        if signature is not None and signature.is_harmless:
             continue
         if signature is not None and _is_retry(raw.text, raw.header.level, signature):
             continue

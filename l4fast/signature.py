@@ -127,6 +127,12 @@ class Signature:
         return self.tells or ("error" if self.role == "root" else "echo")
 
     @property
+    def is_harmless(self) -> bool:
+        """Whether its lines tell of no failure, whatever their values are."""
+        quiet = ("benign", "context")
+        return self.role in quiet and all(case.role in (None, *quiet) for case in self.when)
+
+    @property
     def is_victims(self) -> bool:
         """Whether only a victim says it: whatever its values are, it never began a failure."""
         return self.role in ("consequence", "teardown") and all(case.role != "root" for case in self.when)

@@ -128,16 +128,22 @@ def blame_victims(
 
 
 def blame_absent(events: list[Event], verdict: Verdict, about: Subjects) -> None:
-    """The nodes that say nothing at all of a failure of which all others speak: they could not any more."""
+    """The nodes that say nothing at all of a failure of which all others speak: they could not any more.
+
+    Where lines do not tell who says them, a scheduler may tell whose end was unlike the others'.
+    """
     top = about.top
-    if len(top.nodes) < MIN_NODES:
+    known = {*top.nodes, *top.silent}
+    if len(known) < MIN_NODES:
         return
     ended, late = _ended(events, about)
-    absent = sorted({*top.nodes, *top.silent} - heard(events, about) - ended)
+    absent = sorted(known - heard(events, about) - ended)
     why = "all other nodes speak of the failure, it says nothing"
-    if not absent and _speak_once(verdict.roots, about, len(top.nodes) - len(late)):
+    if not absent and _speak_once(verdict.roots, about, len(known) - len(late)):
         absent, why = sorted(late), "the others gave up by themselves, it had to be ended"
-    if not absent or len(absent) > FEW * len(top.nodes):
+    elif not absent and late and _speak_alone(verdict.roots, events, about):
+        absent, why = sorted(ended), "it ended by itself, the others had to be ended"
+    if not absent or len(absent) > FEW * len(known):
         return
     row = int(min(int(event.rows[0]) for event in verdict.roots))
     verdict.kind = "peer"
@@ -169,6 +175,14 @@ def _ended(events: list[Event], about: Subjects) -> tuple[set[str], set[str]]:
                 if not _is_schedulers(event) or rows.line[row] < begun.get(int(rows.stream[row]), LATE):
                     itself.update(nodes)
     return itself, all_told - itself
+
+
+def _speak_alone(roots: list[Event], events: list[Event], about: Subjects) -> bool:
+    """Whether nobody but who says the roots, and nobody knows where that is, speaks of more than the end."""
+    other = [
+        e for e in events if e not in roots and e.tells in (None, "timeout", "lost-peer", "hang", "abort")
+    ]
+    return not about.nodes(roots) and all(e.role == "teardown" for e in other)
 
 
 def _is_schedulers(event: Event) -> bool:
