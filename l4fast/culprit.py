@@ -143,7 +143,8 @@ def _without_victims(deaths: list[Event], events: list[Event], about: Subjects, 
 
 def _began(odd: list[Event], victims: list[Event], about: Subjects, clock: Clock) -> list[Event]:
     """Return the errors that no signature knows, said by few and not after the first victim's word."""
-    first = min((clock.of(e) for e in victims), default=LATE)
+    dated = [e for e in victims if about.job.rows.own_time[e.rows].any()]
+    first = min((clock.of(e) for e in dated or victims), default=LATE)
     early = [e for e in odd if clock.of(e) <= first + SKEW_S * 1e6 and clock.of(e) != LATE]
     return [
         e for e in early if e.grave and (about.ranks([e]) or about.nodes([e])) and about.share([e]) <= FEW
@@ -236,6 +237,10 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
     dated = [e for e in own if about.job.rows.own_time[e.rows].any()]
     begun = min(clock.of(e) for e in dated or own)
     near = [e for e in own if clock.of(e) <= begun + SKEW_S * 1e6]
+    # What brought one of them about was earlier, though no clock tells when.
+    near += [
+        c for c in own if clock.of(c) == LATE and any(edge(c, e, about, clock) is not None for e in near)
+    ]
     # What another error brought about elsewhere is later, whatever clocks say.
     echoes = [
         e
