@@ -186,33 +186,52 @@ def _only_before_stop(victims: list[Event], stops: list[Event], clock: Clock) ->
 def _only_after(
     events: list[Event], stops: list[Event], about: Subjects, clock: Clock, gap_s: float = 0.0
 ) -> bool:
-    """Whether every event came after the job was told to stop, ``gap_s`` at least: then it was the stop.
+    """Whether every event came after the job was told to stop: then it was the stop.
 
-    Without times, the order of lines in one file tells. What a scheduler notes without a time of a node
-    that was told to stop, it noted because of that.
+    In one file the order of lines tells, on one node its clock; elsewhere a time must be ``gap_s`` later.
+    What a scheduler notes without a time of a node that was told to stop, it noted because of that.
     """
     if not stops:
         return False
     rows, begun = about.job.rows, min(clock.of(s) for s in stops)
     lines: dict[int, int] = {}
+    times: dict[str | None, int] = {}
     for row in np.concatenate([s.rows for s in stops]).tolist():
         stream, line = int(rows.stream[row]), int(rows.line[row])
         lines[stream] = min(line, lines.get(stream, line))
+        home = about.top.home(int(rows.speaker[row]))
+        if home is not None and rows.own_time[row]:
+            times[home] = min(int(rows.time[row]), times.get(home, LATE))
     told = set(about.nodes(stops))
-    for event in events:
-        at = clock.of(event)
-        if LATE not in (begun, at) and bool(rows.own_time[event.rows].any()):
-            if at < begun + gap_s * 1e6:
-                return False
-            continue
-        streams = np.unique(rows.stream[event.rows]).tolist()
-        first = {s: int(rows.line[event.rows[rows.stream[event.rows] == s]].min()) for s in streams}
-        behind = all(s in lines and first[s] > lines[s] for s in streams)
+
+    def is_after(event: Event) -> bool | None:
         nodes = set(about.nodes([event]))
-        noted = event.signature is not None and event.signature.by == "scheduler" and at == LATE
-        if not behind and not (noted and nodes and nodes <= told):
-            return False
-    return True
+        noted = event.signature is not None and event.signature.by == "scheduler" and clock.of(event) == LATE
+        if noted and nodes and nodes <= told:
+            return True
+        first: dict[tuple[int, int], int] = {}  # of each speaker in each stream
+        for row in event.rows.tolist():
+            first.setdefault((int(rows.stream[row]), int(rows.speaker[row])), row)
+        surely = None if event.tells is not None else False
+        for (stream, speaker), row in first.items():
+            if stream in lines:
+                after = bool(rows.line[row] > lines[stream])
+                if not after and event.tells is not None and rows.own_time[row] and rows.time[row] >= begun:
+                    continue  # others had been told before
+            elif rows.own_time[row] and begun != LATE:
+                limit = times.get(about.top.home(speaker), begun + int(gap_s * 1e6))
+                after = bool(rows.time[row] >= limit)
+            elif event.tells is not None:
+                continue  # nobody knows when; others of the victims may tell
+            else:
+                after = False
+            if not after:
+                return False
+            surely = True
+        return surely
+
+    found = [is_after(event) for event in events]
+    return False not in found and (True in found or not events)
 
 
 def _excuse_busy(verdict: Verdict, about: Subjects, timeouts: list[Event], progress: Progress) -> None:

@@ -99,7 +99,7 @@ def _quarrels(events: Iterable[Event], about: Subjects, clock: Clock) -> Iterabl
     events = list(events)
     waited = _first_wait(events, about)
     for event in events:
-        if event.tells not in ("lost-peer", "timeout"):
+        if event.tells not in ("lost-peer", "timeout") or event.role == "teardown":
             continue
         for row in event.rows.tolist():
             speaker = int(rows.speaker[row])

@@ -265,6 +265,10 @@ class Clock:
         bound = self._progress.last_time
         if own.size:
             return int(own.min())
+        if event.signature is not None and event.signature.by == "scheduler":
+            inside = self._time_inside(event)
+            if inside != LATE:
+                return inside
         ranks = self._about.ranks([event])
         died = [self._died[r] for r in ranks if r in self._died]
         if died:

@@ -139,13 +139,15 @@ def ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:
     cried = about.ranks(e for e in verdict.events if e.tells in (None, "abort"))
     waiting = about.ranks(e for e in verdict.events if e.tells in ("timeout", "lost-peer"))
     chosen = [rank for rank in mine if rank in cried and rank not in waiting]
-    if not chosen and 2 * len(waiting) > about.n_ranks:
+    many_wait = 2 * len(waiting) > about.n_ranks
+    if not chosen and many_wait:
         chosen = [rank for rank in mine if rank not in waiting]
     if not chosen:
         each = (about.top.expected or 0) // max(len(about.top.nodes), 1)
         # Where not all of them are known, the one to name may be another.
         whole = len(mine) >= max(about.top.ranks_per_node or 0, each)
-        chosen = [rank for rank in mine if rank in waiting] or (mine if whole else [])
+        known = [rank for rank in mine if rank in waiting] if whole or not many_wait else []
+        chosen = known or (mine if whole else [])
     rows = verdict.nodes[0][3] if verdict.nodes else []
     for rank in chosen:
         verdict.ranks.append((rank, 0.6, [f"on {node}, which {reason}"], rows))

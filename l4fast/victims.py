@@ -101,7 +101,7 @@ def blame_victims(
 ) -> None:
     """Only victims speak: the timeouts (or else the earliest cry) are all that is known."""
     verdict.kind = "victims"
-    speaking = [e for e in events if e.role == "consequence"]
+    speaking = [e for e in events if e.role == "consequence" or e.tells is not None]
     after = ("death", "asked-to-end", "abort", "ending", "heard")
     own = [e for e in speaking if e.signature is None or e.signature.by == "program"]
     # What a launcher sums up is less than what the processes themselves said.
@@ -116,7 +116,10 @@ def blame_victims(
         if e is first or (e.signature is not None and e.signature == first.signature and e not in ended)
     ]
     verdict.roots = timeouts or same
-    named = [e for e in verdict.roots if e.signature is not None and e.signature.names in ("self", "other")]
+    own_words = [
+        e for e in verdict.roots if e.signature is not None and e.tells != "hang"
+    ]  # of too many, then
+    named = [e for e in own_words if e.names in ("self", "other")]
     if named and not timeouts:
         blame(verdict, about, named, "told the earliest error")
     if not verdict.nodes and not verdict.everybody:
