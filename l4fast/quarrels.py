@@ -20,16 +20,21 @@ from l4fast.job import NONE
 from l4fast.subjects import LATE, Clock, Subjects, node_at
 from l4fast.verdict import FEW, Verdict, ranks_on
 
+MUCH = 3  # a tangle with so many times fewer words than another is an after-effect, if it came later
 MOST_GUILTY = 6  # of one tangle of quarrels: more would explain anything
 WAVE_US = int(2 * SKEW_S * 1e6)  # clocks apart, no wave follows another so soon
 
 
 class Quarrel(NamedTuple):
-    """The word of ``home`` that it lost ``target``: when (`LATE`: not known), where, as part of what."""
+    """The word of ``home`` that it lost ``target``: when (`LATE`: not known), where, as part of what.
+
+    Not ``own`` is the time at which its process was found dead.
+    """
 
     home: str
     target: str
     time: int
+    own: bool
     row: int
     event: Event
 
@@ -43,7 +48,7 @@ def accused(events: list[Event], verdict: Verdict, about: Subjects, clock: Clock
     quarrels = first_wave(list(_quarrels(events, about, clock)))
     quarrels.sort(key=lambda q: (q.time, q.row))
     streams = np.unique(about.job.rows.stream[[q.row for q in quarrels]])
-    ordered = len(streams) == 1 or all(q.time != LATE for q in quarrels)
+    ordered = len(streams) == 1 or all(q.own for q in quarrels)
     guilty = _guilty(quarrels, heard(events, about), len(top.nodes), begun=begun, ordered=ordered)
     if not guilty:
         return False
@@ -110,7 +115,7 @@ def _quarrels(events: Iterable[Event], about: Subjects, clock: Clock) -> Iterabl
             own = int(rows.time[row]) if rows.own_time[row] and rows.time[row] != NONE else None
             if own is None or own <= waited:
                 died = clock.died(top.rank[speaker])  # it was still there when it said so
-                yield Quarrel(home, target, died if own is None else own, row, event)
+                yield Quarrel(home, target, died if own is None else own, own is not None, row, event)
 
 
 def _first_wait(events: Iterable[Event], about: Subjects) -> int:
@@ -153,8 +158,8 @@ def _guilty(
         near[q.target].add(q.home)
     timed = all(q.time != LATE for q in quarrels)
     found: list[str] = []
-    for tangle in _tangles(near):
-        mine = [q for q in quarrels if q.home in tangle]
+    for mine in _main(quarrels, near):
+        tangle = {name: near[name] for q in mine for name in (q.home, q.target)}
         spans = len(tangle) > max(3, n_nodes // 2)  # all waves are one
         found += _cover(tangle, heard, 1) or (
             _cover(tangle, heard, MOST_GUILTY)
@@ -164,6 +169,19 @@ def _guilty(
             else []
         )
     return found if len(found) <= few else []
+
+
+def _main(quarrels: Sequence[Quarrel], near: dict[str, set[str]]) -> list[list[Quarrel]]:
+    """Return the quarrels of each tangle, but of those that came later and are much smaller than another."""
+    tangles = [[q for q in quarrels if q.home in tangle] for tangle in _tangles(near)]
+    begun = [min(q.time for q in mine) for mine in tangles]
+    words = [len({(q.home, q.target, q.row) for q in mine}) for mine in tangles]
+    most = max(range(len(tangles)), key=words.__getitem__, default=0)
+    return [
+        mine
+        for mine, time, n in zip(tangles, begun, words, strict=True)
+        if time <= begun[most] or n * MUCH >= words[most]
+    ]
 
 
 def _first_of(quarrels: Iterable[Quarrel]) -> list[str]:

@@ -55,7 +55,7 @@ def test_who_is_named_has_a_part_in_what_must_be_explained(pairs, heard):
 
 def quarrels(*told: tuple[str, str, float]) -> list[Quarrel]:
     return [
-        Quarrel(home, target, LATE if at < 0 else round(at * 1e6), row, SimpleNamespace())  # type: ignore[arg-type]
+        Quarrel(home, target, LATE if at < 0 else round(at * 1e6), at >= 0, row, SimpleNamespace())  # type: ignore[arg-type]
         for row, (home, target, at) in enumerate(told)
     ]
 
