@@ -256,10 +256,9 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
     dated = [e for e in own if about.job.rows.own_time[e.rows].any()]
     begun = min(clock.of(e) for e in dated or own)
     near = [e for e in own if clock.of(e) <= begun + SKEW_S * 1e6]
-    # What brought one of them about was earlier, though no clock tells when.
-    near += [
-        c for c in own if clock.of(c) == LATE and any(edge(c, e, about, clock) is not None for e in near)
-    ]
+    # Who brought one of them about did so earlier, though no clock tells when.
+    undated = [c for c in own if clock.of(c) == LATE and (about.ranks([c]) or about.nodes([c]))]
+    near += [c for c in undated if any(edge(c, e, about, clock) is not None for e in near)]
     # What another error brought about elsewhere is later, whatever clocks say.
     echoes = [
         e

@@ -273,8 +273,9 @@ class Clock:
         died = [self._died[r] for r in ranks if r in self._died]
         if died:
             return max(min(died) - 1, bound)
-        program = event.signature is not None and event.signature.by == "program"
-        if not ranks and not program and not self._about.nodes([event]):
+        by = event.signature.by if event.signature is not None else None
+        waited = by == "program" and event.tells in ("timeout", "lost-peer")
+        if not ranks and not self._about.nodes([event]) and not waited:
             # A launcher's or scheduler's word: it comes after what it speaks of.
             return self._time_inside(event)
         known = times[times != NONE]

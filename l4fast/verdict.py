@@ -13,6 +13,7 @@ from l4fast.job import NONE
 from l4fast.subjects import Subjects
 
 MOST = 0.8  # a fault on at least this share of the ranks that speak is everybody's
+SEVERAL, HALF = 4, 0.5  # a fault on half of several nodes is no node's either
 BESIDE = 0.6  # named by less than this share of the lines that name another: by the wrong side
 ENDED = (None, "0", "-15", "143", "-2", "130")  # exit codes of who did what it was asked
 MANY = 1.25  # a line more than ranks on these nodes: one of them may not be known by its launcher
@@ -52,13 +53,13 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
     if own and not ranks and not nodes and _blame_the_dead(verdict, about, told, reason):
         return
     # Lines that name few of the nodes tell of these, however many they are.
-    most_nodes = len(nodes) >= MOST * n_nodes
+    most_nodes = len(nodes) >= (MOST if n_nodes < SEVERAL else HALF) * n_nodes
     anybody = not ranks and (not nodes or most_nodes) and told >= MOST * speaking
     if speaking > 1 and (len(ranks) >= MOST * speaking or anybody):
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all ranks: no node to blame")
         return
-    if not ranks and n_nodes > 1 and most_nodes:
+    if most_nodes and n_nodes > (SEVERAL if ranks else 1):
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all nodes: no node to blame")
         return

@@ -19,6 +19,7 @@ from l4fast.topology import Topology
 from l4fast.verdict import FEW, Verdict, blame, ranks_on
 
 MIN_NODES = 4  # fewer: that one says nothing is no sign
+ABORTED = ("-6", "134")
 AFTERWARDS = ("137", "-9", "143", "-15")  # killed, asked to end: mostly by what ends the rest
 
 
@@ -38,6 +39,7 @@ def silent_ones(
         known |= set(range(max(known) + 1))  # a rank that never said a word leaves a gap
     own_words = [e for e in events if e.tells in (None, "timeout", "lost-peer")]
     silent = known - set(about.ranks(own_words))
+    silent = silent - _aborted(events, about) or silent
     if not waiting or not silent or len(silent) > FEW * len(known):
         return False
     if all(rank in top.node_of_rank for rank in silent):
@@ -67,6 +69,8 @@ def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], v
         quiet = mine - spoken
         if quiet and 2 * len(quiet) < len(mine) and mine - quiet <= waiting:
             silent += sorted(quiet)
+    aborted = _aborted(events, about)
+    silent = [rank for rank in silent if rank not in aborted] or silent
     silent = _blocked_first(silent, about, timeouts)
     if not silent or len(silent) > FEW * len(waiting):
         return False
@@ -78,6 +82,13 @@ def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], v
     for node in dict.fromkeys(top.node_of_rank[rank] for rank in silent):
         verdict.nodes.append((node, 0.8, [reason], [first]))
     return True
+
+
+def _aborted(events: list[Event], about: Subjects) -> set[int]:
+    """The ranks whose processes aborted themselves: a victim does, though its words may be lost."""
+    return set(
+        about.ranks(e for e in events if e.tells == "death" and dict(e.values).get("exit_code") in ABORTED)
+    )
 
 
 def _blocked_first(silent: list[int], about: Subjects, timeouts: list[Event]) -> list[int]:
