@@ -39,7 +39,10 @@ class Verdict:
 
 
 def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -> None:
-    """Blame whom ``events`` speak of, unless that is nearly everybody."""
+    """Blame whom ``events`` speak of, unless that is nearly everybody, or what fails belongs to all."""
+    if all(_is_everybodys(event) for event in events):
+        verdict.notes.append("what failed is no node's own: no node to blame")
+        return
     ranks, nodes = about.ranks(events), about.nodes(events)
     told = max((len(e.rows) for e in events), default=0)
     n_nodes = len(about.top.nodes)
@@ -59,7 +62,7 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all ranks: no node to blame")
         return
-    if most_nodes and n_nodes > (SEVERAL if ranks else 1):
+    if most_nodes and n_nodes >= (SEVERAL if ranks else 2):
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all nodes: no node to blame")
         return
@@ -85,6 +88,12 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         ranks_on(verdict, about, next(iter(nodes)), reason)
     if not nodes:
         verdict.notes.append("cannot tell which node: no line names one, and no rank can be mapped to one")
+
+
+def _is_everybodys(event: Event) -> bool:
+    """Whether a signature says that its lines blame nobody: a quota, a missing shard. Code has a place."""
+    nobody = event.signature is not None and event.signature.names == "none" and event.tells is None
+    return nobody and not (event.category or "").startswith(("user", "data", "numeric"))
 
 
 def _told_by_others(about: Subjects, events: list[Event]) -> dict[str, float]:
