@@ -7,8 +7,6 @@ timeout; the end of the wait-for chain.
 
 from __future__ import annotations
 
-import numpy as np
-
 from l4fast.collectives import busy, laggard, mismatch
 from l4fast.deaths import also_deaths, first_death, settle_deaths, settle_echoes, unexplained_deaths
 from l4fast.events import Event, Evidence
@@ -16,6 +14,7 @@ from l4fast.explain import SKEW_S, edge, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric
 from l4fast.quarrels import accused, all_lost_one
+from l4fast.stops import is_answer, only_after, only_before_stop, stood_still
 from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
@@ -23,7 +22,6 @@ from l4fast.verdict import ENDED, FEW, Verdict, blame
 from l4fast.victims import blame_absent, blame_outlier, blame_victims, silent_beside, silent_ones
 
 GUESS = -10  # signatures of so small a weight are words that any program may use
-STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
 ABORTED = ("-6", "134")
 CHAIN_S = 5.0  # errors of the culprit's own ranks within this time belong to one story
 
@@ -51,7 +49,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         e for e in events if e.role == "root" and e.tells not in reactions and e not in nan and e not in odd
     ]
     hangs = [e for e in events if e.tells == "hang"]
-    stops = [e for e in events if e.tells == "stop" and not _is_answer(e, events, about, clock)]
+    stops = [e for e in events if e.tells == "stop" and not is_answer(e, events, about, clock)]
     timeouts = [e for e in events if e.tells == "timeout"]
     lost = [e for e in events if e.tells == "lost-peer"]
     silent = unexplained_deaths(events, about, clock) if not own else []
@@ -59,16 +57,16 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     first_own = min((clock.of(e) for e in own), default=LATE)
     first_nan = min((clock.of(e) for e in nan), default=LATE)
     device = [e for e in own if e.names_culprit and (e.category or "").startswith("hardware")]
-    still = bool(stops) and _stood_still(stops, progress, clock)
+    still = bool(stops) and stood_still(stops, progress, clock)
     # Who ended the job may have done so because it hung: only a scheduler has reasons of its own.
     asked = bool(hangs) and all(e.signature is not None and e.signature.by == "launcher" for e in stops)
     cries = [*hangs, *silent, *timeouts, *lost]
     if nan and first_nan <= first_own and not any(clock.of(e) <= first_nan + 60_000_000 for e in device):
         blame_numeric(job, nan, verdict, about, progress)
-    elif own and not _only_after(own, stops, about, clock):
+    elif own and not only_after(own, stops, about, clock):
         _blame_errors(own, verdict, about, clock)
         _supplement(events, verdict, about, clock)
-    elif cries and not (still or asked) and _only_after(cries, stops, about, clock, SKEW_S):
+    elif cries and not (still or asked) and only_after(cries, stops, about, clock, SKEW_S):
         verdict.kind = "stop"
         verdict.roots = stops
     elif hangs and about.share(hangs) <= FEW:
@@ -99,7 +97,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         verdict.kind = "stall"
         verdict.roots = stops
         blame_outlier(job, top, verdict)
-    elif stops and not _only_before_stop([*timeouts, *lost], stops, clock):
+    elif stops and not only_before_stop([*timeouts, *lost], stops, clock):
         verdict.kind = "stop"
         verdict.roots = stops
     elif own:
@@ -149,89 +147,6 @@ def _began(odd: list[Event], victims: list[Event], about: Subjects, clock: Clock
     return [
         e for e in early if e.grave and (about.ranks([e]) or about.nodes([e])) and about.share([e]) <= FEW
     ]
-
-
-def _stood_still(stops: list[Event], progress: Progress, clock: Clock) -> bool:
-    """Whether the counter had stopped long before the job was told to end."""
-    stop = min(clock.of(e) for e in stops)
-    if not progress.timed or progress.median_s is None or stop == LATE or progress.last_time == NONE:
-        return False
-    return (stop - progress.last_time) / 1e6 > max(STILL_MEDIANS * progress.median_s, STILL_S)
-
-
-def _is_answer(stop: Event, events: list[Event], about: Subjects, clock: Clock) -> bool:
-    """Whether launchers were told to stop because processes of others had failed.
-
-    An order from outside reaches all of them; the one whose process failed first is not told.
-    """
-    if stop.signature is None or stop.signature.by != "launcher":
-        return False
-    failed = [e for e in events if e.tells == "death" and dict(e.values).get("exit_code") not in ENDED]
-    cries = [
-        e for e in events if e.tells in ("timeout", "lost-peer") or (e.tells is None and e.role == "root")
-    ]
-    if clock.of(stop) + SKEW_S * 1e6 < min((clock.of(e) for e in (*failed, *cries)), default=LATE):
-        return False  # nothing had failed yet
-    return bool(set(about.nodes(failed)) - set(about.nodes([stop])))
-
-
-def _only_before_stop(victims: list[Event], stops: list[Event], clock: Clock) -> bool:
-    """Whether victims cried before the job was told to stop: then the order was an answer to that."""
-    if not victims:
-        return False
-    first = min(clock.of(e) for e in victims)
-    return first != LATE and first + SKEW_S * 1e6 < min(clock.of(e) for e in stops)
-
-
-def _only_after(
-    events: list[Event], stops: list[Event], about: Subjects, clock: Clock, gap_s: float = 0.0
-) -> bool:
-    """Whether every event came after the job was told to stop: then it was the stop.
-
-    In one file the order of lines tells, on one node its clock; elsewhere a time must be ``gap_s`` later.
-    What a scheduler notes without a time of a node that was told to stop, it noted because of that.
-    """
-    if not stops:
-        return False
-    rows, begun = about.job.rows, min(clock.of(s) for s in stops)
-    lines: dict[int, int] = {}
-    times: dict[str | None, int] = {}
-    for row in np.concatenate([s.rows for s in stops]).tolist():
-        stream, line = int(rows.stream[row]), int(rows.line[row])
-        lines[stream] = min(line, lines.get(stream, line))
-        home = about.top.home(int(rows.speaker[row]))
-        if home is not None and rows.own_time[row]:
-            times[home] = min(int(rows.time[row]), times.get(home, LATE))
-    told = set(about.nodes(stops))
-
-    def is_after(event: Event) -> bool | None:
-        nodes = set(about.nodes([event]))
-        noted = event.signature is not None and event.signature.by == "scheduler" and clock.of(event) == LATE
-        if noted and nodes and nodes <= told:
-            return True
-        first: dict[tuple[int, int], int] = {}  # of each speaker in each stream
-        for row in event.rows.tolist():
-            first.setdefault((int(rows.stream[row]), int(rows.speaker[row])), row)
-        surely = None if event.tells is not None else False
-        for (stream, speaker), row in first.items():
-            if stream in lines:
-                after = bool(rows.line[row] > lines[stream])
-                if not after and event.tells is not None and rows.own_time[row] and rows.time[row] >= begun:
-                    continue  # others had been told before
-            elif rows.own_time[row] and begun != LATE:
-                limit = times.get(about.top.home(speaker), begun + int(gap_s * 1e6))
-                after = bool(rows.time[row] >= limit)
-            elif event.tells is not None:
-                continue  # nobody knows when; others of the victims may tell
-            else:
-                after = False
-            if not after:
-                return False
-            surely = True
-        return surely
-
-    found = [is_after(event) for event in events]
-    return False not in found and (True in found or not events)
 
 
 def _excuse_busy(verdict: Verdict, about: Subjects, timeouts: list[Event], progress: Progress) -> None:

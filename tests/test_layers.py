@@ -35,7 +35,7 @@ HOUSE = (
     "events",
     "recovered subjects",
     "explain outcome verdict",
-    "attempts collectives deaths numeric quarrels resume stages straggler",
+    "attempts collectives deaths numeric quarrels resume stages stops straggler",
     "victims",
     "culprit",
     "diagnose",

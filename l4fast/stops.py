@@ -1,0 +1,101 @@
+"""What an order to stop brought about, and what brought the order about.
+
+Who is told to end breaks its connections, and its peers cry: a time limit looks like a failing node to
+them. An order that came because processes had failed, or because the job hung, is itself an answer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from l4fast.events import Event
+from l4fast.explain import SKEW_S
+from l4fast.job import NONE
+from l4fast.subjects import LATE, Clock, Subjects
+from l4fast.temporal import Progress
+from l4fast.verdict import ENDED
+
+STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
+
+
+def stood_still(stops: list[Event], progress: Progress, clock: Clock) -> bool:
+    """Whether the counter had stopped long before the job was told to end."""
+    stop = min(clock.of(e) for e in stops)
+    if not progress.timed or progress.median_s is None or stop == LATE or progress.last_time == NONE:
+        return False
+    return (stop - progress.last_time) / 1e6 > max(STILL_MEDIANS * progress.median_s, STILL_S)
+
+
+def is_answer(stop: Event, events: list[Event], about: Subjects, clock: Clock) -> bool:
+    """Whether launchers were told to stop because processes of others had failed.
+
+    An order from outside reaches all of them; the one whose process failed first is not told.
+    """
+    if stop.signature is None or stop.signature.by != "launcher":
+        return False
+    failed = [e for e in events if e.tells == "death" and dict(e.values).get("exit_code") not in ENDED]
+    cries = [
+        e for e in events if e.tells in ("timeout", "lost-peer") or (e.tells is None and e.role == "root")
+    ]
+    if clock.of(stop) + SKEW_S * 1e6 < min((clock.of(e) for e in (*failed, *cries)), default=LATE):
+        return False  # nothing had failed yet
+    return bool(set(about.nodes(failed)) - set(about.nodes([stop])))
+
+
+def only_before_stop(victims: list[Event], stops: list[Event], clock: Clock) -> bool:
+    """Whether victims cried before the job was told to stop: then the order was an answer to that."""
+    if not victims:
+        return False
+    first = min(clock.of(e) for e in victims)
+    return first != LATE and first + SKEW_S * 1e6 < min(clock.of(e) for e in stops)
+
+
+def only_after(
+    events: list[Event], stops: list[Event], about: Subjects, clock: Clock, gap_s: float = 0.0
+) -> bool:
+    """Whether every event came after the job was told to stop: then it was the stop.
+
+    In one file the order of lines tells, on one node its clock; elsewhere a time must be ``gap_s`` later.
+    What a scheduler notes without a time of a node that was told to stop, it noted because of that.
+    """
+    if not stops:
+        return False
+    rows, begun = about.job.rows, min(clock.of(s) for s in stops)
+    lines: dict[int, int] = {}
+    times: dict[str | None, int] = {}
+    for row in np.concatenate([s.rows for s in stops]).tolist():
+        stream, line = int(rows.stream[row]), int(rows.line[row])
+        lines[stream] = min(line, lines.get(stream, line))
+        home = about.top.home(int(rows.speaker[row]))
+        if home is not None and rows.own_time[row]:
+            times[home] = min(int(rows.time[row]), times.get(home, LATE))
+    told = set(about.nodes(stops))
+
+    def is_after(event: Event) -> bool | None:
+        nodes = set(about.nodes([event]))
+        noted = event.signature is not None and event.signature.by == "scheduler" and clock.of(event) == LATE
+        if noted and nodes and nodes <= told:
+            return True
+        first: dict[tuple[int, int], int] = {}  # of each speaker in each stream
+        for row in event.rows.tolist():
+            first.setdefault((int(rows.stream[row]), int(rows.speaker[row])), row)
+        surely = None if event.tells is not None else False
+        for (stream, speaker), row in first.items():
+            if stream in lines:
+                after = bool(rows.line[row] > lines[stream])
+                if not after and event.tells is not None and rows.own_time[row] and rows.time[row] >= begun:
+                    continue  # others had been told before
+            elif rows.own_time[row] and begun != LATE:
+                limit = times.get(about.top.home(speaker), begun + int(gap_s * 1e6))
+                after = bool(rows.time[row] >= limit)
+            elif event.tells is not None:
+                continue  # nobody knows when; others of the victims may tell
+            else:
+                after = False
+            if not after:
+                return False
+            surely = True
+        return surely
+
+    found = [is_after(event) for event in events]
+    return False not in found and (True in found or not events)
