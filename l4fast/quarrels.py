@@ -17,7 +17,7 @@ import numpy as np
 from l4fast.events import Event
 from l4fast.explain import SKEW_S
 from l4fast.job import NONE
-from l4fast.subjects import LATE, Clock, Subjects, node_at
+from l4fast.subjects import LATE, Clock, Subjects, node_at, stranger_at
 from l4fast.verdict import FEW, Verdict, ranks_on
 
 MUCH = 3  # a tangle with so many times fewer words than another is an after-effect, if it came later
@@ -108,7 +108,8 @@ def _quarrels(events: Iterable[Event], about: Subjects, clock: Clock) -> Iterabl
             continue
         for row in event.rows.tolist():
             speaker = int(rows.speaker[row])
-            target = node_at(top, about.evidence.groups.get(row, {}).get("peer"))
+            peer = about.evidence.groups.get(row, {}).get("peer")
+            target = node_at(top, peer) or stranger_at(top, peer)
             home = top.home(speaker)
             if target is None or home is None or home == target:
                 continue

@@ -21,6 +21,9 @@ LATE = 1 << 62  # nothing is known of the time: later than all that is known
 # Which words of a line tell whom it is about. A process id in a line about oneself is one's child.
 _NAMING = ("pid", "local_rank", "task", "rank", "node")
 _NAMING_OF = {"victim": ("pid", "local_rank", "task"), "self": ("rank", "node")}
+_DIGITS = re.compile(r"\d+")
+_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+MOSTLY = 0.8  # so many of the nodes' addresses are known: one of nobody's is a machine without a log
 _TIME_INSIDE = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\b")
 
 
@@ -125,6 +128,32 @@ def node_at(top: Topology, address: str | None) -> str | None:
         return bare
     name = clean_host(bare)
     return name if name in top.nodes else None
+
+
+def stranger_at(top: Topology, address: str | None) -> str | None:
+    """Return the machine at an address that is no known node's, if it must be one of the job; else None.
+
+    A host is one if its name differs from those of all nodes in digits only; an address, if nearly every
+    node's is known and one of them is of the same net.
+    """
+    bare = (address or "").strip("[]").removeprefix("::ffff:")
+    if not bare or node_at(top, bare) is not None:
+        return None
+    if _ADDRESS.fullmatch(bare):
+        known = [a for a in top.node_of_address if _ADDRESS.fullmatch(a)]
+        placed = {top.node_of_address[a] for a in known}
+        near = any(a.split(".")[:2] == bare.split(".")[:2] for a in known)
+        return bare if near and len(placed) >= MOSTLY * len(top.nodes) and len(placed) > 1 else None
+    name = clean_host(bare)
+    outlines = {_DIGITS.sub("0", node) for node in top.nodes}
+    if (
+        name is None
+        or len(top.nodes) < 2
+        or outlines != {_DIGITS.sub("0", name)}
+        or "0" not in outlines.pop()
+    ):
+        return None
+    return name
 
 
 def _may_be_a_server(event: Event) -> bool:

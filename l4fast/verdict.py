@@ -91,7 +91,7 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
 
 
 def _is_everybodys(event: Event) -> bool:
-    """Whether a signature says that its lines blame nobody: a missing shard, no free GPU. Code has a place."""
+    """Whether a signature says that its lines blame nobody: a missing shard, say. Code has a place."""
     nobody = event.signature is not None and event.signature.names == "none" and event.tells is None
     return nobody and not (event.category or "").startswith(("user", "data", "numeric"))
 

@@ -1,0 +1,113 @@
+"""Whose end others brought about: orders to stop, a scheduler's list of ends, machines without a log."""
+
+import pytest
+
+from jobs import at, cry, diagnosis
+from test_culprit import blamed, nodes, slurm
+
+LOST = "NCCL WARN socketProgress: Connection closed by remote peer {}<41234>"
+ORDER = "WARNING torch.distributed.elastic.agent.server.api: Received 15 death signal, shutting down workers"
+AGENTS = 12
+
+
+def told_to_end(*, cry_after_s: float, trained: int = 59) -> dict[str, str]:
+    """A time limit at 60 s; each agent hears of it, and ranks lose a peer so long after."""
+    files = nodes(trained=trained)
+    for n in range(4):
+        files[f"gpu-{n}.log"] += f"{at(60.2)} {ORDER}\n"
+    for rank in (0, 3, 6):
+        files[f"gpu-{rank // 2}.log"] += cry(60.2 + cry_after_s, rank, LOST.format("gpu-2"))
+    return files | {"slurm-1.out": slurm(60, " DUE TO TIME LIMIT")}
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.6, 4.0])
+def test_who_is_lost_after_all_were_told_to_end_did_not_fail(after_s):
+    found = diagnosis(told_to_end(cry_after_s=after_s))
+    assert blamed(found) == ([], [])
+    assert (found.cause["category"], found.action["verdict"]) == ("preemption", "restart")
+
+
+def test_who_is_lost_before_anybody_was_told_to_end_failed():
+    found = diagnosis(told_to_end(cry_after_s=-20.0, trained=38))
+    assert blamed(found)[0] == ["gpu-2"]
+    assert found.action["verdict"] == "restart_excluding"
+
+
+# ------------------------------------------------------------------ what a scheduler tells of ends
+
+
+def ends(itself: list[int], ended: list[int]) -> str:
+    """What srun prints: tasks that ended, the end of the step, and those that it had to end."""
+    told = "srun: error: node-{0:03}: task {0}: Exited with exit code 1\n"
+    return (
+        "".join(map(told.format, itself))
+        + "srun: Job step aborted: Waiting up to 32 seconds for job step to finish.\n"
+        + "slurmstepd: error: *** STEP 77.0 ON node-000 CANCELLED AT 2026-03-02T10:20:00 ***\n"
+        + "".join(map(told.format, ended))
+    )
+
+
+def launched(*words: str) -> str:
+    """The beginning of a console in which no line tells who says it, and what agents say at last."""
+    return f"{at(0)} INFO starting {AGENTS} nodes\n" + "".join(f"{x}\n" for x in words)
+
+
+RENDEZVOUS = "torch.distributed.elastic.rendezvous.api.RendezvousTimeoutError"
+TAKEN = (
+    "[c10d] The server socket has failed to listen on any local network address. port: 29501, "
+    "useIpv6: false, code: -98, name: EADDRINUSE, message: address already in use"
+)
+
+
+@pytest.mark.parametrize(("cries", "named"), [(11, ["node-007"]), (12, []), (9, [])])
+def test_who_did_not_come_to_the_rendezvous_had_to_be_ended(cries, named):
+    """Only if as many agents gave up as ended by themselves: else a victim may just have been slow."""
+    files = {
+        "train.log": launched(*[RENDEZVOUS] * cries),
+        "slurm-77.out": ends([n for n in range(AGENTS) if n != 7], [7]),
+    }
+    found = diagnosis(files)
+    assert [n["node"] for n in found.nodes] == named
+    assert [r["rank"] for r in found.ranks] == []  # a task of srun is no rank here
+
+
+@pytest.mark.parametrize(("more", "named"), [((), ["node-003"]), ((LOST.format("10.0.0.9"),), [])])
+def test_who_alone_ended_by_itself_told_the_error(more, named):
+    """Unless others cried too: then who was quick to end tells nothing."""
+    files = {
+        "train.log": launched(f"{at(5)} ERROR {TAKEN}", *more, *[f"{at(6)} {ORDER}"] * 11),
+        "slurm-77.out": ends([3], [n for n in range(AGENTS) if n != 3]),
+    }
+    assert [n["node"] for n in diagnosis(files).nodes] == named
+
+
+def test_whom_all_others_cannot_reach_has_the_taken_port():
+    far = "[c10d] The client socket has timed out after 60000ms while trying to connect to ({}, 29501)."
+    files = {
+        "train.log": launched(f"{at(5)} ERROR {TAKEN}", *[far.format("node-000")] * 11),
+        "slurm-77.out": ends(list(range(AGENTS)), []),
+    }
+    assert [n["node"] for n in diagnosis(files).nodes] == ["node-000"]
+
+
+# ------------------------------------------------------------------ machines without a log
+
+
+@pytest.mark.parametrize("target", ["gpu-4", "10.0.0.5"])
+def test_a_machine_of_which_there_is_no_log_can_be_the_one_that_is_gone(target):
+    files = nodes()
+    for n in range(4):
+        files[f"gpu-{n}.log"] += f"[rank{2 * n}]: {at(0)} INFO Bootstrap : Using eth0:10.0.0.{n + 1}<0>\n"
+    for rank in (0, 3, 6):
+        files[f"gpu-{rank // 2}.log"] += cry(30 + rank / 10, rank, LOST.format(target))
+    assert blamed(diagnosis(files))[0] == [target]
+
+
+@pytest.mark.parametrize("target", ["storage-gw", "192.168.7.1"])
+def test_a_machine_that_is_none_of_the_job_is_not_blamed(target):
+    files = nodes()
+    for n in range(4):
+        files[f"gpu-{n}.log"] += f"[rank{2 * n}]: {at(0)} INFO Bootstrap : Using eth0:10.0.0.{n + 1}<0>\n"
+    for rank in (0, 3, 6):
+        files[f"gpu-{rank // 2}.log"] += cry(30 + rank / 10, rank, LOST.format(target))
+    assert target not in blamed(diagnosis(files))[0]
