@@ -13,10 +13,12 @@ AGENTS = 12
 def told_to_end(*, cry_after_s: float, trained: int = 59) -> dict[str, str]:
     """A time limit at 60 s; each agent hears of it, and ranks lose a peer so long after."""
     files = nodes(trained=trained)
-    for n in range(4):
-        files[f"gpu-{n}.log"] += f"{at(60.2)} {ORDER}\n"
-    for rank in (0, 3, 6):
-        files[f"gpu-{rank // 2}.log"] += cry(60.2 + cry_after_s, rank, LOST.format("gpu-2"))
+    told = [(60.2, n, f"{at(60.2)} {ORDER}\n") for n in range(4)]
+    told += [
+        (60.2 + cry_after_s, r // 2, cry(60.2 + cry_after_s, r, LOST.format("gpu-2"))) for r in (0, 3, 6)
+    ]
+    for _, n, line in sorted(told):
+        files[f"gpu-{n}.log"] += line
     return files | {"slurm-1.out": slurm(60, " DUE TO TIME LIMIT")}
 
 
