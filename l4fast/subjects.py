@@ -133,27 +133,36 @@ def node_at(top: Topology, address: str | None) -> str | None:
 def stranger_at(top: Topology, address: str | None) -> str | None:
     """Return the machine at an address that is no known node's, if it must be one of the job; else None.
 
-    A host is one if its name differs from those of all nodes in digits only; an address, if nearly every
-    node's is known and one of them is of the same net.
+    A host is one if its name differs from those of all nodes in digits only. An address is one of the net
+    of the others': its host where theirs count up with their addresses, else itself, if nearly every
+    node's address is known.
     """
     bare = (address or "").strip("[]").removeprefix("::ffff:")
     if not bare or node_at(top, bare) is not None:
         return None
-    if _ADDRESS.fullmatch(bare):
-        known = [a for a in top.node_of_address if _ADDRESS.fullmatch(a)]
-        placed = {top.node_of_address[a] for a in known}
-        near = any(a.split(".")[:2] == bare.split(".")[:2] for a in known)
-        return bare if near and len(placed) >= MOSTLY * len(top.nodes) and len(placed) > 1 else None
-    name = clean_host(bare)
     outlines = {_DIGITS.sub("0", node) for node in top.nodes}
-    if (
-        name is None
-        or len(top.nodes) < 2
-        or outlines != {_DIGITS.sub("0", name)}
-        or "0" not in outlines.pop()
-    ):
+    if not _ADDRESS.fullmatch(bare):
+        name = clean_host(bare)
+        alike = len(top.nodes) > 1 and name is not None and outlines == {_DIGITS.sub("0", name)}
+        return name if alike and "0" in _DIGITS.sub("0", name or "") else None
+    net = bare.rsplit(".", 1)[0]
+    placed = {a: node for a, node in top.node_of_address.items() if a.rsplit(".", 1)[0] == net}
+    names = {
+        _counted(node, int(bare.rsplit(".", 1)[1]) - int(a.rsplit(".", 1)[1])) for a, node in placed.items()
+    }
+    if len(names) == 1 and len(set(placed.values())) > 1 and len(outlines) == 1:
+        return names.pop()
+    known = set(top.node_of_address.values())
+    return bare if placed and len(known) >= MOSTLY * len(top.nodes) and len(known) > 1 else None
+
+
+def _counted(node: str, steps: int) -> str | None:
+    """Return the name so many steps further: `nid0018`, three steps after `nid0015`."""
+    found = list(_DIGITS.finditer(node))
+    if not found:
         return None
-    return name
+    last = found[-1]
+    return f"{node[: last.start()]}{int(last[0]) + steps:0{len(last[0])}}{node[last.end() :]}"
 
 
 def _may_be_a_server(event: Event) -> bool:

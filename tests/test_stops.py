@@ -95,14 +95,22 @@ def test_whom_all_others_cannot_reach_has_the_taken_port():
 # ------------------------------------------------------------------ machines without a log
 
 
-@pytest.mark.parametrize("target", ["gpu-4", "10.0.0.5"])
-def test_a_machine_of_which_there_is_no_log_can_be_the_one_that_is_gone(target):
+@pytest.mark.parametrize(
+    ("target", "named"), [("gpu-4", "gpu-4"), ("10.0.0.5", "gpu-4"), ("10.0.7.5", "10.0.7.5")]
+)
+def test_a_machine_of_which_there_is_no_log_can_be_the_one_that_is_gone(target, named):
+    """By its name, by its address where those of hosts count up with them, or as an address of theirs."""
     files = nodes()
+    known = (
+        ("10.0.7.1", "10.0.7.9", "10.0.7.3", "10.0.7.7")
+        if target == named
+        else tuple(f"10.0.0.{n + 1}" for n in range(4))
+    )
     for n in range(4):
-        files[f"gpu-{n}.log"] += f"[rank{2 * n}]: {at(0)} INFO Bootstrap : Using eth0:10.0.0.{n + 1}<0>\n"
+        files[f"gpu-{n}.log"] += f"[rank{2 * n}]: {at(0)} INFO Bootstrap : Using eth0:{known[n]}<0>\n"
     for rank in (0, 3, 6):
         files[f"gpu-{rank // 2}.log"] += cry(30 + rank / 10, rank, LOST.format(target))
-    assert blamed(diagnosis(files))[0] == [target]
+    assert blamed(diagnosis(files))[0] == [named]
 
 
 @pytest.mark.parametrize("target", ["storage-gw", "192.168.7.1"])
