@@ -40,6 +40,7 @@ def silent_ones(
     own_words = [e for e in events if e.tells in (None, "timeout", "lost-peer")]
     silent = known - set(about.ranks(own_words))
     silent = silent - _aborted(events, about) or silent
+    silent = silent - _told_to_end(events, about) or silent
     if not waiting or not silent or len(silent) > FEW * len(known):
         return False
     if all(rank in top.node_of_rank for rank in silent):
@@ -89,6 +90,12 @@ def _aborted(events: list[Event], about: Subjects) -> set[int]:
     return set(
         about.ranks(e for e in events if e.tells == "death" and dict(e.values).get("exit_code") in ABORTED)
     )
+
+
+def _told_to_end(events: list[Event], about: Subjects) -> set[int]:
+    """The ranks of nodes whose launcher was told to end: they may have had no time to say a word."""
+    told = about.nodes(e for e in events if e.tells == "stop")
+    return {rank for node in told for rank in about.top.ranks_of(node)}
 
 
 def _blocked_first(silent: list[int], about: Subjects, timeouts: list[Event]) -> list[int]:
