@@ -233,7 +233,7 @@ def _of_hosts(job: Job, about: Subjects, heard: Evidence, slow: Slow) -> list[Ev
         if event.signature is None or not (event.category or "").startswith(_TELLING):
             continue
         mine = event.rows
-        if event.signature.id not in _DETECTORS:  # their reports are several lines, and the first has the time
+        if event.signature.id not in _DETECTORS:  # of a report's lines the first alone has a time
             mine = mine[rows.own_time[mine] & (rows.time[mine] != NONE)]
         whom = [(event.signature.id, about.row(event, row).nodes) for row in mine.tolist()]
         for key, time in zip(whom, rows.time[mine].tolist(), strict=True):

@@ -68,7 +68,7 @@ def flight_recorder(base: Path) -> Expected:
     )  # fmt: skip
 
 
-def rank_monitor(base: Path) -> Expected:
+def watcher_of_one(base: Path) -> Expected:
     """NVRx's monitor of rank 18 gets no heartbeat; its logger's name holds host and rank."""
     book, hosts = Book(base), [f"eos{i:04}" for i in range(1, 5)]
     t = _begin(book, hosts, ["console.log"] * 4, 55) + 300
@@ -260,7 +260,7 @@ def node_health_check(base: Path) -> Expected:
 
 ALL = (
     flight_recorder,
-    rank_monitor,
+    watcher_of_one,
     jax_lists_a_task,
     jax_names_a_task,
     straggler_scores,
