@@ -72,7 +72,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     elif hangs and about.share(hangs) <= FEW:
         verdict.kind = "hang"
         verdict.roots = hangs
-        blame(verdict, about, hangs, "did not react when it was asked to end")
+        blame(verdict, about, hangs, "stands still, as those say who watch it or tried to end it")
         also_deaths(events, verdict, about)
     elif silent and about.share(silent) <= FEW:
         verdict.kind = "error"

@@ -15,6 +15,7 @@ from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.verdict import ENDED, FEW, Verdict
 
 KILLED = ("137", "143")  # by SIGKILL, by SIGTERM: mostly what ends the others
+SHOT = ("-9", "137")  # by SIGKILL, which ends what hangs
 LOOK_US = 5_000_000  # torchrun's agents looked every 5 s up to 2.2; since then, every 0.1 s
 NEAR_LINES = 200  # a stack may stand between an error and the launcher's word of it
 
@@ -57,6 +58,18 @@ def _first_to_break(events: Iterable[Event], about: Subjects) -> dict[int, int]:
     return found
 
 
+def _hung_since(events: Iterable[Event], about: Subjects) -> dict[str, int]:
+    """Return the nodes of which a watcher says that a process hangs, and since when it says so."""
+    rows = about.job.rows
+    found: dict[str, int] = {}
+    for event in events:
+        if event.tells == "hang" and event.role == "root":
+            for row in event.rows[rows.own_time[event.rows]].tolist():
+                for node in about.row(event, row).nodes:
+                    found[node] = min(int(rows.time[row]), found.get(node, LATE))
+    return found
+
+
 def settle_deaths(events: list[Event], about: Subjects) -> None:
     """A process that was asked to end, or that told an error of its own, did not begin it by dying."""
     ended_by_others = _processes(events, about, "asked-to-end", "hang")
@@ -73,16 +86,21 @@ def settle_deaths(events: list[Event], about: Subjects) -> None:
                 stream, line = int(rows.stream[row]), int(rows.line[row])
                 ended[stream] = min(line, ended.get(stream, line))
     broke = _first_to_break(events, about)
+    hung = _hung_since(events, about)
     fresh: list[Event] = []
     for event in events:
         if event.tells != "death" or event.role != "root":
             continue
         killed = dict(event.values).get("exit_code") in KILLED
+        by_watcher = dict(event.values).get("exit_code") in SHOT
         innocent = []
         for row in event.rows.tolist():
             stream, line = int(rows.stream[row]), int(rows.line[row])
             late = line > ended.get(stream, LATE) or (killed and line > broke.get(stream, LATE))
-            spoken = any(rank in spoke for rank in about.row(event, row).ranks)
+            who = about.row(event, row)
+            spoken = any(rank in spoke for rank in who.ranks)
+            if by_watcher and rows.own_time[row]:
+                spoken |= any(hung.get(node, LATE) <= rows.time[row] for node in who.nodes)
             if late or spoken or _is_among(event, row, about, ended_by_others):
                 innocent.append(row)
         if not innocent:

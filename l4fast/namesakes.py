@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from l4fast.topology import Topology
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _HOST = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[A-Za-z0-9-]+")  # a word such as `console` may be a label, too
+_DIGITS = re.compile(r"\d+")
+MIN_KIN = 2  # streams that bear the name of the host that their lines name: more than chance
 MOST_WORDS = 6  # of a host's name
 _MACHINES = ("kernel", "agent")
 
@@ -47,7 +49,26 @@ def name_streams(job: Job, top: Topology, said: Iterable[Said]) -> None:
             host = _namesake([*parts[i][common:-1], ENDING.sub("", parts[i][-1])], hosts)
             if host is not None and named[i] <= {host}:
                 facts[i] = _on(fact, host)
+    for i, host in _kin(parts, named):
+        if facts[i].host is None and facts[i].pod is None and i not in processes:
+            facts[i] = _on(facts[i], host)
     top.facts = facts
+
+
+def _kin(parts: Sequence[Sequence[str]], named: Mapping[int, set[str]]) -> Iterator[tuple[int, str]]:
+    """Yield the streams that are called like others, at least two, whose own lines name their names as hosts.
+
+    Such a stream's own lines name no host, as those of a node that is dead or hangs often do not.
+    """
+    alike: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
+    for i, (*folders, base) in enumerate(parts):
+        host = clean_host(ENDING.sub("", base))
+        if host is not None and _HOST.fullmatch(host):
+            alike[*folders, _DIGITS.sub("#", base)].append((i, host))
+    for found in alike.values():
+        told = [(named[i], host) for i, host in found if named.get(i)]
+        if len(told) >= MIN_KIN and all(hosts == {host} for hosts, host in told):
+            yield from ((i, host) for i, host in found if not named.get(i))
 
 
 def _on(fact: PathFacts, host: str) -> PathFacts:

@@ -9,6 +9,7 @@ does, nobody is named.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from l4fast.canonical import plain, shape_id
 from l4fast.durations import MOST_TOLD, find_durations, told_of
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
-from l4fast.readings import Reading
+from l4fast.readings import Reading, Values
 from l4fast.slow import Slow
 from l4fast.subjects import Subjects
 from l4fast.templates import Template
@@ -37,7 +38,8 @@ REPORTS = 3  # of a detector that name the same rank: more than chance
 LINES = 4  # shown of each rank
 _TELLING = ("hardware", "network", "storage", "resource")
 # Detectors that compare the ranks while the job runs, every few minutes, and name the slow ones.
-_DETECTORS = frozenset(["nvrx-straggler"])
+_DETECTORS = frozenset(["nvrx-slow-score", "nvrx-straggler"])
+_NAMED = ("rank", "node", "code")
 CANNOT_TELL = "cannot tell which node: no rank's own durations and no line of a host stand out since then"
 
 
@@ -104,9 +106,12 @@ def named_often(job: Job, rows_in: np.ndarray) -> bool:
             if signature.id not in _DETECTORS:
                 continue
             mine = job.rows_of_raw(raw)
-            different, code = Reading(job, mine[rows_in[mine]], signature.regex).distinct(("rank", "node"))
-            counts = np.bincount(code, minlength=len(different)).tolist()
-            if any(values and count >= REPORTS for values, count in zip(different, counts, strict=True)):
+            different, code = Reading(job, mine[rows_in[mine]], signature.regex).distinct(_NAMED)
+            named: Counter[Values] = Counter()
+            for values, count in zip(different, np.bincount(code, minlength=len(different)), strict=True):
+                if not signature.when or any(case.fits(dict(values)) for case in signature.when):
+                    named[tuple(value for value in values if value[0] != "code")] += int(count)
+            if any(whom and count >= REPORTS for whom, count in named.items()):
                 return True
     return False
 
@@ -219,27 +224,30 @@ def stands_alone(before: np.ndarray, after: np.ndarray, lost: float) -> tuple[np
 
 def _of_hosts(job: Job, about: Subjects, heard: Evidence, slow: Slow) -> list[Event]:
     """Return the known lines of hosts, links and disks that began when the job became slow."""
-    if slow.time == NONE:
-        return []
     rows = job.rows
     near = int(max(NEAR_S, NEAR_STEPS * (slow.before_s if slow.period is None else 0.0)) * 1e6)
     first: dict[tuple[str, tuple[str, ...]], int] = {}
+    often: Counter[tuple[str, tuple[str, ...]]] = Counter()
     told: list[tuple[Event, np.ndarray, list[tuple[str, tuple[str, ...]]]]] = []
     for event in heard.events:
         if event.signature is None or not (event.category or "").startswith(_TELLING):
             continue
-        mine = event.rows[rows.own_time[event.rows] & (rows.time[event.rows] != NONE)]
+        mine = event.rows
+        if event.signature.id not in _DETECTORS:  # of a report's lines the first alone has a time
+            mine = mine[rows.own_time[mine] & (rows.time[mine] != NONE)]
         whom = [(event.signature.id, about.row(event, row).nodes) for row in mine.tolist()]
         for key, time in zip(whom, rows.time[mine].tolist(), strict=True):
             first[key] = min(time, first.get(key, time))
+        often.update(whom)
         told.append((event, mine, whom))
     found = []
     for event, mine, whom in told:
         # What a host said long before is not why; what it began to say long after is not either.
-        good = [abs(first[key] - slow.time) <= near for key in whom]
+        good = [slow.time != NONE and abs(first[key] - slow.time) <= near for key in whom]
         late = event.signature is not None and event.signature.id in _DETECTORS
         if late:  # it reports every few minutes: the first after the change may be far from it
-            good = [first[key] >= slow.time - near and whom.count(key) >= REPORTS for key in whom]
+            since_then = [NONE in (first[key], slow.time) or first[key] >= slow.time - near for key in whom]
+            good = [began and often[key] >= REPORTS for began, key in zip(since_then, whom, strict=True)]
         if any(good):
             since = f"iteration {slow.iteration}, the first slow one"
             how = "told again and again since" if late else f"began within {near / 1e6:.0f} s of"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from l4fast.events import Event, Evidence
+from l4fast.hostlists import hosts_in
 from l4fast.identities import clean_host, numbers
 from l4fast.job import NONE, Job
 from l4fast.temporal import Progress
@@ -22,7 +23,7 @@ LATE = 1 << 62  # nothing is known of the time: later than all that is known
 _NAMING = ("pid", "local_rank", "task", "rank", "node")
 _NAMING_OF = {"victim": ("pid", "local_rank", "task"), "self": ("rank", "node")}
 _DIGITS = re.compile(r"\d+")
-_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
 MOSTLY = 0.8  # so many of the nodes' addresses are known: one of nobody's is a machine without a log
 _TIME_INSIDE = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\b")
 
@@ -51,9 +52,8 @@ def subject(
         naming = ()  # the rank in its words may count within a group
     if names == "other" or any(k in groups for k in naming):
         pid = groups.get("pid")
-        named = clean_host(groups.get("host") or groups.get("node"))
-        if named is not None and named not in top.nodes and _may_be_a_server(event):
-            named = None  # a file server, a store: no machine of the job
+        several = _hosts(top, event, groups.get("host") or groups.get("node"))
+        named = several[0] if len(several) == 1 else None
         if pid is not None and pid.isdigit():
             host = named or node or top.node_of_pid(int(pid))
             rank = top.rank_of_pid(int(pid), host)
@@ -70,6 +70,8 @@ def subject(
         if host:
             rank = _local(top, host, groups.get("local_rank"))
             return Subject(() if rank is None else (rank,), (host,))
+        if several:
+            return Subject((), tuple(several))
         if pid is not None and pid.isdigit():
             host = node or top.node_of_pid(int(pid))
             rank = _local(top, host, groups.get("local_rank")) if host else None
@@ -88,6 +90,16 @@ def subject(
         return Subject((), ())
     host = top.node_of_rank.get(rank)
     return Subject((rank,), (host,) if host else ())
+
+
+def _hosts(top: Topology, event: Event, text: str | None) -> list[str]:
+    """Return the nodes that a line names: one host, its address, or a scheduler's list of hosts."""
+    names = hosts_in(text) if text and "[" in text else [text]
+    known = [name if name is not None and _ADDRESS.fullmatch(name) else clean_host(name) for name in names]
+    hosts = [top.node_of_address.get(host, host) for host in known if host is not None]
+    if _may_be_a_server(event):
+        hosts = [host for host in hosts if host in top.nodes]  # no file server, no store
+    return hosts
 
 
 def _local(top: Topology, host: str, local: str | None) -> int | None:
@@ -255,6 +267,8 @@ class Subjects:
         if ranks:
             return len(ranks) / max(self.n_ranks, self.top.expected or 0)
         nodes = self.nodes(events)
+        if nodes and not self.top.nodes and not self.all_ranks:
+            return 0.0  # named by others, and nobody else is known
         n_nodes = max(len(self.top.nodes), 1)
         pids = {self.evidence.groups.get(row, {}).get("pid") for e in events for row in e.rows.tolist()}
         pids -= {None}

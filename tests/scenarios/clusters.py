@@ -11,6 +11,7 @@ from scenarios import (
     clusters_kube,
     clusters_launchers,
     clusters_slurm,
+    clusters_tools,
     clusters_torchrun,
     clusters_traps,
 )
@@ -24,6 +25,7 @@ SCENARIOS: dict[str, Callable[[Path], Expected]] = {
         clusters_kube,
         clusters_hardware,
         clusters_traps,
+        clusters_tools,
     )
     for story in part.ALL
 }
