@@ -127,10 +127,10 @@ def believed(job: Job, said: Sequence[Said], known: Iterable[str | None]) -> lis
     return [s._replace(host=None) if s.is_guess and s.host not in hosts else s for s in said]
 
 
-def agents_of(
+def are_agents(
     said: Sequence[Said], local_ranks: Iterable[int | None], expected: int | None, *, launched: bool = False
-) -> list[Said] | None:
-    """Return ``said`` without the ranks of tasks where a task is a node's agent, else None.
+) -> bool:
+    """Whether the tasks of which a scheduler tells are the agents of nodes.
 
     A scheduler then starts one task a node, and that starts the node's processes. ``expected`` is the
     world size, if the job names it; ``launched`` whether a launcher of processes says anything.
@@ -143,19 +143,17 @@ def agents_of(
             (task_of if s.is_task else rank_of)[s.host].add(s.rank)
     several = launched or any(n is not None and n > 0 for n in local)
     if _one_task_a_node(said, several, expected):
-        return [s._replace(rank=None) if s.is_task else s for s in said]
+        return True
     tasks = [task for found in task_of.values() for task in found]
     if len(task_of) < 2 or len(tasks) != len(task_of) or len(set(tasks)) != len(tasks):
-        return None
+        return False
     # Task 0 and rank 0 are on the first node, either way.
     known = {host: task for host, (task, *_) in task_of.items() if host in rank_of and task > 0}
     if known:
-        agents = any(task not in rank_of[host] for host, task in known.items())
-    else:
-        # Processes count within their node, and most tasks up to the last are alone on theirs.
-        dense = len(task_of) >= MIN_AGENTS and 2 * len(task_of) > max(tasks) + 1
-        agents = dense and several
-    return [s._replace(rank=None) if s.is_task else s for s in said] if agents else None
+        return any(task not in rank_of[host] for host, task in known.items())
+    # Processes count within their node, and most tasks up to the last are alone on theirs.
+    dense = len(task_of) >= MIN_AGENTS and 2 * len(task_of) > max(tasks) + 1
+    return dense and several
 
 
 def _one_task_a_node(said: Sequence[Said], several: bool, expected: int | None) -> bool:

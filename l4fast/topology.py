@@ -53,6 +53,7 @@ class Topology:
     silent: frozenset[str] = frozenset()  # nodes of which there are logs, without a line
     tasks_are_agents: bool = False  # a scheduler's task is a node's launcher, no rank
     agents: frozenset[str] = frozenset()  # nodes on which such a task ran
+    mistaken: frozenset[int] = frozenset()  # speakers whose label is a word of the message
 
     @cached_property
     def ranks(self) -> list[int]:

@@ -12,7 +12,7 @@ from l4fast.paths import path_facts
 from l4fast.speakers import resolve, told
 from l4fast.topology import Topology
 
-from jobs import job, text
+from jobs import at, job, text
 
 
 def topology(files) -> Topology:
@@ -398,3 +398,90 @@ def test_processes_that_a_launcher_of_each_node_started():
     )
     without = topology({"train.log": text(line for line in lines if "nnodes" not in line)})
     assert without.node_of_rank == {}
+
+
+@pytest.mark.parametrize("front", ["EJ0001", "EZ9999", "GPU5"])
+def test_an_error_code_in_front_of_a_message_is_no_host(front):
+    files = {
+        f"gpu-a0{n}.log": text([*(f"{at(k)} INFO line {k} of it" for k in range(9)), "all is well"])
+        + (f"{front}: [PID: 927003] it failed\n{front}: [PID: 927004] it failed\n" if n == 2 else "")
+        for n in range(3)
+    }
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    assert top.nodes == ["gpu-a00", "gpu-a01", "gpu-a02"]
+    assert {top.node[i] for i, s in enumerate(read.speakers) if s.labels} == {"gpu-a02"}
+
+
+WORDS = [
+    "loading the model",
+    "done with setup",
+    "training begins",
+    "Traceback (most recent call last):",
+    "bye",
+]
+
+
+def test_a_host_in_front_of_a_message_behaves_as_a_label():
+    everywhere = text(f"nid{n:04}: {words}" for n in range(3) for words in WORDS)
+    assert topology({"train.log": everywhere}).nodes == ["nid0000", "nid0001", "nid0002"]
+    among_others = everywhere + text(f"{at(k)} INFO nothing in front {k}" for k in range(40))
+    assert topology({"train.log": among_others}).nodes == ["nid0000", "nid0001", "nid0002"]
+    # Two codes that differ in their digits, each of one message.
+    codes = text(["EI0002: the wait execution ended", "EI9999: the copy failed"] * 4)
+    others = text(f"{at(k)} INFO nothing in front {k}" for k in range(40))
+    assert topology({"train.log": codes + others}).nodes == []
+    # A word that lines name as a host elsewhere.
+    named = "srun: error: EI0002: task 0: Exited with exit code 1\n"
+    assert topology({"train.log": codes + others + named}).nodes == ["EI0002"]
+
+
+def test_a_label_that_is_none_makes_no_process_of_a_console():
+    files = {"gpu-1.log": "GPU5: rank 3 gives up\nnothing in front\n" + text(WORDS), "gpu-2.log": text(WORDS)}
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    assert top.rank == [None] * len(read.speakers)
+
+
+@pytest.mark.parametrize(
+    ("lines", "nodes"),
+    [
+        # The host in front of what a task says, a scheduler's words, a failure table, a start script.
+        (["3: c7:4711:4711 [0] NCCL INFO Bootstrap : Using eth0:10.0.0.1<0>"], ["c7", "task 1"]),
+        (["srun: error: c7: task 3: Exited with exit code 1"], ["c7", "task 1"]),
+        (["srun: error: c[6-7]: tasks 1,3: Terminated"], ["c6", "c7"]),
+        (["3:   host      : c7.cluster", "3:   rank      : 7 (local_rank: 1)"], ["c7", "task 1"]),
+        (["3: hostname: c7", "1: hostname: c6"], ["c6", "c7"]),
+        ([], ["task 1", "task 3"]),
+    ],
+)
+def test_the_node_of_a_task_is_its_host_where_any_line_tells_it(lines, nodes):
+    said = [f"{n}: [default{i}]: [rank{2 * n + i}]: hello" for n in (1, 3) for i in range(2)]
+    top = topology({"slurm-1.out": text([*said, *lines])})
+    assert top.nodes == nodes
+
+
+def test_the_ranks_in_a_launchers_table_are_not_its_own():
+    table = [line for line in TABLE.splitlines()]
+    top = topology({"slurm-1.out": text([*(f"1: {line}" for line in table), "0: hello", "0: [default1]: x"])})
+    assert top.node_of_rank == {4: "gpu-1", 5: "gpu-1"}
+    assert top.nodes == ["gpu-1", "task 0"]
+    read = job({"slurm-1.out": text(f"1: {line}" for line in table)})
+    assert resolve(read, path_facts(["slurm-1.out"])).rank == [None] * len(read.speakers)
+
+
+def test_tables_of_several_nodes_may_be_mixed_line_by_line():
+    tables = [
+        [
+            f"{n}: {line}"
+            for line in TABLE.replace("gpu-1", f"gpu-{n}")
+            .replace("rank      : 5", f"rank      : {4 * n + 1}")
+            .replace("rank      : 4", f"rank      : {4 * n}")
+            .splitlines()
+        ]
+        for n in range(1, 7)
+    ]
+    top = topology({"slurm-1.out": text(line for lines in zip(*tables, strict=True) for line in lines)})
+    assert {r: top.node_of_rank[r] for n in range(1, 7) for r in (4 * n, 4 * n + 1)} == {
+        r: f"gpu-{n}" for n in range(1, 7) for r in (4 * n, 4 * n + 1)
+    }
