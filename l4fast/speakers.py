@@ -41,7 +41,8 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     said = believed(job, said, known | {*top.node})
     tasks = [s for s in said if s.is_task and s.rank is not None]
     launched = any(s.by == "launcher" for note in job.notes for s in note.failures)
-    agents = are_agents(said, top.local_rank, top.expected, launched=launched)
+    homes = _homes(job, top)
+    agents = are_agents(said, top.local_rank, top.expected, launched=launched, homes=homes)
     are_ranks = tasks_are_ranks(top, task, said, agents=agents)
     use_tasks(top, task, hosts_of_tasks(top, task, said), are_ranks=bool(are_ranks))
     if agents or (tasks and are_ranks is False):
@@ -72,6 +73,16 @@ def told(facts: list[PathFacts], speakers: Sequence[Speaker]) -> Topology:
     read_labels(speakers, top)  # whether a word in front is a host, all lines of a job tell
     from_paths(speakers, top)
     return top
+
+
+def _homes(job: Job, top: Topology) -> dict[str, set[int]]:
+    """Return the hosts that prefixes or the names of files tell by themselves, with the ranks on each."""
+    found: dict[str, set[int]] = {host: set() for f in top.facts if (host := clean_host(f.host))}
+    for speaker, rank, node in zip(job.speakers, top.rank, top.node, strict=True):
+        host = node or clean_host(top.facts[speaker.stream].host)
+        if host is not None and rank is not None:
+            found.setdefault(host, set()).add(rank)
+    return found
 
 
 def _ranks_said(job: Job, top: Topology, said: Iterable[Said]) -> None:

@@ -462,7 +462,7 @@ def test_the_node_of_a_task_is_its_host_where_any_line_tells_it(lines, nodes):
 
 
 def test_the_ranks_in_a_launchers_table_are_not_its_own():
-    table = [line for line in TABLE.splitlines()]
+    table = TABLE.splitlines()
     top = topology({"slurm-1.out": text([*(f"1: {line}" for line in table), "0: hello", "0: [default1]: x"])})
     assert top.node_of_rank == {4: "gpu-1", 5: "gpu-1"}
     assert top.nodes == ["gpu-1", "task 0"]
@@ -485,3 +485,36 @@ def test_tables_of_several_nodes_may_be_mixed_line_by_line():
     assert {r: top.node_of_rank[r] for n in range(1, 7) for r in (4 * n, 4 * n + 1)} == {
         r: f"gpu-{n}" for n in range(1, 7) for r in (4 * n, 4 * n + 1)
     }
+
+
+def node_files(said):
+    """Eight files of nodes with eight ranks each, of which those of ``said`` speak; none is on cx05."""
+    return {
+        f"cx{n:02d}.log": text([f"[rank{8 * n + i}]: hello" for i in said if n != 5] + ["the job begins"])
+        for n in range(8)
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "lines", "are_agents"),
+    [
+        # Rank 5 speaks on another host; the next rank to it does.
+        (range(8), ["srun: error: cx05: task 5: Out Of Memory"], True),
+        ((0, 3), ["srun: error: cx06: task 6: Out Of Memory"], True),
+        ((0, 3), ["srun: error: cx06: task 49: Out Of Memory"], False),
+        ((0, 3), ["srun: error: cx06: task 51: Out Of Memory"], False),
+    ],
+)
+def test_where_ranks_are_tells_whether_tasks_are_agents(said, lines, are_agents):
+    top = topology({"slurm-1.out": text(lines), **node_files(said)})
+    assert top.tasks_are_agents == are_agents
+
+
+def test_two_tasks_in_the_order_of_their_hosts_are_agents():
+    lines = ["srun: error: cx05: task 5: Out Of Memory", "srun: error: cx02: task 2: Aborted"]
+    console = text([*lines, "[default1]: a", "[default7]: b"])
+    hosts = {f"cx{n:02d}.log": "the job begins\n" for n in range(8)}
+    ranks = {"cx07.log": text(f"[rank{r}]: hello" for r in range(40, 64))}
+    assert topology({"slurm-1.out": console, **hosts, **ranks}).tasks_are_agents
+    lines[0] = lines[0].replace("task 5", "task 17")
+    assert not topology({"slurm-1.out": text([*lines, "[default1]: a"]), **hosts}).tasks_are_agents
