@@ -21,8 +21,9 @@ from l4fast.namesakes import name_streams
 from l4fast.parse import Speaker
 from l4fast.paths import PathFacts
 from l4fast.processes import learn_hosts, learn_pids, use_hosts_of_tables
+from l4fast.regular import complete
 from l4fast.tasks import learn_started, learn_tasks
-from l4fast.topology import Topology, complete
+from l4fast.topology import Topology
 
 
 def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None) -> Topology:
@@ -37,7 +38,8 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     task, front = read_labels(job.speakers, top)
     said, top.expected = identities(job, rows_in)
     known = {clean_host(host) for f in facts for host in (f.host, f.pod)} | {*top.node}
-    believe_labels(job, top, front, known | {s.host for s in said if not s.is_guess})
+    told_of = known | {s.host for s in said if not s.is_guess}
+    believe_labels(job, top, front, [host for host in told_of if host is not None])
     said = believed(job, said, known | {*top.node})
     tasks = [s for s in said if s.is_task and s.rank is not None]
     launched = any(s.by == "launcher" for note in job.notes for s in note.failures)
@@ -58,7 +60,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     learn_tasks(top, tasks)
     learn_started(top, said)
     use_hosts_of_tables(top, said)
-    complete(job, top)
+    complete(job, top, said)
     top.forget()
     return top
 

@@ -9,6 +9,7 @@ from l4fast.hostlists import hosts_in
 from l4fast.identities import clean_host, numbers
 from l4fast.labels import label_of_node
 from l4fast.paths import path_facts
+from l4fast.regular import width_of
 from l4fast.speakers import resolve, told
 from l4fast.topology import Topology
 
@@ -518,3 +519,46 @@ def test_two_tasks_in_the_order_of_their_hosts_are_agents():
     assert topology({"slurm-1.out": console, **hosts, **ranks}).tasks_are_agents
     lines[0] = lines[0].replace("task 5", "task 17")
     assert not topology({"slurm-1.out": text([*lines, "[default1]: a"]), **hosts}).tasks_are_agents
+
+
+def test_a_rank_that_never_speaks_is_known_by_the_order_of_the_others():
+    # Seven ranks of each node speak, and no line tells how many there are.
+    lines = (f"[rank{r}]: rank {r} is up on gpu-{r // 8}" for r in range(32) if r % 8 != 3)
+    top = topology({"out.log": text(lines)})
+    assert top.ranks == list(range(32))
+    assert top.node_of_rank == {r: f"gpu-{r // 8}" for r in range(32)}
+    assert top.ranks_per_node == 8
+
+
+def test_one_rank_of_each_node_tells_the_order_by_its_local_rank():
+    tables = (
+        line.replace("gpu-1", f"gpu-{n}")
+        .replace(": 5 (", f": {8 * n + n % 3} (")
+        .replace(": 1)", f": {n % 3})")
+        for n in range(4)
+        for line in TABLE.splitlines()[1:6]
+    )
+    top = topology({"out.log": text([*tables, "[rank29]: hello"])})
+    assert top.ranks_per_node == 8
+    assert top.node_of_rank == {r: f"gpu-{r // 8}" for r in range(32)}
+
+
+@given(
+    st.sampled_from([2, 4, 6, 8, 16]),
+    st.integers(2, 6),
+    st.data(),
+)
+def test_the_width_of_a_node_fits_what_is_known(width, n_nodes, data):
+    order = data.draw(st.permutations(range(n_nodes)))
+    known = {
+        f"n{node}": {node * width + i for i in data.draw(st.sets(st.integers(0, width - 1), min_size=1))}
+        for node in order
+    }
+    found, n = width_of(known, {}, 1, n_nodes * width, (n_nodes,))
+    # Whatever it is, each node's ranks are in one block and no other node's are.
+    blocks = [{rank // found for rank in ranks} for ranks in known.values()]
+    assert all(len(block) == 1 for block in blocks)
+    assert len(set.union(*blocks)) == n_nodes
+    locals_of = {node: {min(ranks) // width * width} for node, ranks in known.items()}
+    sure, n = width_of(known, locals_of, width, n_nodes * width, (n_nodes,))
+    assert (sure, n) in ((width, n_nodes), (width, 0))
