@@ -12,12 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from l4fast.identities import Said, clean_host, small
 from l4fast.parse import Speaker
+from l4fast.pathnames import ENDING
 from l4fast.paths import PathFacts
 from l4fast.topology import Topology
 
 _NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
 _RANK_FILE = re.compile(r"(?i)(?:^|[^a-z])rank[-_.]?\d+")
 _NAME_AND_NUMBER = re.compile(r"[A-Za-z]+[-_.]?([0-9]+)")
+_HYPHENED = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)-([0-9]+)")
+_FILE_WORDS = frozenset(
+    ("log", "logs", "out", "err", "train", "training", "slurm", "job", "run", "console", "output")
+)
 _RANK_IN = re.compile(r"(?i)\brank[ =:_]?(\d+)")
 _HOST_COLON_LOCAL = re.compile(r"^(?P<host>[A-Za-z][\w.\-]*[A-Za-z0-9]):(?P<local>\d+)$")
 
@@ -167,11 +172,20 @@ def _node_index(top: Topology, stream: int) -> int | None:
 
 
 def label_of_node(name: str, index: int) -> str:
-    """The folder or file name that stands for a node whose host is not told."""
+    """The folder or file name that stands for a node whose host is not told.
+
+    Words joined by hyphens that end with the number are one name, unless they tell what the file is.
+
+    >>> label_of_node("logs/llm-w-3.log", 3), label_of_node("train-node-3.log", 3)
+    ('llm-w-3', 'node-3')
+    """
     digits = str(index).lstrip("0")
     for part in reversed(name.split("/")):
         if _RANK_FILE.search(part):
             continue
+        whole = _HYPHENED.fullmatch(ENDING.sub("", part))
+        if whole and whole[2].lstrip("0") == digits and not _FILE_WORDS.intersection(whole[1].split("-")):
+            return whole[0]
         for match in _NAME_AND_NUMBER.finditer(part):
             if match[1].lstrip("0") == digits:
                 return match[0]

@@ -109,6 +109,6 @@ def _firsts(top: Topology, said: Iterable[Said]) -> dict[str, set[int]]:
 def _ranks_of_locals(top: Topology, width: int, block_of: Mapping[str, int]) -> None:
     for i, local in enumerate(top.local_rank):
         node = top.node[i]
-        if top.rank[i] is None and local is not None and node in block_of:
+        if top.rank[i] is None and local is not None and node is not None and node in block_of:
             top.rank[i] = block_of[node] * width + local
             set_node(top, top.rank[i], node, "regular order of ranks")

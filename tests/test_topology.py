@@ -284,8 +284,26 @@ def test_a_rank_that_was_never_set_is_no_rank(unset):
 
 @given(st.text("ab-_./017", max_size=14), st.sampled_from([0, 1, 7, 10, 17, 100]))
 def test_the_part_of_a_path_that_stands_for_a_node(name, index):
-    found = (re.search(rf"[A-Za-z]+[-_.]?0*{index}(?!\d)", part) for part in reversed(name.split("/")))
+    found = [
+        re.fullmatch(rf"[a-z][a-z0-9]*(-[a-z0-9]+)+-0*{index}", part)
+        or re.search(rf"[A-Za-z]+[-_.]?0*{index}(?!\d)", part)
+        for part in reversed(name.split("/"))
+    ]
     assert label_of_node(name, index) == next((m[0] for m in found if m), f"node {index}")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("logs/llm-w-3.log", "llm-w-3"),
+        ("logs/llm-w-3/out.log", "llm-w-3"),
+        ("train-node-3.log", "node-3"),
+        ("slurm-4711-node-3.out", "node-3"),
+        ("llm_w-3.log", "w-3"),
+    ],
+)
+def test_the_whole_name_of_a_node_stands_for_it(name, label):
+    assert label_of_node(name, 3) == label
 
 
 SAID = {
@@ -562,3 +580,19 @@ def test_the_width_of_a_node_fits_what_is_known(width, n_nodes, data):
     locals_of = {node: {min(ranks) // width * width} for node, ranks in known.items()}
     sure, n = width_of(known, locals_of, width, n_nodes * width, (n_nodes,))
     assert (sure, n) in ((width, n_nodes), (width, 0))
+
+
+def test_the_index_of_a_pod_is_no_rank():
+    files = {
+        f"logs/llama-wl-0-{n}/{name}.log": "".join(f"[rank{8 * n + i}]: hello\n" for i in range(k))
+        + "a line\n"
+        for n in range(4)
+        for name, k in (("trainer", 8), ("tcpxo-daemon", 0))
+    }
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    names = [f"llama-wl-0-{n}" for n in range(4)]
+    assert top.nodes == names
+    assert top.node_of_rank == {r: names[r // 8] for r in range(32)}
+    alone = [i for i, s in enumerate(read.speakers) if "daemon" in list(files)[s.stream]]
+    assert [(top.rank[i], top.node[i]) for i in alone] == [(None, name) for name in names]
