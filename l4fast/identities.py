@@ -75,12 +75,18 @@ class Said(NamedTuple):
     is_guess: bool = False  # its host may be none: any program may say such a line
     hosts: str | None = None  # a list of several, and the task is on one of them
     first_rank: int | None = None  # of its node, as the node's launcher tells
+    pod: str | None = None
+    machine: str | None = None  # on which a pod runs
 
 
-def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | None]:
+def identities(
+    job: Job, rows_in: np.ndarray | None, ranks: Iterable[int | None]
+) -> tuple[list[Said], int | None]:
     """Read the lines of shapes that an identity marker or a naming failure matches.
 
-    Returns what they say and the world size that the job itself names, if it does.
+    ``ranks`` are those that prefixes tell: a world that is too small for one of them, or for a process
+    that says its rank, is a group's. Returns what the lines say and the world size that the job itself
+    names, if it does.
     """
     found: list[Said] = []
     for i, note in enumerate(job.notes):
@@ -101,8 +107,11 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
     worlds = {s.world for s in found if s.world is not None and 0 < s.world < MOST}
     if worlds:
         # Sub-communicators have a world of their own; the job's is the largest.
-        expected = max(worlds)
-        sub = {s.row for s in found if s.world is not None and s.world < expected}
+        alone = (s.rank for s in found if s.world is None and not (s.is_failure or s.is_task or s.is_guess))
+        least = 1 + max((rank for rank in (*ranks, *alone) if rank is not None), default=-1)
+        largest = max(*worlds, least)
+        expected = largest if largest in worlds else None
+        sub = {s.row for s in found if s.world is not None and s.world < largest}
         found = [s if s.row not in sub else s._replace(rank=None) for s in found]
     return found, expected
 
@@ -228,6 +237,8 @@ def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) ->
             [signature.weight <= GUESS] * n,
             [host if "[" in host else None for host in text.get("host", ())] or nothing,
             _first_ranks(text) or nothing,
+            text.get("pod") or nothing,
+            _each(text.get("machine"), clean_host) or nothing,
         )
         for row, speaker, stream, line, several, *others in zip(*who, ranks, *rest, strict=True):
             for rank in several:

@@ -17,6 +17,7 @@ from l4fast.hostlabels import believe_labels, hosts_of_tasks
 from l4fast.identities import Said, are_agents, believed, clean_host, identities
 from l4fast.job import Job
 from l4fast.labels import from_paths, read_labels, tasks_are_ranks, use_tasks
+from l4fast.machines import learn_machines, name_described
 from l4fast.namesakes import name_streams
 from l4fast.parse import Speaker
 from l4fast.paths import PathFacts
@@ -36,7 +37,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     top = Topology([None] * n, [None] * n, [None] * n, [None] * n, facts)
     top.names = [s.name for s in job.streams]
     task, front = read_labels(job.speakers, top)
-    said, top.expected = identities(job, rows_in)
+    said, top.expected = identities(job, rows_in, top.rank)
     known = {clean_host(host) for f in facts for host in (f.host, f.pod)} | {*top.node}
     told_of = known | {s.host for s in said if not s.is_guess}
     believe_labels(job, top, front, [host for host in told_of if host is not None])
@@ -53,6 +54,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
         said = [s._replace(rank=None) if s.is_task else s for s in said]
     _ranks_said(job, top, said)
     name_streams(job, top, said)
+    name_described(top, said)
     top.shared = _shared_streams(job, top, said)
     from_paths(job.speakers, top)
     learn_pids(job, top, said)
@@ -62,6 +64,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     use_hosts_of_tables(top, said)
     complete(job, top, said)
     top.forget()
+    learn_machines(top, said)
     return top
 
 

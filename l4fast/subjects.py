@@ -49,6 +49,7 @@ def subject(
     if names == "other" or any(k in groups for k in naming):
         pid = groups.get("pid")
         named = clean_host(groups.get("host") or groups.get("node"))
+        named = top.pod_on.get(named, named) if named is not None else None
         if named is not None and named not in top.nodes and _may_be_a_server(event):
             named = None  # a file server, a store: no machine of the job
         if pid is not None and pid.isdigit():
@@ -124,6 +125,7 @@ def node_at(top: Topology, address: str | None) -> str | None:
     if bare in top.nodes:
         return bare
     name = clean_host(bare)
+    name = top.pod_on.get(name, name) if name is not None else None
     return name if name in top.nodes else None
 
 

@@ -51,6 +51,7 @@ class Topology:
     silent: frozenset[str] = frozenset()  # nodes of which there are logs, without a line
     tasks_are_agents: bool = False  # a scheduler's task is a node's launcher, no rank
     agents: frozenset[str] = frozenset()  # nodes on which such a task ran
+    pod_on: dict[str, str] = field(default_factory=dict)  # machine -> its pod, which is the node's name
     mistaken: frozenset[int] = frozenset()  # speakers whose label is a word of the message
 
     @cached_property

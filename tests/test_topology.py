@@ -596,3 +596,47 @@ def test_the_index_of_a_pod_is_no_rank():
     assert top.node_of_rank == {r: names[r // 8] for r in range(32)}
     alone = [i for i, s in enumerate(read.speakers) if "daemon" in list(files)[s.stream]]
     assert [(top.rank[i], top.node[i]) for i in alone] == [(None, name) for name in names]
+
+
+def test_a_pod_and_its_machine_are_one_node():
+    assigned = text(
+        f"{k}m  Normal  Scheduled  pod/llm-worker-{k}"
+        f"  Successfully assigned train/llm-worker-{k} to gke-pool-7c{k}f"
+        for k in range(3)
+    )
+    files = {f"llm-worker-{k}.log": f"[rank{k}]: hello\n" for k in range(3)}
+    files |= {
+        "events.txt": assigned,
+        "kern/gke-pool-7c1f.log": "Mar  2 10:00:01 gke-pool-7c1f kernel: a line\n",
+    }
+    assert topology(files).nodes == [f"llm-worker-{k}" for k in range(3)]
+    # Two pods of the job on one machine are two nodes.
+    assert topology({**files, "events.txt": assigned.replace("7c0f", "7c1f")}).pod_on == {
+        "gke-pool-7c2f": "llm-worker-2"
+    }
+
+
+def test_a_description_is_of_the_pod_that_it_names():
+    described = text(
+        ["Name:             llm-worker-2", "Namespace:        train", "Node:             gke-1/10.0.0.1"]
+    )
+    files = {f"llm-worker-{k}.log": f"[rank{k}]: hello\n" for k in range(3)} | {"saved.txt": described}
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    assert {top.node[i] for i, s in enumerate(read.speakers) if s.stream == 3} == {"llm-worker-2"}
+    assert top.pod_on == {"gke-1": "llm-worker-2"}
+
+
+def test_the_world_of_a_group_is_not_that_of_the_job():
+    lines = [f"[rank{r}]: hello" for r in range(64)]
+    assert topology({"out.log": text(lines), "report.txt": "world size: 32\n"}).expected is None
+    assert topology({"out.log": text(lines), "report.txt": "world size: 64\nworld size: 32\n"}).expected == 64
+
+
+def test_what_a_batch_system_runs_on_a_node_says_so():
+    lines = [f"epilog[c{n}]: health check passed" for n in range(3)]
+    assert topology({"out.log": text([*lines, "slurmd[4711]: a", "epilog[4711]: b"])}).nodes == [
+        "c0",
+        "c1",
+        "c2",
+    ]
