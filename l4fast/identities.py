@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from l4fast.hostlists import hosts_in
+from l4fast.hostlists import hosts_in, in_order
 from l4fast.job import Job
 from l4fast.readings import Reading
 from l4fast.signature import Signature
@@ -75,12 +75,18 @@ class Said(NamedTuple):
     is_guess: bool = False  # its host may be none: any program may say such a line
     hosts: str | None = None  # a list of several, and the task is on one of them
     first_rank: int | None = None  # of its node, as the node's launcher tells
+    pod: str | None = None
+    machine: str | None = None  # on which a pod runs
 
 
-def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | None]:
+def identities(
+    job: Job, rows_in: np.ndarray | None, ranks: Iterable[int | None]
+) -> tuple[list[Said], int | None]:
     """Read the lines of shapes that an identity marker or a naming failure matches.
 
-    Returns what they say and the world size that the job itself names, if it does.
+    ``ranks`` are those that prefixes tell: a world that is too small for one of them, or for a process
+    that says its rank, is a group's. Returns what the lines say and the world size that the job itself
+    names, if it does.
     """
     found: list[Said] = []
     for i, note in enumerate(job.notes):
@@ -101,8 +107,11 @@ def identities(job: Job, rows_in: np.ndarray | None) -> tuple[list[Said], int | 
     worlds = {s.world for s in found if s.world is not None and 0 < s.world < MOST}
     if worlds:
         # Sub-communicators have a world of their own; the job's is the largest.
-        expected = max(worlds)
-        sub = {s.row for s in found if s.world is not None and s.world < expected}
+        alone = (s.rank for s in found if s.world is None and not (s.is_failure or s.is_task or s.is_guess))
+        least = 1 + max((rank for rank in (*ranks, *alone) if rank is not None), default=-1)
+        largest = max(*worlds, least)
+        expected = largest if largest in worlds else None
+        sub = {s.row for s in found if s.world is not None and s.world < largest}
         found = [s if s.row not in sub else s._replace(rank=None) for s in found]
     return found, expected
 
@@ -127,13 +136,19 @@ def believed(job: Job, said: Sequence[Said], known: Iterable[str | None]) -> lis
     return [s._replace(host=None) if s.is_guess and s.host not in hosts else s for s in said]
 
 
-def agents_of(
-    said: Sequence[Said], local_ranks: Iterable[int | None], expected: int | None, *, launched: bool = False
-) -> list[Said] | None:
-    """Return ``said`` without the ranks of tasks where a task is a node's agent, else None.
+def are_agents(
+    said: Sequence[Said],
+    local_ranks: Iterable[int | None],
+    expected: int | None,
+    *,
+    launched: bool,
+    homes: Mapping[str, set[int]],
+) -> bool:
+    """Whether the tasks of which a scheduler tells are the agents of nodes.
 
     A scheduler then starts one task a node, and that starts the node's processes. ``expected`` is the
-    world size, if the job names it; ``launched`` whether a launcher of processes says anything.
+    world size, if the job names it; ``launched`` whether a launcher of processes says anything; ``homes``
+    holds each host's ranks, as prefixes and files tell them.
     """
     task_of: dict[str, set[int]] = defaultdict(set)
     rank_of: dict[str, set[int]] = defaultdict(set)
@@ -141,21 +156,45 @@ def agents_of(
     for s in said:
         if s.host is not None and s.rank is not None:
             (task_of if s.is_task else rank_of)[s.host].add(s.rank)
+    for host, ranks in homes.items():
+        rank_of[host] |= ranks
     several = launched or any(n is not None and n > 0 for n in local)
     if _one_task_a_node(said, several, expected):
-        return [s._replace(rank=None) if s.is_task else s for s in said]
-    tasks = [task for found in task_of.values() for task in found]
-    if len(task_of) < 2 or len(tasks) != len(task_of) or len(set(tasks)) != len(tasks):
-        return None
-    # Task 0 and rank 0 are on the first node, either way.
-    known = {host: task for host, (task, *_) in task_of.items() if host in rank_of and task > 0}
-    if known:
-        agents = any(task not in rank_of[host] for host, task in known.items())
-    else:
-        # Processes count within their node, and most tasks up to the last are alone on theirs.
-        dense = len(task_of) >= MIN_AGENTS and 2 * len(task_of) > max(tasks) + 1
-        agents = dense and several
-    return [s._replace(rank=None) if s.is_task else s for s in said] if agents else None
+        return True
+    pairs = [(host, task) for host, found in task_of.items() for task in found]
+    placed = _told_by_ranks(pairs, rank_of)
+    if placed is not None:
+        return placed
+    tasks = {task for _, task in pairs}
+    if len(task_of) < 2 or len(pairs) != len(task_of) or len(tasks) != len(pairs) or not several:
+        return False
+    # Processes count within their node, and most tasks up to the last are alone on theirs.
+    if len(task_of) >= MIN_AGENTS and 2 * len(task_of) > max(tasks) + 1:
+        return True
+    # Each is as many as its host among all that are known, and these have more ranks than one.
+    hosts = in_order({*task_of, *rank_of})
+    n_ranks = len(set().union(*rank_of.values()))
+    return n_ranks > len(hosts) and all(hosts.index(host) == task for host, task in pairs)
+
+
+def _told_by_ranks(pairs: Sequence[tuple[str, int]], rank_of: Mapping[str, set[int]]) -> bool | None:
+    """Whether tasks on hosts cannot be ranks, by where the ranks are; None where these do not tell.
+
+    A rank is where that rank is known to be, or where the next one to it is.
+    """
+    host_of = {rank: host for host, found in rank_of.items() for rank in found}
+    votes = []
+    for host, task in pairs:
+        if task == 0 or not host_of:
+            continue  # task 0 and rank 0 are on the first node, either way
+        if task in rank_of.get(host, ()):
+            return False
+        if task in host_of:
+            return True
+        if rank_of.get(host):
+            near = min(abs(rank - task) for rank in host_of)
+            votes.append(not any(abs(rank - task) == near for rank in rank_of[host]))
+    return 2 * sum(votes) > len(votes) if votes else None
 
 
 def _one_task_a_node(said: Sequence[Said], several: bool, expected: int | None) -> bool:
@@ -198,6 +237,8 @@ def _read(job: Job, mine: np.ndarray, signature: Signature, is_failure: bool) ->
             [signature.weight <= GUESS] * n,
             [host if "[" in host else None for host in text.get("host", ())] or nothing,
             _first_ranks(text) or nothing,
+            text.get("pod") or nothing,
+            _each(text.get("machine"), clean_host) or nothing,
         )
         for row, speaker, stream, line, several, *others in zip(*who, ranks, *rest, strict=True):
             for rank in several:

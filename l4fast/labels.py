@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from l4fast.identities import Said, clean_host, small
-from l4fast.job import Job
 from l4fast.parse import Speaker
+from l4fast.pathnames import ENDING
 from l4fast.paths import PathFacts
 from l4fast.topology import Topology
 
 _NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
 _RANK_FILE = re.compile(r"(?i)(?:^|[^a-z])rank[-_.]?\d+")
 _NAME_AND_NUMBER = re.compile(r"[A-Za-z]+[-_.]?([0-9]+)")
+_HYPHENED = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)-([0-9]+)")
+_FILE_WORDS = frozenset(
+    ("log", "logs", "out", "err", "train", "training", "slurm", "job", "run", "console", "output")
+)
 _RANK_IN = re.compile(r"(?i)\brank[ =:_]?(\d+)")
 _HOST_COLON_LOCAL = re.compile(r"^(?P<host>[A-Za-z][\w.\-]*[A-Za-z0-9]):(?P<local>\d+)$")
 
 
-def read_labels(speakers: Sequence[Speaker], top: Topology) -> list[int | None]:
-    """Fill what a prefix tells outright; return the ambiguous task numbers."""
+def read_labels(speakers: Sequence[Speaker], top: Topology) -> tuple[list[int | None], list[str | None]]:
+    """Fill what a prefix tells outright; return the task numbers and the words that may be hosts."""
     task: list[int | None] = [None] * len(speakers)
+    name: list[str | None] = [None] * len(speakers)
     matched: dict[str, re.Match[str] | None] = {}  # a rank has several prefixes, and says the same in each
     for i, speaker in enumerate(speakers):
         for kind, text in speaker.labels:
@@ -51,10 +56,10 @@ def read_labels(speakers: Sequence[Speaker], top: Topology) -> list[int | None]:
                 elif number is not None and "rank" in number["name"].lower():
                     top.rank[i] = small(number["number"])
                 else:
-                    top.node[i] = clean_host(text) or top.node[i]
+                    name[i] = clean_host(text)
             elif kind == "bracket":
                 _read_bracket(text, number, i, top)
-    return task
+    return task, name
 
 
 def _read_bracket(text: str, number: re.Match[str] | None, i: int, top: Topology) -> None:
@@ -70,11 +75,16 @@ def _read_bracket(text: str, number: re.Match[str] | None, i: int, top: Topology
             top.local_rank[i] = small(both["local"])
 
 
-def task_is_rank(job: Job, top: Topology, task: Sequence[int | None], said: Iterable[Said]) -> None:
-    """Decide whether the numbers of `  12: ` are ranks or nodes, and apply it."""
+def tasks_are_ranks(
+    top: Topology, task: Sequence[int | None], said: Iterable[Said], *, agents: bool
+) -> bool | None:
+    """Decide whether the numbers of `  12: ` are ranks; None where there are none.
+
+    ``agents`` tells that a scheduler's words make its tasks launchers, each of a node.
+    """
     tasks = {t for t in task if t is not None}
     if not tasks:
-        return
+        return None
     votes: dict[int, Counter[int]] = defaultdict(Counter)
     for i, t in enumerate(task):
         rank = top.rank[i]
@@ -87,24 +97,29 @@ def task_is_rank(job: Job, top: Topology, task: Sequence[int | None], said: Iter
     votes = {t: v for t, v in votes.items() if t > 0 or set(v) != {0}}  # either way, 0 is the first
     agree = sum(v[t] * 2 > v.total() for t, v in votes.items())
     if votes:
-        is_rank = agree * 2 >= len(votes)
-    elif top.expected:
-        is_rank = 2 * (max(tasks) + 1) > top.expected  # some may say nothing; a node has two at least
-    else:
-        locals_of: dict[int, set[int]] = defaultdict(set)
-        for i, t in enumerate(task):
-            local = top.local_rank[i]
-            if t is not None and local is not None:
-                locals_of[t].add(local)
-        # One task a node shows the local ranks of several processes.
-        is_rank = not any(len(found) > 1 for found in locals_of.values())
+        return agree * 2 >= len(votes)
+    if agents:
+        return False
+    if top.expected:
+        return 2 * (max(tasks) + 1) > top.expected  # some may say nothing; a node has two at least
+    locals_of: dict[int, set[int]] = defaultdict(set)
+    for i, t in enumerate(task):
+        local = top.local_rank[i]
+        if t is not None and local is not None:
+            locals_of[t].add(local)
+    # One task a node shows the local ranks of several processes.
+    return not any(len(found) > 1 for found in locals_of.values())
+
+
+def use_tasks(top: Topology, task: Sequence[int | None], home: Mapping[int, str], *, are_ranks: bool) -> None:
+    """Give each speaker with the number of a task its rank or its node; ``home`` tells where tasks run."""
     for i, t in enumerate(task):
         if t is None:
             continue
-        if is_rank:
+        if are_ranks:
             top.rank[i] = t if top.rank[i] is None else top.rank[i]
         elif top.node[i] is None:
-            top.node[i] = f"task {t}"
+            top.node[i] = home.get(t, f"task {t}")
 
 
 def from_paths(speakers: Sequence[Speaker], top: Topology) -> None:
@@ -157,11 +172,20 @@ def _node_index(top: Topology, stream: int) -> int | None:
 
 
 def label_of_node(name: str, index: int) -> str:
-    """The folder or file name that stands for a node whose host is not told."""
+    """The folder or file name that stands for a node whose host is not told.
+
+    Words joined by hyphens that end with the number are one name, unless they tell what the file is.
+
+    >>> label_of_node("logs/llm-w-3.log", 3), label_of_node("train-node-3.log", 3)
+    ('llm-w-3', 'node-3')
+    """
     digits = str(index).lstrip("0")
     for part in reversed(name.split("/")):
         if _RANK_FILE.search(part):
             continue
+        whole = _HYPHENED.fullmatch(ENDING.sub("", part))
+        if whole and whole[2].lstrip("0") == digits and not _FILE_WORDS.intersection(whole[1].split("-")):
+            return whole[0]
         for match in _NAME_AND_NUMBER.finditer(part):
             if match[1].lstrip("0") == digits:
                 return match[0]

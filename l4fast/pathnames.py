@@ -128,6 +128,13 @@ _POD = re.compile(
     r"[a-z][a-z0-9-]*-(?:(?:master|worker|launcher|chief|ps|head|trainer)-(?P<one>0|[1-9]\d*)"
     r"|node-\d+-(?P<two>\d+))(?:-[a-z0-9]{5})?"
 )
+# JobSet: `{jobset}-{job}-{index of the job}-{index of the pod}[-{random}]`. Two words stand before them.
+JOBSET_POD = re.compile(
+    r"(?P<words>[a-z][a-z0-9]*(?:-[a-z0-9]*[a-z][a-z0-9]*)+)-(?P<job>0|[1-9]\d{0,3})-(?P<index>0|[1-9]\d{0,4})"
+    r"(?:-(?=[a-z0-9]*[a-z])[a-z0-9]{4,6})?"
+)
+# What people put in front of a pod's name when they save what a command tells of it.
+_SAVED = re.compile(r"^(?:(?:kubectl|describe|desc|get|logs?|events?|pod|previous)[-_.]){1,4}(?=[a-z])")
 MASTER = re.compile(r"-(?:master|chief|head)-\d+(?:-[a-z0-9]{5})?$")
 
 
@@ -155,7 +162,7 @@ def known(stem: str) -> PathFacts:
         if kind == "kernel":
             values.pop("rank", None)
     for part in (base, *reversed(folder.split("/"))):
-        pod = str(values.get("pod", part))
+        pod = _SAVED.sub("", str(values.get("pod", part)))
         if "host" not in values and (match := _POD.fullmatch(pod)):
             values |= {"pod": pod, "replica": int(match["one"] or match["two"])}
             layout = layout or "pod"

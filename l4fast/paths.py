@@ -21,7 +21,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from l4fast.pathnames import ENDING, KERNEL_FILES, MASTER, MAX_CHARS, PathFacts, Stream, known, stem_of
+from l4fast.pathnames import (
+    ENDING,
+    JOBSET_POD,
+    KERNEL_FILES,
+    MASTER,
+    MAX_CHARS,
+    PathFacts,
+    Stream,
+    known,
+    stem_of,
+)
 
 __all__ = ["PathFacts", "path_facts"]
 
@@ -36,7 +46,7 @@ def path_facts(names: Sequence[str]) -> list[PathFacts]:
     """
     stems = [stem_of(name[-MAX_CHARS:]) for name in names]
     facts = [known(stem) for stem in stems]
-    _count_ranks(stems, facts)
+    _count_ranks(_find_pods(stems, facts), facts)
     _count_folders(stems, facts)
     _find_hosts(stems, facts)
     _find_lone_hosts(stems, facts)
@@ -45,7 +55,7 @@ def path_facts(names: Sequence[str]) -> list[PathFacts]:
     return [_with_kind(fact, stem) for fact, stem in zip(facts, stems, strict=True)]
 
 
-# -- 2: numbers that count siblings --------------------------------------------------
+# -- 2: pods of a set, numbers that count siblings --------------------------------------------------
 
 _RANK_WORDS = frozenset(
     ("rank", "r", "task", "t", "proc", "process", "worker", "trainer", "gpu", "npu", "device")
@@ -79,6 +89,40 @@ _PER_NODE = re.compile(r"(?:^|[/._-])(?:console|agent|kernel|kern|kmsg|dmesg|sys
 _SURE = 4  # so many siblings count ranks even after a word that says nothing
 _NUMBER = re.compile(r"\d+")
 _BEFORE = re.compile(r"([A-Za-z]*)([._=\-/]*)$")
+
+
+_NO_POD = _RANK_WORDS - {"worker", "trainer"} | _LOG_WORDS | _NODE_WORDS
+
+
+def _find_pods(stems: Sequence[str], facts: list[PathFacts]) -> list[str]:
+    """Fill pod and replica where the names of a set's pods count them; return stems without these names.
+
+    The index of a pod is no rank: whatever its containers write is that pod's.
+    """
+    found: dict[int, tuple[str, re.Match[str]]] = {}
+    indices: defaultdict[str, set[int]] = defaultdict(set)
+    jobs: defaultdict[str, set[int]] = defaultdict(set)
+    for i, stem in enumerate(stems):
+        *folders, base = stem.split("/")
+        for part in (ENDING.sub("", base), *reversed(folders)):
+            match = JOBSET_POD.fullmatch(part)
+            if match and match["words"].rsplit("-", 1)[1] not in _NO_POD and facts[i].pod is None:
+                found[i] = part, match
+                indices[match["words"]].add(int(match["index"]))
+                jobs[match["words"]].add(int(match["job"]))
+                break
+    without = list(stems)
+    for i, (part, match) in found.items():
+        words = match["words"]
+        if _counts(indices[words]) and (jobs[words] == {0} or _counts(jobs[words])):
+            fact = facts[i]
+            is_file = (
+                ENDING.sub("", stems[i].rsplit("/", 1)[-1]) == part
+            )  # in a folder, files may count ranks
+            layout = fact.layout or ("pod" if is_file else "")
+            facts[i] = fact._replace(pod=part, replica=int(match["index"]), layout=layout)
+            without[i] = stems[i].replace(part, "pod")
+    return without
 
 
 def _is_open(fact: PathFacts) -> bool:
@@ -385,6 +429,8 @@ def _find_streams(stems: Sequence[str], facts: list[PathFacts]) -> None:
 
 def _with_kind(fact: PathFacts, stem: str) -> PathFacts:
     """Return ``fact`` with the kind that the rest of it implies."""
+    if fact.pod is not None and not fact.layout:
+        fact = fact._replace(layout="pod")
     if fact.kind is not None:
         return fact
     if fact.rank is not None or fact.local_rank is not None:

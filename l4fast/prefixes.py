@@ -190,6 +190,13 @@ _RULES = (
     _rule("mpi-tag", rf"\[{M},(?P<mpi_rank>{M})\]{_STREAM}{_ODD_BLANK}", "["),
     _rule("stream", r"std(?:err|out): (?=\S)", "s", forbids=LOG),
     _rule("srun-label", rf" {{0,6}}(?P<label>{M}): ", " " + M, needs=OUTER),
+    # What a batch system runs on each node before and after a job.
+    _rule(
+        "node-script",
+        rf"(?:(?:[Tt]ask)?[Pp]rolog|(?:[Tt]ask)?[Ee]pilog|nhc|health-?check)\[(?P<host>{_HOST})\]: (?=\S)",
+        "TtPpEenh",
+        needs=OUTER,
+    ),
     _rule("pals", rf"(?P<host>{_HOST}): (?=rank {M} )", _ALPHA + M, needs=OUTER),
     _rule(
         "pdsh",

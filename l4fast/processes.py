@@ -17,15 +17,23 @@ from l4fast.job import Job
 from l4fast.topology import Topology, set_node
 
 _AGENT_NAME = re.compile(r"[`'\"](?P<host>[A-Za-z0-9][\w.\-]*?)_(?P<pid>\d+)_\d+[`'\"]")
+NEAR = 3  # lines between the line of a table that names a host, a rank, and the next
 
 
 def learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
     """Join lines about one process: launcher tables (host, rank, exit code are lines apart)."""
     table: dict[int, list[Said]] = defaultdict(list)
+    one_by_one: dict[tuple[int, int], list[Said]] = defaultdict(list)
     for s in said:
         table[s.stream].append(s)
+        # Behind labels, lines of several tables may stand mixed.
+        one_by_one[s.stream, s.speaker if job.speakers[s.speaker].labels else -1].append(s)
+    mixed = Counter(stream for stream, speaker in one_by_one if speaker >= 0)
     for entries in table.values():
         entries.sort(key=lambda s: s.line)
+    for (stream, speaker), entries in one_by_one.items():
+        entries.sort(key=lambda s: s.line)
+        near = NEAR if speaker < 0 else NEAR * mixed[stream]
         host: Said | None = None
         rank: Said | None = None
         for s in entries:
@@ -34,10 +42,10 @@ def learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
                 host = s
             elif s.rank is not None and s.host is None and s.pid is None and s.local_rank is not None:
                 rank = s
-                if host is not None and 0 < s.line - host.line <= 3:
+                if host is not None and 0 < s.line - host.line <= near:
                     set_node(top, s.rank, host.host, "failure table")
             elif s.pid is not None and s.rank is None and s.host is None:
-                _join_process(top, s, host, rank)
+                _join_process(top, s, host, rank, near)
     for s in said:
         if s.pid is not None and (s.rank is not None or s.host is not None):
             top.know_pid(s.pid, s.host or top.node[s.speaker], s.rank)
@@ -77,11 +85,11 @@ def _announced(table: dict[int, list[Said]], top: Topology) -> None:
                 top.subject_of_row[s.row] = later[s.pid]
 
 
-def _join_process(top: Topology, process: Said, host: Said | None, rank: Said | None) -> None:
+def _join_process(top: Topology, process: Said, host: Said | None, rank: Said | None, near: int) -> None:
     """Join the line with the pid to the lines just above it that name rank and host."""
-    if process.pid is None or rank is None or rank.rank is None or not 0 < process.line - rank.line <= 3:
+    if process.pid is None or rank is None or rank.rank is None or not 0 < process.line - rank.line <= near:
         return
-    home = host.host if host is not None and 0 < process.line - host.line <= 5 else None
+    home = host.host if host is not None and 0 < process.line - host.line <= 2 * near else None
     top.know_pid(process.pid, home, rank.rank)
     top.subject_of_row[process.row] = (rank.rank, home)
     if process.exit_code is not None:
@@ -143,7 +151,8 @@ def learn_hosts(job: Job, top: Topology, said: Sequence[Said], rows_in: np.ndarr
         set_node(top, rank, node, "file name")
     _by_votes(top, [s for s in said if s.is_guess])
     for i, speaker in enumerate(job.speakers):
-        if top.node[i] is None and speaker.labels == () and speaker.stream in top.node_of_stream:
+        alone = speaker.labels == () or i in top.mistaken
+        if top.node[i] is None and alone and speaker.stream in top.node_of_stream:
             top.node[i] = top.node_of_stream[speaker.stream]
     # A console whose failure tables all name one host is that host's.
     hosts_in: dict[int, set[str]] = defaultdict(set)

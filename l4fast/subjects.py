@@ -97,6 +97,7 @@ def _hosts(top: Topology, event: Event, text: str | None) -> list[str]:
     names = hosts_in(text) if text and "[" in text else [text]
     known = [name if name is not None and _ADDRESS.fullmatch(name) else clean_host(name) for name in names]
     hosts = [top.node_of_address.get(host, host) for host in known if host is not None]
+    hosts = [top.pod_on.get(host, host) for host in hosts]
     if _may_be_a_server(event):
         hosts = [host for host in hosts if host in top.nodes]  # no file server, no store
     return hosts
@@ -139,6 +140,7 @@ def node_at(top: Topology, address: str | None) -> str | None:
     if bare in top.nodes:
         return bare
     name = clean_host(bare)
+    name = top.pod_on.get(name, name) if name is not None else None
     return name if name in top.nodes else None
 
 

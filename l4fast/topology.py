@@ -1,16 +1,14 @@
 """Ranks and nodes of a job: which rank runs where, and how that is known.
 
-Each mapping keeps its source. What no line tells may follow from the regular order of ranks
-over nodes, where nothing speaks against it.
+Each mapping keeps its source.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from l4fast.job import Job
 from l4fast.paths import PathFacts
 
 
@@ -53,6 +51,8 @@ class Topology:
     silent: frozenset[str] = frozenset()  # nodes of which there are logs, without a line
     tasks_are_agents: bool = False  # a scheduler's task is a node's launcher, no rank
     agents: frozenset[str] = frozenset()  # nodes on which such a task ran
+    pod_on: dict[str, str] = field(default_factory=dict)  # machine -> its pod, which is the node's name
+    mistaken: frozenset[int] = frozenset()  # speakers whose label is a word of the message
 
     @cached_property
     def ranks(self) -> list[int]:
@@ -107,46 +107,3 @@ def set_node(top: Topology, rank: int | None, host: str | None, source: str) -> 
     if rank is not None and host is not None and rank not in top.node_of_rank:
         top.node_of_rank[rank] = host
         top.source[rank] = source
-
-
-def complete(job: Job, top: Topology) -> None:
-    """Fill gaps by the regular order of ranks over nodes, if what is known fits it."""
-    per_node = Counter(top.node_of_rank.values())
-    locals_seen = [r for r in top.local_rank if r is not None]
-    width = max(max(per_node.values(), default=0), max(locals_seen, default=-1) + 1)
-    if width > 0:
-        top.ranks_per_node = width
-        node_of_block: dict[int, set[str]] = defaultdict(set)
-        for rank, node in top.node_of_rank.items():
-            node_of_block[rank // width].add(node)
-        regular = all(len(nodes) == 1 for nodes in node_of_block.values())
-        distinct = len({next(iter(v)) for v in node_of_block.values()}) == len(node_of_block)
-        if regular and distinct:
-            last = max([*top.ranks, (top.expected or 0) - 1, -1])
-            for block in sorted(node_of_block):
-                (home,) = node_of_block[block]
-                for rank in range(block * width, min((block + 1) * width, last + 1)):
-                    set_node(top, rank, home, "regular order of ranks")
-            _ranks_of_locals(job, top, width, node_of_block)
-    for i, known in enumerate(top.rank):
-        if known is not None and top.node[i] is None:
-            top.node[i] = top.node_of_rank.get(known)
-    for i, pid in enumerate(top.pid):
-        if pid is not None and top.node[i] is None:
-            top.node[i] = top.node_of_pid(pid)
-    for pid, found in list(top.ranks_by_pid.items()):
-        for host, rank in list(found):
-            if host is None and rank in top.node_of_rank:
-                top.know_pid(pid, top.node_of_rank[rank], None)
-    for i, speaker in enumerate(job.speakers):
-        if top.node[i] is None:
-            top.node[i] = top.node_of_stream.get(speaker.stream)
-
-
-def _ranks_of_locals(job: Job, top: Topology, width: int, node_of_block: dict[int, set[str]]) -> None:
-    block_of = {next(iter(nodes)): block for block, nodes in node_of_block.items()}
-    for i, local in enumerate(top.local_rank):
-        node = top.node[i]
-        if top.rank[i] is None and local is not None and node in block_of:
-            top.rank[i] = block_of[node] * width + local
-            set_node(top, top.rank[i], node, "regular order of ranks")

@@ -30,7 +30,7 @@ HOUSE = (
     "durations_joined newest_first readings",
     "joining",
     "diagnosis identities temporal topology",
-    "labels marks namesakes novelty processes tasks",
+    "hostlabels labels machines marks namesakes novelty processes regular tasks",
     "answer checkpoints clocks launches slow spatial speakers survived",
     "events",
     "recovered subjects",

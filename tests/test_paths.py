@@ -276,3 +276,36 @@ def test_many_names_take_linear_time() -> None:
     facts = path_facts(names + [f"train-{i}.log" for i in range(4000)])
     assert time.perf_counter() - begin < 10.0  # a quadratic step takes minutes
     assert (facts[4007].rank, facts[15].host, facts[15].local_rank) == (7, "cn0001", 7)
+
+
+@pytest.mark.parametrize("random", ["", "-x15qz"])
+def test_pods_of_a_job_set_are_counted_within_each_job(random: str) -> None:
+    names = [f"logs/maxdiff-2xv5p-slice-job-{j}-{i}{random}.log" for j in range(2) for i in range(4)]
+    facts = path_facts(names)
+    assert [f.pod for f in facts] == [name[5:-4] for name in names]
+    assert [(f.replica, f.rank, f.kind) for f in facts] == [
+        (i, None, "node") for _ in range(2) for i in range(4)
+    ]
+
+
+def test_files_in_the_folder_of_a_pod_may_count_ranks() -> None:
+    names = [
+        f"llama-wl-0-{i}/{name}" for i in range(4) for name in ("rank_0.log", "rank_1.log", "daemon.log")
+    ]
+    facts = path_facts(names)
+    assert [f.pod for f in facts] == [f"llama-wl-0-{k // 3}" for k in range(12)]
+    assert [f.local_rank for f in facts] == [0, 1, None] * 4
+    assert all(f.rank is None for f in facts)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["train-rank-0-{}.log", "run-host-0-{}.log", "gpu-0-{}.log", "my-run-7-2{}.log"]
+)
+def test_two_numbers_are_not_always_those_of_a_pod(pattern: str) -> None:
+    assert all(f.pod is None for f in path_facts([pattern.format(i) for i in range(4)]))
+
+
+@pytest.mark.parametrize("front", ["describe-", "kubectl_describe_pod_", "pod-", "logs."])
+def test_a_pod_whose_description_was_saved(front: str) -> None:
+    (fact,) = path_facts([f"{front}sft-worker-8.txt"])
+    assert (fact.pod, fact.replica) == ("sft-worker-8", 8)

@@ -9,10 +9,11 @@ from l4fast.hostlists import hosts_in
 from l4fast.identities import clean_host, numbers
 from l4fast.labels import label_of_node
 from l4fast.paths import path_facts
+from l4fast.regular import width_of
 from l4fast.speakers import resolve, told
 from l4fast.topology import Topology
 
-from jobs import job, text
+from jobs import at, job, text
 
 
 def topology(files) -> Topology:
@@ -283,8 +284,26 @@ def test_a_rank_that_was_never_set_is_no_rank(unset):
 
 @given(st.text("ab-_./017", max_size=14), st.sampled_from([0, 1, 7, 10, 17, 100]))
 def test_the_part_of_a_path_that_stands_for_a_node(name, index):
-    found = (re.search(rf"[A-Za-z]+[-_.]?0*{index}(?!\d)", part) for part in reversed(name.split("/")))
+    found = [
+        re.fullmatch(rf"[a-z][a-z0-9]*(-[a-z0-9]+)+-0*{index}", part)
+        or re.search(rf"[A-Za-z]+[-_.]?0*{index}(?!\d)", part)
+        for part in reversed(name.split("/"))
+    ]
     assert label_of_node(name, index) == next((m[0] for m in found if m), f"node {index}")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("logs/llm-w-3.log", "llm-w-3"),
+        ("logs/llm-w-3/out.log", "llm-w-3"),
+        ("train-node-3.log", "node-3"),
+        ("slurm-4711-node-3.out", "node-3"),
+        ("llm_w-3.log", "w-3"),
+    ],
+)
+def test_the_whole_name_of_a_node_stands_for_it(name, label):
+    assert label_of_node(name, 3) == label
 
 
 SAID = {
@@ -398,3 +417,226 @@ def test_processes_that_a_launcher_of_each_node_started():
     )
     without = topology({"train.log": text(line for line in lines if "nnodes" not in line)})
     assert without.node_of_rank == {}
+
+
+@pytest.mark.parametrize("front", ["EJ0001", "EZ9999", "GPU5"])
+def test_an_error_code_in_front_of_a_message_is_no_host(front):
+    files = {
+        f"gpu-a0{n}.log": text([*(f"{at(k)} INFO line {k} of it" for k in range(9)), "all is well"])
+        + (f"{front}: [PID: 927003] it failed\n{front}: [PID: 927004] it failed\n" if n == 2 else "")
+        for n in range(3)
+    }
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    assert top.nodes == ["gpu-a00", "gpu-a01", "gpu-a02"]
+    assert {top.node[i] for i, s in enumerate(read.speakers) if s.labels} == {"gpu-a02"}
+
+
+WORDS = [
+    "loading the model",
+    "done with setup",
+    "training begins",
+    "Traceback (most recent call last):",
+    "bye",
+]
+
+
+def test_a_host_in_front_of_a_message_behaves_as_a_label():
+    everywhere = text(f"nid{n:04}: {words}" for n in range(3) for words in WORDS)
+    assert topology({"train.log": everywhere}).nodes == ["nid0000", "nid0001", "nid0002"]
+    among_others = everywhere + text(f"{at(k)} INFO nothing in front {k}" for k in range(40))
+    assert topology({"train.log": among_others}).nodes == ["nid0000", "nid0001", "nid0002"]
+    # Two codes that differ in their digits, each of one message.
+    codes = text(["EI0002: the wait execution ended", "EI9999: the copy failed"] * 4)
+    others = text(f"{at(k)} INFO nothing in front {k}" for k in range(40))
+    assert topology({"train.log": codes + others}).nodes == []
+    # A word that lines name as a host elsewhere.
+    named = "srun: error: EI0002: task 0: Exited with exit code 1\n"
+    assert topology({"train.log": codes + others + named}).nodes == ["EI0002"]
+
+
+def test_a_label_that_is_none_makes_no_process_of_a_console():
+    files = {"gpu-1.log": "GPU5: rank 3 gives up\nnothing in front\n" + text(WORDS), "gpu-2.log": text(WORDS)}
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    assert top.rank == [None] * len(read.speakers)
+
+
+@pytest.mark.parametrize(
+    ("lines", "nodes"),
+    [
+        # The host in front of what a task says, a scheduler's words, a failure table, a start script.
+        (["3: c7:4711:4711 [0] NCCL INFO Bootstrap : Using eth0:10.0.0.1<0>"], ["c7", "task 1"]),
+        (["srun: error: c7: task 3: Exited with exit code 1"], ["c7", "task 1"]),
+        (["srun: error: c[6-7]: tasks 1,3: Terminated"], ["c6", "c7"]),
+        (["3:   host      : c7.cluster", "3:   rank      : 7 (local_rank: 1)"], ["c7", "task 1"]),
+        (["3: hostname: c7", "1: hostname: c6"], ["c6", "c7"]),
+        ([], ["task 1", "task 3"]),
+    ],
+)
+def test_the_node_of_a_task_is_its_host_where_any_line_tells_it(lines, nodes):
+    said = [f"{n}: [default{i}]: [rank{2 * n + i}]: hello" for n in (1, 3) for i in range(2)]
+    top = topology({"slurm-1.out": text([*said, *lines])})
+    assert top.nodes == nodes
+
+
+def test_the_ranks_in_a_launchers_table_are_not_its_own():
+    table = TABLE.splitlines()
+    top = topology({"slurm-1.out": text([*(f"1: {line}" for line in table), "0: hello", "0: [default1]: x"])})
+    assert top.node_of_rank == {4: "gpu-1", 5: "gpu-1"}
+    assert top.nodes == ["gpu-1", "task 0"]
+    read = job({"slurm-1.out": text(f"1: {line}" for line in table)})
+    assert resolve(read, path_facts(["slurm-1.out"])).rank == [None] * len(read.speakers)
+
+
+def test_tables_of_several_nodes_may_be_mixed_line_by_line():
+    tables = [
+        [
+            f"{n}: {line}"
+            for line in TABLE.replace("gpu-1", f"gpu-{n}")
+            .replace("rank      : 5", f"rank      : {4 * n + 1}")
+            .replace("rank      : 4", f"rank      : {4 * n}")
+            .splitlines()
+        ]
+        for n in range(1, 7)
+    ]
+    top = topology({"slurm-1.out": text(line for lines in zip(*tables, strict=True) for line in lines)})
+    assert {r: top.node_of_rank[r] for n in range(1, 7) for r in (4 * n, 4 * n + 1)} == {
+        r: f"gpu-{n}" for n in range(1, 7) for r in (4 * n, 4 * n + 1)
+    }
+
+
+def node_files(said):
+    """Eight files of nodes with eight ranks each, of which those of ``said`` speak; none is on cx05."""
+    return {
+        f"cx{n:02d}.log": text([f"[rank{8 * n + i}]: hello" for i in said if n != 5] + ["the job begins"])
+        for n in range(8)
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "lines", "are_agents"),
+    [
+        # Rank 5 speaks on another host; the next rank to it does.
+        (range(8), ["srun: error: cx05: task 5: Out Of Memory"], True),
+        ((0, 3), ["srun: error: cx06: task 6: Out Of Memory"], True),
+        ((0, 3), ["srun: error: cx06: task 49: Out Of Memory"], False),
+        ((0, 3), ["srun: error: cx06: task 51: Out Of Memory"], False),
+    ],
+)
+def test_where_ranks_are_tells_whether_tasks_are_agents(said, lines, are_agents):
+    top = topology({"slurm-1.out": text(lines), **node_files(said)})
+    assert top.tasks_are_agents == are_agents
+
+
+def test_two_tasks_in_the_order_of_their_hosts_are_agents():
+    lines = ["srun: error: cx05: task 5: Out Of Memory", "srun: error: cx02: task 2: Aborted"]
+    console = text([*lines, "[default1]: a", "[default7]: b"])
+    hosts = {f"cx{n:02d}.log": "the job begins\n" for n in range(8)}
+    ranks = {"cx07.log": text(f"[rank{r}]: hello" for r in range(40, 64))}
+    assert topology({"slurm-1.out": console, **hosts, **ranks}).tasks_are_agents
+    lines[0] = lines[0].replace("task 5", "task 17")
+    assert not topology({"slurm-1.out": text([*lines, "[default1]: a"]), **hosts}).tasks_are_agents
+
+
+def test_a_rank_that_never_speaks_is_known_by_the_order_of_the_others():
+    # Seven ranks of each node speak, and no line tells how many there are.
+    lines = (f"[rank{r}]: rank {r} is up on gpu-{r // 8}" for r in range(32) if r % 8 != 3)
+    top = topology({"out.log": text(lines)})
+    assert top.ranks == list(range(32))
+    assert top.node_of_rank == {r: f"gpu-{r // 8}" for r in range(32)}
+    assert top.ranks_per_node == 8
+
+
+def test_one_rank_of_each_node_tells_the_order_by_its_local_rank():
+    tables = (
+        line.replace("gpu-1", f"gpu-{n}")
+        .replace(": 5 (", f": {8 * n + n % 3} (")
+        .replace(": 1)", f": {n % 3})")
+        for n in range(4)
+        for line in TABLE.splitlines()[1:6]
+    )
+    top = topology({"out.log": text([*tables, "[rank29]: hello"])})
+    assert top.ranks_per_node == 8
+    assert top.node_of_rank == {r: f"gpu-{r // 8}" for r in range(32)}
+
+
+@given(
+    st.sampled_from([2, 4, 6, 8, 16]),
+    st.integers(2, 6),
+    st.data(),
+)
+def test_the_width_of_a_node_fits_what_is_known(width, n_nodes, data):
+    order = data.draw(st.permutations(range(n_nodes)))
+    known = {
+        f"n{node}": {node * width + i for i in data.draw(st.sets(st.integers(0, width - 1), min_size=1))}
+        for node in order
+    }
+    found, n = width_of(known, {}, 1, n_nodes * width, (n_nodes,))
+    # Whatever it is, each node's ranks are in one block and no other node's are.
+    blocks = [{rank // found for rank in ranks} for ranks in known.values()]
+    assert all(len(block) == 1 for block in blocks)
+    assert len(set.union(*blocks)) == n_nodes
+    locals_of = {node: {min(ranks) // width * width} for node, ranks in known.items()}
+    sure, n = width_of(known, locals_of, width, n_nodes * width, (n_nodes,))
+    assert (sure, n) in ((width, n_nodes), (width, 0))
+
+
+def test_the_index_of_a_pod_is_no_rank():
+    files = {
+        f"logs/llama-wl-0-{n}/{name}.log": "".join(f"[rank{8 * n + i}]: hello\n" for i in range(k))
+        + "a line\n"
+        for n in range(4)
+        for name, k in (("trainer", 8), ("tcpxo-daemon", 0))
+    }
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    names = [f"llama-wl-0-{n}" for n in range(4)]
+    assert top.nodes == names
+    assert top.node_of_rank == {r: names[r // 8] for r in range(32)}
+    alone = [i for i, s in enumerate(read.speakers) if "daemon" in list(files)[s.stream]]
+    assert [(top.rank[i], top.node[i]) for i in alone] == [(None, name) for name in names]
+
+
+def test_a_pod_and_its_machine_are_one_node():
+    assigned = text(
+        f"{k}m  Normal  Scheduled  pod/llm-worker-{k}"
+        f"  Successfully assigned train/llm-worker-{k} to gke-pool-7c{k}f"
+        for k in range(3)
+    )
+    files = {f"llm-worker-{k}.log": f"[rank{k}]: hello\n" for k in range(3)}
+    files |= {
+        "events.txt": assigned,
+        "kern/gke-pool-7c1f.log": "Mar  2 10:00:01 gke-pool-7c1f kernel: a line\n",
+    }
+    assert topology(files).nodes == [f"llm-worker-{k}" for k in range(3)]
+    # Two pods of the job on one machine are two nodes.
+    assert topology({**files, "events.txt": assigned.replace("7c0f", "7c1f")}).pod_on == {
+        "gke-pool-7c2f": "llm-worker-2"
+    }
+
+
+def test_a_description_is_of_the_pod_that_it_names():
+    described = text(
+        ["Name:             llm-worker-2", "Namespace:        train", "Node:             gke-1/10.0.0.1"]
+    )
+    files = {f"llm-worker-{k}.log": f"[rank{k}]: hello\n" for k in range(3)} | {"saved.txt": described}
+    read = job(files)
+    top = resolve(read, path_facts(list(files)))
+    assert {top.node[i] for i, s in enumerate(read.speakers) if s.stream == 3} == {"llm-worker-2"}
+    assert top.pod_on == {"gke-1": "llm-worker-2"}
+
+
+def test_the_world_of_a_group_is_not_that_of_the_job():
+    lines = [f"[rank{r}]: hello" for r in range(64)]
+    assert topology({"out.log": text(lines), "report.txt": "world size: 32\n"}).expected is None
+    assert topology({"out.log": text(lines), "report.txt": "world size: 64\nworld size: 32\n"}).expected == 64
+
+
+def test_what_a_batch_system_runs_on_a_node_says_so():
+    lines = [f"epilog[c{n}]: health check passed" for n in range(3)]
+    assert topology({"out.log": text([*lines, "slurmd[4711]: a", "epilog[4711]: b"])}).nodes == [
+        "c0",
+        "c1",
+        "c2",
+    ]
