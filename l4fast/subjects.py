@@ -82,6 +82,9 @@ def subject(
         if names == "other" and (event.tells is not None or event.role != "root"):
             return Subject((), ())
     who = _speaker(top, speaker)
+    if who is not None and not who.ranks and len(who.nodes) == 1:
+        rank = _local(top, who.nodes[0], groups.get("local_rank"))
+        return who if rank is None else Subject((rank,), who.nodes)
     if who is not None:
         return who
     local = top.local_rank[speaker]
