@@ -119,7 +119,7 @@ def _is_about_itself(event: Event) -> bool:
     if event.signature is None:
         return False
     names, words = event.signature.names, event.signature.regex.groupindex
-    naming = _NAMING_OF.get(names, _NAMING)
+    naming = (*_NAMING_OF.get(names, _NAMING), "local_rank")
     return names != "other" and not any(word.rstrip("0123456789") in naming for word in words)
 
 
