@@ -12,7 +12,7 @@ import numpy as np
 from l4fast.events import Event, split
 from l4fast.job import NONE
 from l4fast.subjects import LATE, Clock, Subjects
-from l4fast.verdict import ENDED, FEW, Verdict
+from l4fast.verdict import FEW, Verdict, is_broken
 
 KILLED = ("137", "143")  # by SIGKILL, by SIGTERM: mostly what ends the others
 SHOT = ("-9", "137")  # by SIGKILL, which ends what hangs
@@ -188,7 +188,7 @@ def first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
     if not who.nodes or len(about.top.nodes) < 2 or len(who.ranks) > FEW * about.n_ranks:
         return False
     # Each agent looks at its own processes now and then: of many, their order tells only after a pause.
-    dead = {node for r, e in deaths if _is_broken(e) for node in about.row(e, r).nodes}
+    dead = {node for r, e in deaths if is_broken(e) for node in about.row(e, r).nodes}
     many = len(dead) > FEW * len(about.top.nodes)
     others = [
         int(rows.time[r])
@@ -207,10 +207,6 @@ def first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
     verdict.ranks = [(rank, 0.6, [reason], [row]) for rank in who.ranks]
     verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
     return True
-
-
-def _is_broken(event: Event) -> bool:
-    return dict(event.values).get("exit_code") not in ENDED
 
 
 def _is_agents(event: Event) -> bool:

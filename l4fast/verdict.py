@@ -140,6 +140,11 @@ def _blame_the_dead(verdict: Verdict, about: Subjects, told: int, reason: str) -
     return True
 
 
+def is_broken(event: Event) -> bool:
+    """Whether a process ended otherwise than it was asked to."""
+    return dict(event.values).get("exit_code") not in ENDED
+
+
 def ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:
     """Of a node that is to blame, name the ranks that cried out; all of them if none did.
 
@@ -149,15 +154,17 @@ def ranks_on(verdict: Verdict, about: Subjects, node: str, reason: str) -> None:
     cried = about.ranks(e for e in verdict.events if e.tells in (None, "abort"))
     waiting = about.ranks(e for e in verdict.events if e.tells in ("timeout", "lost-peer"))
     chosen = [rank for rank in mine if rank in cried and rank not in waiting]
+    here = [rank for rank in mine if rank in waiting]
     many_wait = 2 * len(waiting) > about.n_ranks
-    if not chosen and many_wait:
+    if not chosen and (many_wait or 2 * len(here) > len(mine)):
         chosen = [rank for rank in mine if rank not in waiting]
     if not chosen:
         each = (about.top.expected or 0) // max(len(about.top.nodes), 1)
         # Where not all of them are known, the one to name may be another.
         whole = len(mine) >= max(about.top.ranks_per_node or 0, each)
-        known = [rank for rank in mine if rank in waiting] if whole or not many_wait else []
-        chosen = known or (mine if whole else [])
+        died = about.ranks(e for e in verdict.events if e.tells == "death" and is_broken(e))
+        chosen = here if whole or not many_wait else []
+        chosen = chosen or [rank for rank in mine if rank in died] or (mine if whole else [])
     rows = verdict.nodes[0][3] if verdict.nodes else []
     for rank in chosen:
         verdict.ranks.append((rank, 0.6, [f"on {node}, which {reason}"], rows))
