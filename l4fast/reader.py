@@ -105,9 +105,10 @@ def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:
     text = plain(raw.text)[:2000]
     whole = plain((raw.lead + raw.content).encode("latin-1").decode("utf-8", "replace"))[:2000]
     hits = library.match([text])[0]
+    of_bar: list[Signature] = []
     if raw.lead:
-        bar = library.match([whole])[0]
-        hits = hits + [s for s in bar if s.marker == "progress" and s not in hits]
+        both, of_bar = library.match([whole, plain(raw.lead)[:2000]])
+        hits = hits + [s for s in both if s.marker == "progress" and s not in hits]
     markers = tuple(told(hits)[1])
     failures = tuple(s for s in hits if s.role != "marker")
     suspect = (
@@ -118,7 +119,8 @@ def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:
     )
     counting = [s for s in hits if s.marker == "progress"]
     known = any(s.role != "benign" for s in failures) or any(s.marker != "progress" for s in markers)
-    if known and not raw.lead:
+    # A message glued to a bar tells nothing of what the bar counts.
+    if known if not raw.lead else any(s.marker == "stage" for s in of_bar):
         counting = [s for s in counting if s.weight > GUESS]
     return RawNote(failures, markers, suspect), _counter(raw, counting)
 

@@ -1,7 +1,9 @@
 """When: the iteration counter, and how far it came.
 
 The iteration counter is the series of progress lines with the most distinct values; an
-evaluation's counter or a loading bar is shorter and says so.
+evaluation's counter is shorter and says so, or runs while the training's stands still. Bars of
+what is done to data and models count nothing here: see ``signatures/bars.toml``. Where the lines
+of the training name no number, they tell at least when it was.
 
 References
 ----------
@@ -12,8 +14,9 @@ Unicron (2024), section 4: no progress for three mean iterations is a stall.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,18 +28,24 @@ _NOT_TRAINING = re.compile(
     r"|fetch\w*|filter\w*|extract\w*|compil\w*|convert\w*|warm\w*|captur\w*|sampl\w*|preprocess\w*)\b"
 )
 _BAR = re.compile(r"%\s?\|")
+_UNNAMED_BAR = re.compile(r"^\W*<\*>%\s?\|$")
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
 MIN_GUESSED = 3  # values that a counter of an unknown framework must show
 LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
 MIN_STALL_US = 20_000_000  # shorter silence is normal at the end of a log
+
+# Tells of lines (streams, lines, times: int64[n] each) whether they are the attempt's.
+Within = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Progress:
     """What the job's iteration counter tells; iterations as numbers completed.
 
-    ``first_seen`` and ``last_time`` are times in microseconds (`NONE` if unknown), ``offset`` what
-    was added to the printed numbers (1 for a counter that begins at 0).
+    ``first_time`` and ``last_time`` are times in microseconds (`NONE` if unknown), ``offset`` what
+    was added to the printed numbers (1 for a counter that begins at 0). Where lines tell of the
+    training, but name no iteration, ``series`` is None and ``n_untold`` counts them; ``every_s`` is
+    from one of them to the next, in seconds.
     """
 
     series: int | None
@@ -51,13 +60,20 @@ class Progress:
     unit: int = 1
     went_back: int = 0
     timed: bool = False
+    n_untold: int = 0
+    every_s: float | None = None
+
+    @property
+    def rhythm_s(self) -> float | None:
+        """Seconds from one report of the training to the next, as far as they are known."""
+        return self.median_s if self.median_s is not None else self.every_s
 
 
 def follow(
     job: Job,
     library: Mapping[str, Signature],
     *,
-    within: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None,
+    within: Within | None = None,
     streams: frozenset[int] | None = None,
 ) -> Progress:
     """Find the iteration counter and how far it came.
@@ -66,8 +82,6 @@ def follow(
     iterations last reported before it are left out; ``streams`` restricts to those of the attempt.
     """
     it = job.iterations
-    if len(it.series) == 0:
-        return _NO_PROGRESS
     mine = np.ones(len(it.series), bool)
     if within is not None:
         mine &= within(it.last_stream, it.last_line, it.last_time)
@@ -76,10 +90,11 @@ def follow(
         its = np.fromiter(streams, np.int64, len(streams))
         mine &= np.isin(it.first_stream, its) | np.isin(it.last_stream, its)
     best: tuple[float, int, int, int] | None = None
+    inner = _inner_bars(job, mine)
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
-        if len(numbers) < MIN_GUESSED and _is_guess(job, library, k):
+        if k in inner or (len(numbers) < MIN_GUESSED and _is_guess(job, library, k)):
             continue
         # A bar of an evaluation begins again and again; the training's counter hardly ever does.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
@@ -94,7 +109,7 @@ def follow(
         if best is None or rank > best:
             best = rank
     if best is None:
-        return _NO_PROGRESS
+        return _without_numbers(job, within, streams)
     series = -best[3]
     began = it.first_time
     if within is not None:  # what an earlier attempt did first was done again
@@ -103,7 +118,74 @@ def follow(
     return _progress(job, series, mine & (it.series == series), began)
 
 
+def _inner_bars(job: Job, mine: np.ndarray) -> set[int]:
+    """Return the bars without a name that began while another one of their file stood between its ends.
+
+    The trainer of Hugging Face draws the same bar for an evaluation as for the training around it.
+    """
+    it = job.iterations
+    found: set[int] = set()
+    bars: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for k in np.unique(it.series[mine]).tolist():
+        if job.series[k].total > 0 and _UNNAMED_BAR.search(job.series[k].lead):
+            at = np.flatnonzero(mine & (it.series == k))
+            bars[job.series[k].signature, int(it.first_stream[at[0]])].append(k)
+    for (_, stream), its in bars.items():
+        places = {k: _places(job, mine & (it.first_stream == stream), k) for k in its}
+        for k, (line, _) in places.items():
+            for other, (lines, numbers) in places.items():
+                reached = numbers[lines < line[0]]
+                if other != k and reached.size and 0 < reached.max() < job.series[other].total:
+                    found.add(k)
+    return found
+
+
+def _places(job: Job, mine: np.ndarray, series: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the iterations of a counter stand first, as bytes of the file, and their numbers: ascending."""
+    it = job.iterations
+    at = np.flatnonzero(mine & (it.series == series))
+    at = at[np.argsort(it.first_offset[at], kind="stable")]
+    return it.first_offset[at], it.iteration[at]
+
+
 _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
+
+
+def untold_shapes(job: Job) -> np.ndarray:
+    """Return which shapes are lines of the training that name no iteration, bool[n_shapes]."""
+    found = np.zeros(len(job.shapes), bool)
+    for raw, note in zip(job.raws, job.notes, strict=True):
+        markers = [s for s in note.markers if s.marker == "progress"]
+        found[raw.shape] |= bool(markers) and "iteration" not in markers[0].regex.groupindex
+    return found
+
+
+def _without_numbers(job: Job, within: Within | None, streams: frozenset[int] | None) -> Progress:
+    """Tell of the training by lines that name no iteration: since when, until when and how often."""
+    pairs = job.pairs
+    stream = np.array([speaker.stream for speaker in job.speakers], np.int64)[pairs.speaker]
+    mine = untold_shapes(job)[pairs.shape]
+    if within is not None:
+        mine &= within(stream, pairs.last_line, pairs.last_time)
+    if streams is not None:
+        mine &= np.isin(stream, np.fromiter(streams, np.int64, len(streams)))
+    if not mine.any():
+        return _NO_PROGRESS
+    first, last, count = pairs.first_time[mine], pairs.last_time[mine], pairs.count[mine]
+    if within is not None:
+        own = within(stream[mine], pairs.first_line[mine], first)
+        first = np.where(own, first, NONE)  # when they began in this attempt is not known
+    known = first[first != NONE]
+    most = int(count.argmax())  # each of many ranks may tell the same
+    span = (last[most] - first[most]) / 1e6 if NONE not in (first[most], last[most]) else 0.0
+    return replace(
+        _NO_PROGRESS,
+        first_time=int(known.min()) if known.size else NONE,
+        last_time=int(last.max()),
+        n_untold=int(count.sum()),
+        every_s=float(span / (count[most] - 1)) if span > 0 and count[most] >= MIN_GUESSED else None,
+        timed=bool(span > 0),
+    )
 
 
 def iteration_in(job: Job, row: int, progress: Progress) -> int | None:
