@@ -19,7 +19,7 @@ import numpy as np
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
 from l4fast.readings import Reading
-from l4fast.temporal import Progress, iteration_in, iterations_before
+from l4fast.temporal import Progress, iteration_in, iterations_before, untold_shapes
 
 # How frameworks name what they save in an iteration: `checkpoint-7`, `global_step7`, `iter_0000007`,
 # `ep0-ba7-rank0.pt`, `step7-unsharded`, `val_loss=2.10-step=7-last.ckpt`, `checkpoint_1_7.pt`, `checkpoints/7`.
@@ -81,7 +81,7 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress, *, bad: int | Non
     for iteration, said in begun.items():
         if iteration in committed or iteration in accepted or has_commit_line:
             continue
-        if _returned(iteration, said, begun, progress, finishes):
+        if _returned(job, iteration, said, begun, progress, finishes):
             committed.add(iteration)
     broken = _broken(job, kept, placed)
     committed -= broken
@@ -290,6 +290,7 @@ def _unlike(begun: set[int], ended: set[int], job: Job) -> set[int]:
 
 
 def _returned(
+    job: Job,
     iteration: int,
     said: list[Mark],
     begun: dict[int, list[Mark]],
@@ -302,4 +303,8 @@ def _returned(
     last = said[-1]
     if any(m.stream == last.stream and m.line > last.line for m in finishes):
         return True
+    if progress.n_untold:
+        rows = job.rows
+        after = (rows.stream == last.stream) & (rows.line > last.line)
+        return bool(untold_shapes(job)[rows.shape[after]].any())
     return progress.last_completed is not None and progress.last_completed > iteration

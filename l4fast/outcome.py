@@ -48,7 +48,7 @@ def outcome_of(
         return "unknown", evidence
     if _stalled(job, top, progress):
         return "hung", evidence
-    if progress.series is None and not marks and not evidence.events:
+    if progress.series is None and not progress.n_untold and not marks and not evidence.events:
         return "unknown", nothing
     return "running", nothing
 

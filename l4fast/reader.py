@@ -149,7 +149,10 @@ def _counter(raw: RawShape, markers: Iterable[Signature]) -> Counter | None:
         for name, factor in (("seconds", 1.0), ("ms", 1e-3)):
             if name in groups and match.start(name) >= 0 and span_at is None:
                 span_at, scale = number_place(raw, offsets[match.start(name)]), factor
+        epoch_at = None
+        if "epochs" in groups and match.start("epochs") >= 0 and total_at is not None:
+            epoch_at = number_place(raw, offsets[match.start("epochs")])
         lead = _BAR_AT_END.sub("|", text[:begin]).encode("latin-1")
         name = canonical(mask(lead)[0])[-LEAD_CHARS:]
-        return Counter((signature.id, name), iteration_at, total_at, span_at, scale)
+        return Counter((signature.id, name), iteration_at, total_at, span_at, scale, epoch_at)
     return None

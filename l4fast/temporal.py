@@ -29,6 +29,9 @@ _NOT_TRAINING = re.compile(
 )
 _BAR = re.compile(r"%\s?\|")
 _UNNAMED_BAR = re.compile(r"^\W*<\*>%\s?\|$")
+# These name the iteration that they have just done, the first of all 0; or how many updates were done.
+_COUNTS_FROM_0 = frozenset(["progress-maxtext", "progress-nemo"])
+_COUNTS_DONE = frozenset(["progress-litgpt"])
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
 MIN_GUESSED = 3  # values that a counter of an unknown framework must show
 LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
@@ -115,7 +118,7 @@ def follow(
     if within is not None:  # what an earlier attempt did first was done again
         own = within(it.first_stream, it.first_line, it.first_time)
         began = np.where(own, it.first_time, it.last_time)
-    return _progress(job, series, mine & (it.series == series), began)
+    return _progress(job, library, series, mine & (it.series == series), began)
 
 
 def _inner_bars(job: Job, mine: np.ndarray) -> set[int]:
@@ -194,9 +197,11 @@ def iteration_in(job: Job, row: int, progress: Progress) -> int | None:
         return None
     for signature in job.notes[int(job.rows.raw[row])].markers:
         if signature.marker == "progress" and "iteration" in signature.regex.groupindex:
-            number = signature.read(job.content(row)).get("iteration", "").replace(",", "")
-            if number.isdigit():
-                return int(number) // progress.unit + progress.offset
+            said = {k: v.replace(",", "") for k, v in signature.read(job.content(row)).items()}
+            if said.get("iteration", "").isdigit():
+                epochs, total = said.get("epochs", ""), said.get("total", "")
+                before = int(epochs) * int(total) if epochs.isdigit() and total.isdigit() else 0
+                return (before + int(said["iteration"])) // progress.unit + progress.offset
     return None
 
 
@@ -220,7 +225,9 @@ def is_bar(lead: str) -> bool:
     return _BAR.search(lead) is not None
 
 
-def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> Progress:
+def _progress(
+    job: Job, library: Mapping[str, Signature], series: int, chosen: np.ndarray, began: np.ndarray
+) -> Progress:
     """Sum up a counter's ``chosen`` iterations, the attempt's; ``began`` is when it first reported each."""
     it = job.iterations
     order = np.argsort(it.iteration[chosen], kind="stable")
@@ -232,10 +239,15 @@ def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> P
     unit = _unit(job, series, numbers, first_time)
     numbers = numbers // unit
     lowest = int(job.reached.lowest[job.reached.series == series].min()) // unit
-    offset = _offset(numbers, lowest, bar)
+    known = library.get(counter.signature)
+    offset = _offset(numbers, lowest, bar, counter.signature)
+    total = counter.total
+    if known is not None and "epochs" in known.regex.groupindex and total > 0:
+        offset -= total * (lowest // total == 1)  # the first epoch is called 1
     done = numbers + offset
     done = done[done > 0]
-    total = counter.total
+    if done.size and done.max() > total and lowest < total:
+        total = -1  # that of an epoch
     timed = first_time != NONE
     median = float(np.median(counter.spans)) if counter.spans.size else None
     if median is None and counter.own_times * 2 > int(it.count[chosen].sum()) and timed.sum() >= 3:
@@ -244,7 +256,7 @@ def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> P
         good = (steps > 0) & (spans >= 0)
         if good.any():
             median = float(np.median(spans[good] / steps[good]))
-    known = last_time[last_time != NONE]
+    heard = last_time[last_time != NONE]
     return Progress(
         series=series,
         first=int(done.min()) if done.size else None,
@@ -252,7 +264,7 @@ def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> P
         total=total if total > 0 else None,
         median_s=median,
         first_time=int(first_time[timed].min()) if timed.any() else NONE,
-        last_time=int(known.max()) if known.size else NONE,
+        last_time=int(heard.max()) if heard.size else NONE,
         offset=offset,
         unit=unit,
         went_back=int(job.reached.went_back[job.reached.series == series].max(initial=0)),
@@ -261,14 +273,14 @@ def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> P
     )
 
 
-def _offset(numbers: np.ndarray, lowest: int, bar: bool) -> int:
+def _offset(numbers: np.ndarray, lowest: int, bar: bool, signature: str) -> int:
     """Return 1 for a counter that begins at 0: iteration 0 is the first one done.
 
-    A counter that is reported every d iterations and begins at d - 1 begins at 0 too.
+    Of some programs that is known, however far the first line is that they print. A counter that is reported every d iterations and begins at d - 1 begins at 0 too.
     """
-    if bar:
+    if bar or signature in _COUNTS_DONE:
         return 0
-    if lowest == 0:
+    if lowest == 0 or signature in _COUNTS_FROM_0:
         return 1
     steps = np.diff(numbers)
     if steps.size >= 3 and (steps == steps[0]).mean() > 0.9 and steps[0] > 1:
