@@ -22,7 +22,7 @@ from l4fast.readings import Reading
 from l4fast.temporal import Progress, iteration_in, iterations_before, untold_shapes
 
 # How frameworks name what they save in an iteration: `checkpoint-7`, `global_step7`, `iter_0000007`,
-# `ep0-ba7-rank0.pt`, `step7-unsharded`, `val_loss=2.10-step=7-last.ckpt`, `checkpoint_1_7.pt`, `checkpoints/7`.
+# `ep0-ba7-rank0.pt`, `step7-unsharded`, `val_loss=2.10-step=7-last.ckpt`, `checkpoint_1_7.pt`, `ckpts/7`.
 # Something else may follow in the last two names of the path; behind the bare name, files of up to three.
 _STEP_IN_PATH = re.compile(
     r"(?i)(?:checkpoint_\d+_|checkpoint_e\d+_s|(?:checkpoint|ckpt)s?/|(?:checkpoint|ckpt|step)[-_=/]*"

@@ -113,7 +113,8 @@ def launches(job: Job, marks: Sequence[Mark], progress: Progress) -> list[Launch
             continue
         for k, group in enumerate(its):
             own = leader[k] if len(its) == len(leader) else None
-            if own is not None and _is_near(group[0], own[0], LONGEST_START_US, told):
+            undated = own is not None and not job.rows.own_time[[group[0].row, own[0].row]].all()
+            if own is not None and (undated or _is_near(group[0], own[0], LONGEST_START_US, told)):
                 found[k] += group
             else:
                 left.append(group)

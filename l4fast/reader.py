@@ -57,7 +57,9 @@ class RawNote:
 
     @property
     def names(self) -> bool:
-        """Whether its lines may tell of a rank, a node or a process, each of another."""
+        """Whether its lines may tell of a rank, a node, a process or an attempt, each of another."""
+        if any(s.marker == "attempt" for s in self.markers):
+            return True
         said = (*self.failures[:1], *(s for s in self.markers if s.marker == "identity"))
         return any(WHO & {name.rstrip("0123456789") for name in s.regex.groupindex} for s in said)
 

@@ -114,7 +114,7 @@ def stage_of_failure(
 
 
 def _was_done(job: Job, verdict: Verdict, marks: Sequence[Mark]) -> bool:
-    """Whether the training had told of its good end before the first root: by line in its file, else by time."""
+    """Whether the training told of its good end before all roots: by line in its file, else by time."""
     rows = job.rows
     begins = [int(event.rows[0]) for event in verdict.roots]
     for mark in marks:

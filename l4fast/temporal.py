@@ -14,12 +14,12 @@ Unicron (2024), section 4: no progress for three mean iterations is a stall.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from l4fast.bars import inner_bars, is_bar
 from l4fast.job import NONE, Job
 from l4fast.signature import Signature
 
@@ -27,8 +27,6 @@ _NOT_TRAINING = re.compile(
     r"(?i)\b(?:eval\w*|valid\w*|test\w*|load\w*|download\w*|map|shard\w*|tokeniz\w*|generat\w*|predict\w*"
     r"|fetch\w*|filter\w*|extract\w*|compil\w*|convert\w*|warm\w*|captur\w*|sampl\w*|preprocess\w*)\b"
 )
-_BAR = re.compile(r"%\s?\|")
-_UNNAMED_BAR = re.compile(r"^\W*<\*>%\s?\|$")
 # These name the iteration that they have just done, the first of all 0; or how many updates were done.
 _COUNTS_FROM_0 = frozenset(["progress-maxtext", "progress-nemo"])
 _COUNTS_DONE = frozenset(["progress-litgpt"])
@@ -93,7 +91,7 @@ def follow(
         its = np.fromiter(streams, np.int64, len(streams))
         mine &= np.isin(it.first_stream, its) | np.isin(it.last_stream, its)
     best: tuple[float, int, int, int] | None = None
-    inner = _inner_bars(job, mine)
+    inner = inner_bars(job, mine)
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
@@ -119,36 +117,6 @@ def follow(
         own = within(it.first_stream, it.first_line, it.first_time)
         began = np.where(own, it.first_time, it.last_time)
     return _progress(job, library, series, mine & (it.series == series), began)
-
-
-def _inner_bars(job: Job, mine: np.ndarray) -> set[int]:
-    """Return the bars without a name that began while another one of their file stood between its ends.
-
-    The trainer of Hugging Face draws the same bar for an evaluation as for the training around it.
-    """
-    it = job.iterations
-    found: set[int] = set()
-    bars: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for k in np.unique(it.series[mine]).tolist():
-        if job.series[k].total > 0 and _UNNAMED_BAR.search(job.series[k].lead):
-            at = np.flatnonzero(mine & (it.series == k))
-            bars[job.series[k].signature, int(it.first_stream[at[0]])].append(k)
-    for (_, stream), its in bars.items():
-        places = {k: _places(job, mine & (it.first_stream == stream), k) for k in its}
-        for k, (line, _) in places.items():
-            for other, (lines, numbers) in places.items():
-                reached = numbers[lines < line[0]]
-                if other != k and reached.size and 0 < reached.max() < job.series[other].total:
-                    found.add(k)
-    return found
-
-
-def _places(job: Job, mine: np.ndarray, series: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the iterations of a counter stand first, as bytes of the file, and their numbers: ascending."""
-    it = job.iterations
-    at = np.flatnonzero(mine & (it.series == series))
-    at = at[np.argsort(it.first_offset[at], kind="stable")]
-    return it.first_offset[at], it.iteration[at]
 
 
 _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
@@ -220,11 +188,6 @@ def _weight(job: Job, library: Mapping[str, Signature], series: int) -> float:
     return weight
 
 
-def is_bar(lead: str) -> bool:
-    """Whether a counter is a progress bar, which shows 0 before anything is done."""
-    return _BAR.search(lead) is not None
-
-
 def _progress(
     job: Job, library: Mapping[str, Signature], series: int, chosen: np.ndarray, began: np.ndarray
 ) -> Progress:
@@ -242,12 +205,13 @@ def _progress(
     known = library.get(counter.signature)
     offset = _offset(numbers, lowest, bar, counter.signature)
     total = counter.total
-    if known is not None and "epochs" in known.regex.groupindex and total > 0:
-        offset -= total * (lowest // total == 1)  # the first epoch is called 1
+    by_epochs = known is not None and "epochs" in known.regex.groupindex and total > 0
+    if by_epochs and lowest // total == 1:
+        offset -= total  # the first epoch is called 1
     done = numbers + offset
     done = done[done > 0]
-    if done.size and done.max() > total and lowest < total:
-        total = -1  # that of an epoch
+    if by_epochs and done.size and done.max() > total:
+        total = -1  # it is that of an epoch
     timed = first_time != NONE
     median = float(np.median(counter.spans)) if counter.spans.size else None
     if median is None and counter.own_times * 2 > int(it.count[chosen].sum()) and timed.sum() >= 3:
@@ -276,7 +240,8 @@ def _progress(
 def _offset(numbers: np.ndarray, lowest: int, bar: bool, signature: str) -> int:
     """Return 1 for a counter that begins at 0: iteration 0 is the first one done.
 
-    Of some programs that is known, however far the first line is that they print. A counter that is reported every d iterations and begins at d - 1 begins at 0 too.
+    Of some programs that is known, wherever their lines begin. A counter that is reported every d
+    iterations and begins at d - 1 begins at 0 too.
     """
     if bar or signature in _COUNTS_DONE:
         return 0
