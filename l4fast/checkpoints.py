@@ -19,14 +19,19 @@ import numpy as np
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
 from l4fast.readings import Reading
-from l4fast.temporal import Progress, iteration_in, iterations_before
+from l4fast.temporal import Progress, iteration_in, iterations_before, untold_shapes
 
+# How frameworks name what they save in an iteration: `checkpoint-7`, `global_step7`, `iter_0000007`,
+# `ep0-ba7-rank0.pt`, `step7-unsharded`, `val_loss=2.10-step=7-last.ckpt`, `checkpoint_1_7.pt`, `ckpts/7`.
+# Something else may follow in the last two names of the path; behind the bare name, files of up to three.
 _STEP_IN_PATH = re.compile(
-    r"(?i)(?:checkpoint|ckpt|global[_-]?step|step|iter(?:ation)?|iter_)[-_=/]*0*(\d+)(?!.*\d)"
+    r"(?i)(?:checkpoint_\d+_|checkpoint_e\d+_s|(?:checkpoint|ckpt)s?/|(?:checkpoint|ckpt|step)[-_=/]*"
+    r"|(?<![a-z])(?:iter(?:ation)?|ba)[-_=/]*)"
+    r"0*(\d+)(?=(?:/[^/]*){0,3}$|[-_.][^/]*(?:/[^/]*)?$)"
 )
 # A file within the folder of one iteration, as an error of the operating system quotes it.
 _FILE_OF_STEP = re.compile(
-    r"['\"][^'\"\s]*(?:checkpoint|ckpt|global_?step|step|iter)[-_=]?0*(?P<iteration>\d+)/[^'\"\s]*['\"]"
+    r"['\"][^'\"\s]*(?:checkpoint|ckpt|step|iter|-ba|checkpoints/|ckpt/)[-_=]?0*(?P<iteration>\d+)(?:-[a-z]+)?/[^'\"\s]*['\"]"
 )
 _SAVES = ("checkpoint.begin", "checkpoint.accepted", "checkpoint.durable")
 # Savers that wait for their last save before they begin another: this line proves the one before it.
@@ -76,7 +81,7 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress, *, bad: int | Non
     for iteration, said in begun.items():
         if iteration in committed or iteration in accepted or has_commit_line:
             continue
-        if _returned(iteration, said, begun, progress, finishes):
+        if _returned(job, iteration, said, begun, progress, finishes):
             committed.add(iteration)
     broken = _broken(job, kept, placed)
     committed -= broken
@@ -124,8 +129,8 @@ def _named(mark: Mark) -> int | None:
     """The iteration that a mark names itself, in its text or its path."""
     if mark.iteration is not None:
         return mark.iteration
-    match = _STEP_IN_PATH.search(mark.path or "")
-    return int(match[1]) if match else None
+    found = _STEP_IN_PATH.findall(mark.path or "")
+    return int(found[-1]) if found else None
 
 
 def _placed(job: Job, marks: list[Mark], progress: Progress) -> list[tuple[Mark, int]]:
@@ -148,6 +153,11 @@ def _placed(job: Job, marks: list[Mark], progress: Progress) -> list[tuple[Mark,
         if named is not None or (number >= 0 and mark.kind in _SAVES):
             placed.append((mark, named if named is not None else number))
     return placed
+
+
+def names_a_file_of_one(text: str) -> bool:
+    """Whether an error of the operating system quotes a file within the checkpoint of one iteration."""
+    return _FILE_OF_STEP.search(text) is not None
 
 
 def first_bad(job: Job, row: int, progress: Progress) -> int | None:
@@ -225,7 +235,7 @@ def _order(mark: Mark) -> tuple[int, int, int]:
 def _home(path: str) -> str:
     """Return where a checkpoint lies beside the others of its run."""
     step = _STEP_IN_PATH.search(path)
-    return (path[: step.start()] if step else path).rstrip("/")
+    return (path[: path.rfind("/", 0, step.start() + 1) + 1] if step else path).rstrip("/")
 
 
 def _of_another_run(
@@ -280,6 +290,7 @@ def _unlike(begun: set[int], ended: set[int], job: Job) -> set[int]:
 
 
 def _returned(
+    job: Job,
     iteration: int,
     said: list[Mark],
     begun: dict[int, list[Mark]],
@@ -292,4 +303,8 @@ def _returned(
     last = said[-1]
     if any(m.stream == last.stream and m.line > last.line for m in finishes):
         return True
+    if progress.n_untold:
+        rows = job.rows
+        after = (rows.stream == last.stream) & (rows.line > last.line)
+        return bool(untold_shapes(job)[rows.shape[after]].any())
     return progress.last_completed is not None and progress.last_completed > iteration

@@ -43,7 +43,8 @@ class Counter:
 
     ``name`` is the signature and the canonical text before the number: lines that differ behind it
     (a loss that is no number, a bar that a message is glued to) count one thing. ``span_at`` is
-    where the seconds of an iteration stand, in units of ``span_s``.
+    where the seconds of an iteration stand, in units of ``span_s``. Where ``epoch_at`` is given, the
+    counter begins again in each epoch, which has ``total`` iterations.
     """
 
     name: tuple[str, str]
@@ -51,6 +52,7 @@ class Counter:
     total_at: Place | None = None
     span_at: Place | None = None
     span_s: float = 0.0
+    epoch_at: Place | None = None
 
 
 @dataclass
@@ -188,6 +190,7 @@ class Fold:
         self._counter = np.zeros(256, np.int32)
         self._total_at = np.full((256, 3), -1, np.int16)
         self._span_at = np.full((256, 3), -1, np.int16)
+        self._epoch_at = np.full((256, 3), -1, np.int16)
         self._span_s = np.zeros(256, np.float64)
         self._clock: dict[int, np.ndarray] = {}
 
@@ -221,7 +224,7 @@ class Fold:
             ):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
-            for name in ("_iteration_at", "_total_at", "_span_at", "_content_at"):
+            for name in ("_iteration_at", "_total_at", "_span_at", "_epoch_at", "_content_at"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.full_like(old, -1)]))
         self._content_at[raw] = content_at
@@ -241,6 +244,8 @@ class Fold:
             if counter.span_at is not None:
                 self._span_at[raw] = counter.span_at
                 self._span_s[raw] = counter.span_s
+            if counter.epoch_at is not None:
+                self._epoch_at[raw] = counter.epoch_at
 
     def open(self, stream: int, name: str) -> StreamSums:
         """Return the sums of a stream, new or known."""
@@ -363,6 +368,7 @@ class Fold:
         chosen = chosen[:n]
         value = np.empty(n, np.float64)
         read_numbers(cols.buf, chosen, cols.start, cols.stop, cols.raw, self._iteration_at, value)
+        self._add_epochs(cols, chosen, value)
         series, speaker = self._series(cols, chosen), cols.speaker[chosen]
         time, line, offset = time[chosen], cols.line[chosen], cols.offset[chosen]
         self._spans(cols, chosen, series, value)
@@ -394,6 +400,16 @@ class Fold:
         packed = line + (np.int64(cols.stream) << STREAM_SHIFT)
         skip = (~good).astype(np.uint8)
         self._pairs(self.iterations, n, series, iteration, time, packed, offset, skip, by_time=True)
+
+    def _add_epochs(self, cols: Columns, chosen: np.ndarray, value: np.ndarray) -> None:
+        """Add the iterations of the epochs before to a counter that begins again in each; in place."""
+        again = np.flatnonzero(self._epoch_at[cols.raw[chosen], 0] >= 0)
+        if again.size == 0:
+            return
+        rows, epoch, total = chosen[again], np.empty(again.size), np.empty(again.size)
+        read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._epoch_at, epoch)
+        read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._total_at, total)
+        value[again] += epoch * total
 
     def _series(self, cols: Columns, chosen: np.ndarray) -> np.ndarray:
         """Return the series of each progress line: its counter together with its total.

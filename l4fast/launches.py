@@ -21,6 +21,7 @@ from l4fast.temporal import Progress
 MOST_SKEW_US = 30_000_000  # of the clocks of nodes that announce one launch
 LONGEST_START_US = 600_000_000  # agents wait so long for each other, as torchrun does by default
 _NUMBERS = ("attempt", "attempt2", "attempt3", "attempt4")
+_OF_EACH = "attempt-numbered"  # said of the first attempt too
 _LOADS = ("checkpoint.load", "checkpoint.loaded")
 
 
@@ -96,6 +97,7 @@ def launches(job: Job, marks: Sequence[Mark], progress: Progress) -> list[Launch
     """
     told = reports(job, progress)
     begins = [m for m in marks if m.kind == "attempt" and m.stage != "shutdown" and _goes_on(job, m)]
+    begins = _without_first(job, begins)
     begins += _begun_anew(job, marks, begins, told)
     if not begins:
         return []
@@ -111,7 +113,8 @@ def launches(job: Job, marks: Sequence[Mark], progress: Progress) -> list[Launch
             continue
         for k, group in enumerate(its):
             own = leader[k] if len(its) == len(leader) else None
-            if own is not None and _is_near(group[0], own[0], LONGEST_START_US, told):
+            undated = own is not None and not job.rows.own_time[[group[0].row, own[0].row]].all()
+            if own is not None and (undated or _is_near(group[0], own[0], LONGEST_START_US, told)):
                 found[k] += group
             else:
                 left.append(group)
@@ -125,6 +128,17 @@ def launches(job: Job, marks: Sequence[Mark], progress: Progress) -> list[Launch
     return sorted(
         (_launch(job, group, told, dated) for group in found), key=lambda n: (n.time, *n.lines.items())
     )
+
+
+def _without_first(job: Job, begins: Sequence[Mark]) -> list[Mark]:
+    """Leave out what tells of the first attempt: the first number that each speaker counts from."""
+    kept, counting = [], set()
+    for mark in sorted(begins, key=lambda m: (m.stream, m.line)):
+        first = mark.signature == _OF_EACH and mark.speaker not in counting
+        counting.add(mark.speaker)
+        if not (first and _number(job, mark) in ("0", "1")):
+            kept.append(mark)
+    return kept
 
 
 def _goes_on(job: Job, mark: Mark) -> bool:

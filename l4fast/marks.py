@@ -20,7 +20,7 @@ import numpy as np
 from l4fast.job import NONE, Job
 from l4fast.readings import Reading, Values
 from l4fast.signature import Signature
-from l4fast.temporal import Progress
+from l4fast.temporal import Progress, untold_shapes
 
 # A rehearsal of training or evaluation before the real one begins.
 _REHEARSAL = re.compile(r"(?i)\bwarm(?:ing)?[- ]?ups?\b")
@@ -168,8 +168,10 @@ def _forward(points: list[tuple[int, str]]) -> list[tuple[int, str]]:
 
 def _report_times(job: Job, progress: Progress) -> np.ndarray:
     it = job.iterations
-    if progress.series is None:
-        return np.zeros(0, np.int64)
+    if progress.series is None:  # what names no iteration tells at least when it was
+        rows = job.rows
+        mine = untold_shapes(job)[rows.shape] & (rows.time != NONE) & (rows.time >= progress.first_time)
+        return np.unique(rows.time[mine])
     times = it.first_time[(it.series == progress.series) & (it.first_time != NONE)]
     return np.sort(times)
 

@@ -48,7 +48,7 @@ def outcome_of(
         return "unknown", evidence
     if _stalled(job, top, progress):
         return "hung", evidence
-    if progress.series is None and not marks and not evidence.events:
+    if progress.series is None and not progress.n_untold and not marks and not evidence.events:
         return "unknown", nothing
     return "running", nothing
 
@@ -100,10 +100,10 @@ def _before(job: Job, event: Event, mark: Mark) -> bool:
 def _stalled(job: Job, top: Topology, progress: Progress) -> bool:
     """Whether the program went on to speak, or only stood there, long after its last iteration."""
     _, last = clocks.span(job, top.facts)
-    if not progress.timed or progress.median_s is None or progress.last_time == NONE or last == NONE:
+    if not progress.timed or progress.rhythm_s is None or progress.last_time == NONE or last == NONE:
         return False
     silence = last - progress.last_time
-    median = progress.median_s * 1e6
+    median = progress.rhythm_s * 1e6
     # An evaluation or a save takes some medians, though seldom more than minutes.
     limit = max(
         temporal.STALL_FACTOR * median, min(10 * temporal.STALL_FACTOR * median, temporal.LONG_STALL_US)

@@ -57,7 +57,9 @@ class RawNote:
 
     @property
     def names(self) -> bool:
-        """Whether its lines may tell of a rank, a node or a process, each of another."""
+        """Whether its lines may tell of a rank, a node, a process or an attempt, each of another."""
+        if any(s.marker == "attempt" for s in self.markers):
+            return True
         said = (*self.failures[:1], *(s for s in self.markers if s.marker == "identity"))
         return any(WHO & {name.rstrip("0123456789") for name in s.regex.groupindex} for s in said)
 
@@ -105,9 +107,10 @@ def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:
     text = plain(raw.text)[:2000]
     whole = plain((raw.lead + raw.content).encode("latin-1").decode("utf-8", "replace"))[:2000]
     hits = library.match([text])[0]
+    of_bar: list[Signature] = []
     if raw.lead:
-        bar = library.match([whole])[0]
-        hits = hits + [s for s in bar if s.marker == "progress" and s not in hits]
+        both, of_bar = library.match([whole, plain(raw.lead)[:2000]])
+        hits = hits + [s for s in both if s.marker == "progress" and s not in hits]
     markers = tuple(told(hits)[1])
     failures = tuple(s for s in hits if s.role != "marker")
     suspect = (
@@ -118,7 +121,8 @@ def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:
     )
     counting = [s for s in hits if s.marker == "progress"]
     known = any(s.role != "benign" for s in failures) or any(s.marker != "progress" for s in markers)
-    if known and not raw.lead:
+    # A message glued to a bar tells nothing of what the bar counts.
+    if known if not raw.lead else any(s.marker == "stage" for s in of_bar):
         counting = [s for s in counting if s.weight > GUESS]
     return RawNote(failures, markers, suspect), _counter(raw, counting)
 
@@ -147,7 +151,10 @@ def _counter(raw: RawShape, markers: Iterable[Signature]) -> Counter | None:
         for name, factor in (("seconds", 1.0), ("ms", 1e-3)):
             if name in groups and match.start(name) >= 0 and span_at is None:
                 span_at, scale = number_place(raw, offsets[match.start(name)]), factor
+        epoch_at = None
+        if "epochs" in groups and match.start("epochs") >= 0 and total_at is not None:
+            epoch_at = number_place(raw, offsets[match.start("epochs")])
         lead = _BAR_AT_END.sub("|", text[:begin]).encode("latin-1")
         name = canonical(mask(lead)[0])[-LEAD_CHARS:]
-        return Counter((signature.id, name), iteration_at, total_at, span_at, scale)
+        return Counter((signature.id, name), iteration_at, total_at, span_at, scale, epoch_at)
     return None

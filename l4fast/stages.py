@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from l4fast.checkpoints import Checkpoints
+from l4fast.checkpoints import Checkpoints, names_a_file_of_one
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
 from l4fast.temporal import Progress
@@ -58,7 +58,7 @@ def stage_of_failure(
     outcome: str,
 ) -> str:
     """Return the stage in which the failure began (in a healthy job: the last one)."""
-    begun = progress.last_completed is not None
+    begun = progress.last_completed is not None or progress.n_untold > 0
     if outcome == "finished":
         return "shutdown" if any(m.kind == "finish" for m in marks) else ("iterate" if begun else "launch")
     if outcome == "running":
@@ -70,12 +70,14 @@ def stage_of_failure(
         if last is None or (begun and last in ("launch", "init", "load")):
             return "iterate" if begun else "launch"
         return last
+    if outcome == "slow":
+        return "iterate"
     stack = _stack_stage(job, verdict)
     hint = verdict.roots[0].signature.stage if verdict.roots and verdict.roots[0].signature else None
     if verdict.kind == "numeric":
         return "iterate"
     if not begun:
-        if checkpoint.open_load or stack == "checkpoint" or hint == "checkpoint":
+        if checkpoint.open_load or "checkpoint" in (stack, hint) or _reads_a_checkpoint(job, verdict):
             return "checkpoint"
         if stack == "launch":
             return "launch"
@@ -91,7 +93,9 @@ def stage_of_failure(
             return "iterate"
         if verdict.roots and _is_launcher(verdict) and not any(m.stage == "init" for m in marks):
             return "launch"
-        return _last_mark(marks, verdict.root_time, ("launch", "init", "load", "iterate")) or "init"
+        # The launchers of other nodes may speak later, by their clocks.
+        said = _last_mark(marks, verdict.root_time, ("init", "load", "iterate"))
+        return said or _last_mark(marks, verdict.root_time, ("launch",)) or "init"
     if stack == "checkpoint" and hint != "iterate":
         return "checkpoint"
     if stack in ("launch", "iterate"):
@@ -106,7 +110,30 @@ def stage_of_failure(
         return "checkpoint"
     if _open_evaluation(job, marks, progress, verdict.root_time) and stack is None:
         return "evaluate"
-    return "iterate"
+    return "shutdown" if stack is None and _was_done(job, verdict, marks) else "iterate"
+
+
+def _was_done(job: Job, verdict: Verdict, marks: Sequence[Mark]) -> bool:
+    """Whether the training told of its good end before all roots: by line in its file, else by time."""
+    rows = job.rows
+    begins = [int(event.rows[0]) for event in verdict.roots]
+    for mark in marks:
+        if mark.kind != "finish" or not begins:
+            continue
+        after = [
+            rows.line[k] > mark.line
+            if rows.stream[k] == mark.stream
+            else NONE not in (mark.time, rows.time[k]) and rows.time[k] > mark.time
+            for k in begins
+        ]
+        if all(after):
+            return True
+    return False
+
+
+def _reads_a_checkpoint(job: Job, verdict: Verdict) -> bool:
+    """Whether the first root's line is about a file within a checkpoint."""
+    return bool(verdict.roots) and names_a_file_of_one(job.content(int(verdict.roots[0].rows[0])))
 
 
 def _is_launcher(verdict: Verdict) -> bool:

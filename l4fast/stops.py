@@ -21,9 +21,9 @@ STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it 
 def stood_still(stops: list[Event], progress: Progress, clock: Clock) -> bool:
     """Whether the counter had stopped long before the job was told to end."""
     stop = min(clock.of(e) for e in stops)
-    if not progress.timed or progress.median_s is None or stop == LATE or progress.last_time == NONE:
+    if not progress.timed or progress.rhythm_s is None or stop == LATE or progress.last_time == NONE:
         return False
-    return (stop - progress.last_time) / 1e6 > max(STILL_MEDIANS * progress.median_s, STILL_S)
+    return (stop - progress.last_time) / 1e6 > max(STILL_MEDIANS * progress.rhythm_s, STILL_S)
 
 
 def is_answer(stop: Event, events: list[Event], about: Subjects, clock: Clock) -> bool:

@@ -1,7 +1,9 @@
 """When: the iteration counter, and how far it came.
 
 The iteration counter is the series of progress lines with the most distinct values; an
-evaluation's counter or a loading bar is shorter and says so.
+evaluation's counter is shorter and says so, or runs while the training's stands still. Bars of
+what is done to data and models count nothing here: see ``signatures/bars.toml``. Where the lines
+of the training name no number, they tell at least when it was.
 
 References
 ----------
@@ -13,10 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from l4fast.bars import inner_bars, is_bar
 from l4fast.job import NONE, Job
 from l4fast.signature import Signature
 
@@ -24,19 +27,26 @@ _NOT_TRAINING = re.compile(
     r"(?i)\b(?:eval\w*|valid\w*|test\w*|load\w*|download\w*|map|shard\w*|tokeniz\w*|generat\w*|predict\w*"
     r"|fetch\w*|filter\w*|extract\w*|compil\w*|convert\w*|warm\w*|captur\w*|sampl\w*|preprocess\w*)\b"
 )
-_BAR = re.compile(r"%\s?\|")
+# These name the iteration that they have just done, the first of all 0; or how many updates were done.
+_COUNTS_FROM_0 = frozenset(["progress-maxtext", "progress-nemo"])
+_COUNTS_DONE = frozenset(["progress-litgpt"])
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
 MIN_GUESSED = 3  # values that a counter of an unknown framework must show
 LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
 MIN_STALL_US = 20_000_000  # shorter silence is normal at the end of a log
+
+# Tells of lines (streams, lines, times: int64[n] each) whether they are the attempt's.
+Within = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Progress:
     """What the job's iteration counter tells; iterations as numbers completed.
 
-    ``first_seen`` and ``last_time`` are times in microseconds (`NONE` if unknown), ``offset`` what
-    was added to the printed numbers (1 for a counter that begins at 0).
+    ``first_time`` and ``last_time`` are times in microseconds (`NONE` if unknown), ``offset`` what
+    was added to the printed numbers (1 for a counter that begins at 0). Where lines tell of the
+    training, but name no iteration, ``series`` is None and ``n_untold`` counts them; ``every_s`` is
+    from one of them to the next, in seconds.
     """
 
     series: int | None
@@ -51,13 +61,20 @@ class Progress:
     unit: int = 1
     went_back: int = 0
     timed: bool = False
+    n_untold: int = 0
+    every_s: float | None = None
+
+    @property
+    def rhythm_s(self) -> float | None:
+        """Seconds from one report of the training to the next, as far as they are known."""
+        return self.median_s if self.median_s is not None else self.every_s
 
 
 def follow(
     job: Job,
     library: Mapping[str, Signature],
     *,
-    within: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None,
+    within: Within | None = None,
     streams: frozenset[int] | None = None,
 ) -> Progress:
     """Find the iteration counter and how far it came.
@@ -66,8 +83,6 @@ def follow(
     iterations last reported before it are left out; ``streams`` restricts to those of the attempt.
     """
     it = job.iterations
-    if len(it.series) == 0:
-        return _NO_PROGRESS
     mine = np.ones(len(it.series), bool)
     if within is not None:
         mine &= within(it.last_stream, it.last_line, it.last_time)
@@ -76,10 +91,11 @@ def follow(
         its = np.fromiter(streams, np.int64, len(streams))
         mine &= np.isin(it.first_stream, its) | np.isin(it.last_stream, its)
     best: tuple[float, int, int, int] | None = None
+    inner = inner_bars(job, mine)
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
-        if len(numbers) < MIN_GUESSED and _is_guess(job, library, k):
+        if k in inner or (len(numbers) < MIN_GUESSED and _is_guess(job, library, k)):
             continue
         # A bar of an evaluation begins again and again; the training's counter hardly ever does.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
@@ -94,16 +110,53 @@ def follow(
         if best is None or rank > best:
             best = rank
     if best is None:
-        return _NO_PROGRESS
+        return _without_numbers(job, within, streams)
     series = -best[3]
     began = it.first_time
     if within is not None:  # what an earlier attempt did first was done again
         own = within(it.first_stream, it.first_line, it.first_time)
         began = np.where(own, it.first_time, it.last_time)
-    return _progress(job, series, mine & (it.series == series), began)
+    return _progress(job, library, series, mine & (it.series == series), began)
 
 
 _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
+
+
+def untold_shapes(job: Job) -> np.ndarray:
+    """Return which shapes are lines of the training that name no iteration, bool[n_shapes]."""
+    found = np.zeros(len(job.shapes), bool)
+    for raw, note in zip(job.raws, job.notes, strict=True):
+        markers = [s for s in note.markers if s.marker == "progress"]
+        found[raw.shape] |= bool(markers) and "iteration" not in markers[0].regex.groupindex
+    return found
+
+
+def _without_numbers(job: Job, within: Within | None, streams: frozenset[int] | None) -> Progress:
+    """Tell of the training by lines that name no iteration: since when, until when and how often."""
+    pairs = job.pairs
+    stream = np.array([speaker.stream for speaker in job.speakers], np.int64)[pairs.speaker]
+    mine = untold_shapes(job)[pairs.shape]
+    if within is not None:
+        mine &= within(stream, pairs.last_line, pairs.last_time)
+    if streams is not None:
+        mine &= np.isin(stream, np.fromiter(streams, np.int64, len(streams)))
+    if not mine.any():
+        return _NO_PROGRESS
+    first, last, count = pairs.first_time[mine], pairs.last_time[mine], pairs.count[mine]
+    if within is not None:
+        own = within(stream[mine], pairs.first_line[mine], first)
+        first = np.where(own, first, NONE)  # when they began in this attempt is not known
+    known = first[first != NONE]
+    most = int(count.argmax())  # each of many ranks may tell the same
+    span = (last[most] - first[most]) / 1e6 if NONE not in (first[most], last[most]) else 0.0
+    return replace(
+        _NO_PROGRESS,
+        first_time=int(known.min()) if known.size else NONE,
+        last_time=int(last.max()),
+        n_untold=int(count.sum()),
+        every_s=float(span / (count[most] - 1)) if span > 0 and count[most] >= MIN_GUESSED else None,
+        timed=bool(span > 0),
+    )
 
 
 def iteration_in(job: Job, row: int, progress: Progress) -> int | None:
@@ -112,9 +165,11 @@ def iteration_in(job: Job, row: int, progress: Progress) -> int | None:
         return None
     for signature in job.notes[int(job.rows.raw[row])].markers:
         if signature.marker == "progress" and "iteration" in signature.regex.groupindex:
-            number = signature.read(job.content(row)).get("iteration", "").replace(",", "")
-            if number.isdigit():
-                return int(number) // progress.unit + progress.offset
+            said = {k: v.replace(",", "") for k, v in signature.read(job.content(row)).items()}
+            if said.get("iteration", "").isdigit():
+                epochs, total = said.get("epochs", ""), said.get("total", "")
+                before = int(epochs) * int(total) if epochs.isdigit() and total.isdigit() else 0
+                return (before + int(said["iteration"])) // progress.unit + progress.offset
     return None
 
 
@@ -133,12 +188,9 @@ def _weight(job: Job, library: Mapping[str, Signature], series: int) -> float:
     return weight
 
 
-def is_bar(lead: str) -> bool:
-    """Whether a counter is a progress bar, which shows 0 before anything is done."""
-    return _BAR.search(lead) is not None
-
-
-def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> Progress:
+def _progress(
+    job: Job, library: Mapping[str, Signature], series: int, chosen: np.ndarray, began: np.ndarray
+) -> Progress:
     """Sum up a counter's ``chosen`` iterations, the attempt's; ``began`` is when it first reported each."""
     it = job.iterations
     order = np.argsort(it.iteration[chosen], kind="stable")
@@ -150,10 +202,16 @@ def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> P
     unit = _unit(job, series, numbers, first_time)
     numbers = numbers // unit
     lowest = int(job.reached.lowest[job.reached.series == series].min()) // unit
-    offset = _offset(numbers, lowest, bar)
+    known = library.get(counter.signature)
+    offset = _offset(numbers, lowest, bar, counter.signature)
+    total = counter.total
+    by_epochs = known is not None and "epochs" in known.regex.groupindex and total > 0
+    if by_epochs and lowest // total == 1:
+        offset -= total  # the first epoch is called 1
     done = numbers + offset
     done = done[done > 0]
-    total = counter.total
+    if by_epochs and done.size and done.max() > total:
+        total = -1  # it is that of an epoch
     timed = first_time != NONE
     median = float(np.median(counter.spans)) if counter.spans.size else None
     if median is None and counter.own_times * 2 > int(it.count[chosen].sum()) and timed.sum() >= 3:
@@ -162,7 +220,7 @@ def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> P
         good = (steps > 0) & (spans >= 0)
         if good.any():
             median = float(np.median(spans[good] / steps[good]))
-    known = last_time[last_time != NONE]
+    heard = last_time[last_time != NONE]
     return Progress(
         series=series,
         first=int(done.min()) if done.size else None,
@@ -170,7 +228,7 @@ def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> P
         total=total if total > 0 else None,
         median_s=median,
         first_time=int(first_time[timed].min()) if timed.any() else NONE,
-        last_time=int(known.max()) if known.size else NONE,
+        last_time=int(heard.max()) if heard.size else NONE,
         offset=offset,
         unit=unit,
         went_back=int(job.reached.went_back[job.reached.series == series].max(initial=0)),
@@ -179,14 +237,15 @@ def _progress(job: Job, series: int, chosen: np.ndarray, began: np.ndarray) -> P
     )
 
 
-def _offset(numbers: np.ndarray, lowest: int, bar: bool) -> int:
+def _offset(numbers: np.ndarray, lowest: int, bar: bool, signature: str) -> int:
     """Return 1 for a counter that begins at 0: iteration 0 is the first one done.
 
-    A counter that is reported every d iterations and begins at d - 1 begins at 0 too.
+    Of some programs that is known, wherever their lines begin. A counter that is reported every d
+    iterations and begins at d - 1 begins at 0 too.
     """
-    if bar:
+    if bar or signature in _COUNTS_DONE:
         return 0
-    if lowest == 0:
+    if lowest == 0 or signature in _COUNTS_FROM_0:
         return 1
     steps = np.diff(numbers)
     if steps.size >= 3 and (steps == steps[0]).mean() > 0.9 and steps[0] > 1:

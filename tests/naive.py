@@ -274,3 +274,12 @@ def fold_durations(
             highest[pair] = classes[i] = found
         seen.setdefault(pair, []).append((seconds, i))
     return {pair: (len(held), held[:width], held[-width:]) for pair, held in seen.items()}, classes
+
+
+def number_at(text: str, at: int) -> float:
+    """Return the number that stands at ``at`` of a text, times what its suffix says; NaN for none."""
+    match = re.match(r"([0-9]+(?:\.[0-9]+)?)((?:[kK]|M|G)(?=(?:it)?(?:[^A-Za-z0-9_]|$)))?", text[at:])
+    if match is None:
+        return math.nan
+    times = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}.get(match[2] or "", 1.0)
+    return round(float(match[1]) * times) if times > 1 else float(match[1])

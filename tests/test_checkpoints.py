@@ -401,3 +401,49 @@ def test_orbax_ends_a_save_on_all_hosts():
     done = "[process=0][thread=save_finalize][step=10] CheckpointManager Save Finalize is done on all hosts."
     found = trace(TRAIN[0], steps(range(11, 16), begin=20), say(26, done), steps(range(16, 21), begin=30))
     assert found.last_durable == 10
+
+
+# ------------------------------------------------------------------ names of what was saved
+
+
+@pytest.mark.parametrize(
+    ("path", "iteration"),
+    [
+        ("s3://b/ck/ep0-ba250/__0_0.distcp", 250),
+        ("/x/ep1-ba500-rank0.pt", 500),
+        ("/o/step_1000", 1000),
+        ("/o/global_step1000/mp_rank_00_model_states.pt", 1000),
+        ("/o/global_step_40/actor/model_world_size_8_rank_3.pt", 40),
+        ("/o/iter_0001000/__0_0.distcp", 1000),
+        ("/o/checkpoint-1000/rng_state_7.pth", 1000),
+        ("/o/step1000-unsharded", 1000),
+        ("/l/epoch=1-step=1000.ckpt", 1000),
+        ("/l/epoch=1-step=1000-v1.ckpt", 1000),
+        ("/n/megatron_gpt--val_loss=2.10-step=1000-consumed_samples=256000.0-last.ckpt", 1000),
+        ("gs://m/run/checkpoints/1000/", 1000),
+        ("gs://m/run/checkpoints/1000/items", 1000),
+        ("/o/ckpt_1000", 1000),
+        ("/o/step1000_tp2_pp4", 1000),
+        ("/o/checkpoint_last.pt", None),
+        ("/o/epoch_3", None),
+        ("/data/llama3-8b/checkpoints", None),
+        ("/o/latest-rank0.pt", None),
+    ],
+)
+def test_frameworks_name_what_they_save(path, iteration):
+    saved = f"{at(9.5)} INFO Saving model checkpoint to {path}\n"
+    found = story({"a.log": steps(range(1, 11)) + saved + steps([11, 12], begin=10)})
+    assert found.checkpoint.last_accepted == (10 if iteration is None else iteration)
+
+
+def test_a_loss_without_a_step_shows_that_the_save_before_it_returned():
+    loss = "{} {{'loss': 2.04, 'grad_norm': 1.1, 'epoch': 0.01}}\n"
+    lines = loss.format(at(0)) + f"{at(1)} INFO Saving model checkpoint to /o/checkpoint-500\n"
+    assert story({"a.log": lines}).checkpoint.last_durable is None
+    assert story({"a.log": lines + loss.format(at(2))}).checkpoint.last_durable == 500
+
+
+def test_fairseq_names_the_update_and_not_the_epoch():
+    said = "Saved checkpoint /o/checkpoint_1_8.pt (epoch 1 @ 8 updates, score 2.1) (writing took 3 s)"
+    line = f"{at(20)} INFO {said}\n"
+    assert story({"a.log": steps(range(1, 11)) + line}).checkpoint.last_durable == 8

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import naive
 from l4fast_kernels import forms as kv
 from l4fast_kernels import places as kp
+from l4fast_kernels.fields import read_numbers
 
 EXAMPLES = {
     "integer": "0 -12 +7 00123",
@@ -145,3 +146,32 @@ def test_values_stand_where_their_words_stand(lines):
     ]
     assert got == want
     assert hint.tolist() == [h for n in code for h in ([0], [1, 2], [3, 4, 5])[n]]
+
+
+# ------------------------------------------------------------------ numbers with suffixes
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(
+                st.integers(0, 999_999).map(str), st.integers(0, 99_999).map(lambda n: f"{n / 100:.2f}")
+            ),
+            st.sampled_from(
+                ["", "k", "K", "M", "G", "it", "kit", "Mit", "ms", "kB", "s/it", "m", "k5", "k_", "T"]
+            ),
+            st.sampled_from(["", " ", "/", ",", "]"]),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_numbers_are_multiplied_as_their_suffix_says(numbers):
+    lines = [f"n {number}{suffix}{behind}" for number, suffix, behind in numbers]
+    data = "\n".join(lines).encode()
+    begins = np.cumsum([0] + [len(line) + 1 for line in lines[:-1]]).astype(np.int32)
+    ends = begins + np.array([len(line) for line in lines], np.int32)
+    value, n = np.empty(len(lines)), len(lines)
+    places = np.array([[0, 0, 0]], np.int16)
+    read_numbers(padded(data), np.arange(n), begins, ends, np.zeros(n, np.int32), places, value)
+    assert value.tolist() == pytest.approx([naive.number_at(line, 2) for line in lines], rel=1e-12)

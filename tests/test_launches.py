@@ -139,3 +139,24 @@ def test_an_attempt_that_came_far_is_told_of_though_the_last_one_did_nothing():
 def test_an_agent_that_is_numbered_twice_was_started_twice_though_nothing_was_done():
     lines = steps(range(1, 11)) + "".join(agent(0, n, 20 * n) for n in (1, 2, 3)) + DIES
     assert listed(diagnosis({"n0.log": lines})) == [(0, 10), (1, None), (2, None), (3, None)]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("clock", [True, False])
+def test_attempts_that_have_numbers_from_the_first_on(first, clock):
+    def node(n: int, counts: bool) -> str:
+        lines = []
+        for k in range(4):
+            when = f"{at(100 * k)} " if clock else ""
+            lines.append(f"{when}INFO worker task-{n} attempt {first + k}: starting container team/train:1\n")
+            lines.append(f"{at(100 * k + 10 + 7 * n)} INFO loading\n")
+            if counts and k < 3:
+                lines.append(steps(range(1 + 10 * k, 11 + 10 * k), begin=100 * k + 20))
+        return (
+            "".join(lines)
+            + f"{at(350)} INFO loading\nloaded\nbuilt\nready\n"
+            + cry(360, n, "RuntimeError: boom")
+        )
+
+    found = story({"a.log": node(0, True), "b.log": node(1, False)})
+    assert [a["last_iteration"] for a in found.attempts] == [10, 20, 30, None]

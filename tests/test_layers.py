@@ -27,7 +27,7 @@ HOUSE = (
     "parse table",
     "pieces reader vocabularies",
     "job",
-    "durations_joined newest_first readings",
+    "bars durations_joined newest_first readings",
     "joining",
     "diagnosis identities temporal topology",
     "hostlabels labels machines marks namesakes novelty processes regular tasks",

@@ -179,3 +179,49 @@ def test_iterations_after_an_evaluation_are_iterations():
 
 def test_a_job_that_is_saving():
     assert stage(INIT, TRAIN, SAVING) == "checkpoint"
+
+
+# ------------------------------------------------------------------ what bars, losses and good ends tell
+
+
+@pytest.mark.parametrize(
+    ("bar", "expected"),
+    [
+        ("Map (num_proc=8):  50%|#####     | 450/900 [00:01<00:01, 900.00 examples/s]", "load"),
+        ("Loading weights:  50%|#####     | 150/300 [00:01<00:01, 210.12it/s]", "init"),
+    ],
+)
+def test_a_job_that_failed_before_its_training_began(bar, expected):
+    assert stage(text([bar]), BOOM) == expected
+
+
+def test_losses_without_a_step_are_training():
+    losses = text(f"{at(k)} {{'loss': 2.04, 'grad_norm': 1.1, 'epoch': 0.{k:02d}}}" for k in range(20))
+    assert stage(INIT, losses, cry(30, 0, "RuntimeError: boom")) == "iterate"
+
+
+def test_a_launcher_that_speaks_later_by_its_clock_does_not_hide_the_load():
+    late = f"{at(3)} W run.py:793] Setting OMP_NUM_THREADS environment variable for each process to be 1\n"
+    assert stage(INIT, LOAD, BOOM, b=late) == "load"
+
+
+def test_a_file_of_a_checkpoint_that_is_missing():
+    missing = "FileNotFoundError: [Errno 2] No such file or directory: '/o/checkpoint-400/trainer_state.json'"
+    assert stage(INIT, f"{at(3)} INFO ***** Running training *****\n", cry(20, 0, missing)) == "checkpoint"
+
+
+FINAL = f"{at(16)} INFO saving checkpoint at iteration 10 to /ckpt in torch_dist format\n"
+SAVED = f"{at(17)} INFO successfully saved checkpoint from iteration 10 to /ckpt\n"
+DONE = f"{at(18)} INFO [after training is done] datetime: 2026-03-02 10:00:18\n"
+
+
+def test_what_fails_after_the_good_end_fails_in_the_shutdown():
+    assert stage(INIT, LOAD, TRAIN, FINAL, SAVED, DONE, BOOM) == "shutdown"
+    assert stage(INIT, LOAD, TRAIN, FINAL, SAVED, BOOM) == "iterate"
+
+
+def test_a_slow_job_is_slow_in_its_iterations_though_its_last_line_is_a_save():
+    slow = steps(range(1, 41), every=2.0) + steps(range(41, 81), begin=85, every=8.0)
+    last = f"{at(400)} INFO saving checkpoint at iteration 80 to /ckpt in torch_dist format\n"
+    found = diagnosis({"a.log": slow + last})
+    assert (found.outcome, found.stage["name"]) == ("slow", "iterate")

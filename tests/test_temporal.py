@@ -77,7 +77,6 @@ def test_a_counter_that_goes_on_with_the_number_of_the_checkpoint_begins_at_0():
     "form",
     [
         "finished step {} in 3.1 s",
-        "completed step: {}, seconds: 5.669, TFLOP/s/device: 134.8, loss: 11.1",
         "step: {}  loss:  8.1234  grad_norm:  1.0  memory: 30.1GiB(38.2%)",
         "step={}, skipped=0, lr=[0.0003], mom=[(0.9, 0.95)]",
         "Epoch: [0][ {}/5005]\tTime  0.412 ( 0.500)\tLoss 6.9e+00",
@@ -145,6 +144,146 @@ def test_a_value_that_is_no_number_does_not_end_the_count():
 def test_the_unit_does_not_matter_for_a_counter_of_iterations(first, step, n):
     numbers = [step * (k + 1 + first) for k in range(n)]
     assert progress(steps(numbers, total=1000)).last_completed == numbers[-1]
+
+
+def test_a_program_whose_first_step_is_0_began_there_when_it_was_resumed_too():
+    form = "completed step: {}, seconds: 5.669, TFLOP/s/device: 134.8, loss: 11.1"
+    assert progress(said(form, range(11))).last_completed == 11
+    assert progress(said(form, range(201, 211))).last_completed == 211
+
+
+# ------------------------------------------------------------------ bars
+
+
+def bars(numbers, total: int, name: str = "", rate: str = "1.00s/it", behind: str = "") -> str:
+    return text(
+        f"{name}{100 * n // total:3d}%|{'#' * (10 * n // total):<10}| {n}/{total}"
+        f" [00:{n % 60:02d}<10:00, {rate}]{behind}"
+        for n in numbers
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [
+        ("Running tokenizer on dataset (num_proc=512): ", "3760.11 examples/s"),
+        ("Map (num_proc=8): ", "900.00 examples/s"),
+        ("Filter: ", "1.1it/s"),
+        ("Resolving data files: ", "5120.22it/s"),
+        ("Grouping texts in chunks of 1024: ", "9.10ba/s"),
+        ("Packing train dataset: ", "9.10it/s"),
+        ("Loading checkpoint shards: ", "2.61s/it"),
+        ("Capturing CUDA graphs (decode, FULL): ", "2.61it/s"),
+        ("Evaluating: ", "2.61it/s"),
+        ("Validation DataLoader 0: ", "2.61it/s"),
+        ("Processed prompts: ", "2.61it/s"),
+        ("", "15.1s/ examples"),
+        ("model-00001-of-00004.safetensors: ", "49.1MB/s"),
+    ],
+)
+@pytest.mark.parametrize("behind", ["", "W0605 10:00:01.000000 70 torch/distributed/run.py:793] hello"])
+def test_a_bar_of_something_else_is_never_the_counter(name, rate, behind):
+    other = bars(range(0, 9001, 90), 9000, name, rate, behind)
+    assert progress(other).series is None
+    assert progress(other + bars(range(13), 37500)).last_completed == 12
+
+
+@pytest.mark.parametrize("name", ["", "Training: ", "Epoch 0: ", "Train step of epoch 0: ", "Pretraining "])
+def test_a_bar_of_the_training_counts(name):
+    found = progress(bars(range(13), 37500, name))
+    assert (found.last_completed, found.total, found.median_s) == (12, 37500, 1.0)
+
+
+def test_an_evaluation_with_the_same_bar_is_inside_the_trainings():
+    before, within = bars(range(101), 1000), bars(range(401), 500, rate="20.1it/s")
+    assert progress(before + within).last_completed == 100
+    found = progress(before + within + bars(range(100, 131), 1000))
+    assert (found.last_completed, found.total) == (130, 1000)
+
+
+def test_a_bar_that_ended_before_the_trainings_began_is_not_around_it():
+    assert progress(bars(range(21), 20) + bars(range(51), 1000)).last_completed == 50
+    assert progress(bars([0], 20) + bars(range(51), 1000)).last_completed == 50
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_epochs_are_added_up(first):
+    epochs = "".join(bars(range(51 if k < 2 else 31), 50, f"Epoch {first + k}: ") for k in range(3))
+    found = progress(epochs)
+    assert (found.last_completed, found.total, found.went_back) == (130, None, 0)
+    assert progress(bars(range(31), 50, f"Epoch {first}: ")).total == 50
+
+
+def test_a_resumed_epoch_comes_after_those_before_it():
+    assert progress(bars(range(31), 50, "Epoch 4: ")).last_completed == 230
+
+
+def test_a_line_with_an_epoch_names_the_iteration_of_all_epochs():
+    form = "{{ Epoch:[{:3d}/  3], step:[{:5d}/  100], loss: {}, per_step_time: 512ms }}"
+    lines = text(form.format(e, n, 8.1) for e in (1, 2) for n in range(10, 101, 10))
+    lines += form.format(3, 10, "nan") + "\n" + form.format(3, 20, "nan") + "\n"
+    found = diagnosis({"a.log": lines})
+    assert found.iterations["last_completed"] == 220
+    assert found.iterations["first_abnormal"] == 210
+
+
+def test_thousands_and_millions_of_a_bar_in_log_lines():
+    counts = ["5.00it", "95.0it", "995it", "1.00kit", "2.01kit", "12.3kit"]
+    lines = text(
+        f"{at(k)} INFO Progress on:train {n}/{total} rate:4.2s/it remaining:2:10:01 elapsed:00:11 postfix:-"
+        for k, (n, total) in enumerate((n, "25.0kit") for n in counts)
+    )
+    found = progress(lines)
+    assert (found.last_completed, found.total, found.median_s) == (12300, 25000, 4.2)
+
+
+@pytest.mark.parametrize(
+    ("line", "last", "total"),
+    [
+        (
+            "{{'loss': 1.2, 'epoch': 0.01, 'global_step/max_steps': '{}/3200', 'percentage': '0.16%'}}",
+            11,
+            3200,
+        ),
+        ("{{'loss': 1.2, 'grad_norm': 1.1, 'iteration': '{}/3200', 'elapsed_time': '41s'}}", 11, 3200),
+        ("1|{}|Loss: 1.0059:  59%|##        | 59/100 [00:59<01:00,  1.10s/it]", 11, None),
+        ("Epoch 1 | iter 44 step {} | loss train: 10.123, val: n/a | iter time: 310.12 ms", 11, None),
+        ("Epoch 1: :   1%|   | {}/300000 [1:02<9:12:01, v_num=q, global_step=58.0]", 11, 300000),
+    ],
+)
+def test_a_counter_of_a_trainer(line, last, total):
+    found = progress(text(line.format(n) for n in range(1, 12)))
+    assert (found.last_completed, found.total) == (last, total)
+
+
+# ------------------------------------------------------------------ lines without a number
+
+
+def losses(n: int, *, begin: float = 0.0, every: float = 11.0) -> str:
+    form = "{} {{'loss': 2.0439, 'grad_norm': 1.05, 'learning_rate': 1e-05, 'epoch': {:.2f}}}"
+    return text(form.format(at(begin + every * k), k / 100) for k in range(n))
+
+
+def test_losses_without_a_step_tell_when_the_training_was_and_nothing_more():
+    found = progress(losses(200))
+    assert (found.series, found.last_completed, found.total, found.median_s) == (None, None, None, None)
+    assert (found.n_untold, found.every_s) == (200, 11.0)
+    assert (found.first_time, found.last_time) == (micros(0), micros(199 * 11))
+
+
+@pytest.mark.parametrize(("silence", "outcome"), [(30.0, "running"), (3000.0, "hung")])
+def test_losses_without_a_step_have_a_rhythm(silence, outcome):
+    lines = losses(200) + f"{at(199 * 11 + silence)} INFO still here\n"
+    found = diagnosis({"a.log": lines})
+    assert (found.outcome, found.stage["name"]) == (outcome, "iterate")
+
+
+def test_an_attempt_has_only_its_own_losses():
+    again = losses(10, begin=3000.0)
+    restart = f"{at(2500)} INFO [default] Worker group FAILED. 2/3 attempts left; will restart worker group\n"
+    found = progress(losses(200) + restart + again)
+    assert found.last_time == micros(3000 + 9 * 11)
+    assert progress(losses(200) + restart + "loading\nloaded\nbuilt\nready\n").n_untold == 0
 
 
 # ------------------------------------------------------------------ seconds and units

@@ -173,7 +173,8 @@ def read_numbers(buf, rows, start, stop, code, places, value):
     places : int16[n_codes, 3]
         Word, edge and delta of the number's first character (a sign may stand there).
     value : float64[n], written
-        NaN where no number stands there.
+        NaN where no number stands there. A number of thousands (``2.50k``), millions (``M``) or
+        billions (``G``) is rounded to a whole one.
     """
     edges = np.empty(2 * MAX_WORDS, np.int64)
     for r in range(rows.size):
@@ -187,7 +188,26 @@ def read_numbers(buf, rows, start, stop, code, places, value):
             continue
         if find_words(buf, begin, end, word + 1, edges) < word + 1:
             continue
-        value[r] = parse_number(buf, place(begin, edges, word, where[1], where[2]), end)
+        at = place(begin, edges, word, where[1], where[2])
+        number = parse_number(buf, at, end)
+        times = _times(buf, at, end)
+        # 2.01 * 1000 lies below 2010.
+        value[r] = np.floor(number * times + 0.5) if times > 1.0 else number
+
+
+@kernel
+def _times(buf, at, end):
+    """Return what a suffix multiplies the number at ``at`` by: ``2.50k``, ``12.3kit``, ``262M``; else 1."""
+    while at < end and (CLASS[buf[at]] == 2 or 43 <= buf[at] <= 46):
+        at += 1
+    if at >= end:
+        return 1.0
+    letter = buf[at]
+    times = 1e3 if letter | 32 == 107 else 1e6 if letter == 77 else 1e9 if letter == 71 else 1.0
+    at += 1
+    if at + 1 < end and buf[at] == 105 and buf[at + 1] == 116:
+        at += 2
+    return times if at >= end or CLASS[buf[at]] == 0 else 1.0
 
 
 @kernel

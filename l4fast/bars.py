@@ -1,0 +1,52 @@
+"""Which counters are progress bars, and which of these are drawn within another one's.
+
+The trainer of Hugging Face draws the same bar, without a name, for an evaluation as for the training
+around it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import numpy as np
+
+from l4fast.job import Job
+
+_BAR = re.compile(r"%\s?\|")
+_UNNAMED_BAR = re.compile(r"^\W*<\*>%\s?\|$")
+
+
+def is_bar(lead: str) -> bool:
+    """Whether a counter is a progress bar, which shows 0 before anything is done."""
+    return _BAR.search(lead) is not None
+
+
+def inner_bars(job: Job, mine: np.ndarray) -> set[int]:
+    """Return the series of bars without a name that began while another of their file was between its ends.
+
+    Only the iterations ``mine`` (bool[n], of `Job.iterations`) are looked at.
+    """
+    it = job.iterations
+    found: set[int] = set()
+    bars: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for k in np.unique(it.series[mine]).tolist():
+        if job.series[k].total > 0 and _UNNAMED_BAR.search(job.series[k].lead):
+            at = np.flatnonzero(mine & (it.series == k))
+            bars[job.series[k].signature, int(it.first_stream[at[0]])].append(k)
+    for (_, stream), its in bars.items():
+        places = {k: _places(job, mine & (it.first_stream == stream), k) for k in its}
+        for k, (line, _) in places.items():
+            for other, (lines, numbers) in places.items():
+                reached = numbers[lines < line[0]]
+                if other != k and reached.size and 0 < reached.max() < job.series[other].total:
+                    found.add(k)
+    return found
+
+
+def _places(job: Job, mine: np.ndarray, series: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where a counter's iterations stand first (bytes of the file, ascending), and their numbers."""
+    it = job.iterations
+    at = np.flatnonzero(mine & (it.series == series))
+    at = at[np.argsort(it.first_offset[at], kind="stable")]
+    return it.first_offset[at], it.iteration[at]
