@@ -70,7 +70,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         _supplement(events, verdict, about, clock)
     elif cries and not (still or asked) and _only_after(cries, stops, about, clock, SKEW_S):
         verdict.kind = "stop"
-        verdict.roots = stops
+        verdict.roots = _orders(events, stops, clock)
     elif hangs and about.share(hangs) <= FEW:
         verdict.kind = "hang"
         verdict.roots = hangs
@@ -101,7 +101,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         blame_outlier(job, top, verdict)
     elif stops and not _only_before_stop([*timeouts, *lost], stops, clock):
         verdict.kind = "stop"
-        verdict.roots = stops
+        verdict.roots = _orders(events, stops, clock)
     elif own:
         _blame_errors(own, verdict, about, clock)
     else:
@@ -188,8 +188,8 @@ def _only_after(
 ) -> bool:
     """Whether every event came after the job was told to stop, ``gap_s`` at least: then it was the stop.
 
-    Without times, the order of lines in one file tells. What a scheduler notes without a time of a node
-    that was told to stop, it noted because of that.
+    Without times, the order of lines in one file tells. What became of a node that was told to stop,
+    as a scheduler notes without a time, was because of that; a reason that it gives was before.
     """
     if not stops:
         return False
@@ -209,10 +209,24 @@ def _only_after(
         first = {s: int(rows.line[event.rows[rows.stream[event.rows] == s]].min()) for s in streams}
         behind = all(s in lines and first[s] > lines[s] for s in streams)
         nodes = set(about.nodes([event]))
-        noted = event.signature is not None and event.signature.by == "scheduler" and at == LATE
+        noted = _by_scheduler(event) and event.tells is not None and at == LATE
         if not behind and not (noted and nodes and nodes <= told):
             return False
     return True
+
+
+def _by_scheduler(event: Event) -> bool:
+    return event.signature is not None and event.signature.by == "scheduler"
+
+
+def _orders(events: list[Event], stops: list[Event], clock: Clock) -> list[Event]:
+    """Return the orders to stop, with the scheduler's word, if any, that it ended the job before them.
+
+    Of a job in which nothing had failed, what a scheduler tells of its end is the order that all others heard.
+    """
+    begun = min(clock.of(s) for s in stops)
+    ended = [e for e in events if e.tells == "ending" and _by_scheduler(e)]
+    return [*(e for e in ended if clock.of(e) <= begun + SKEW_S * 1e6), *stops]
 
 
 def _excuse_busy(verdict: Verdict, about: Subjects, timeouts: list[Event], progress: Progress) -> None:
@@ -277,8 +291,8 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             roots.append(event)
             ranks |= mine
             nodes |= hosts
-    # That a process died is less than why: an oom-killer's line, say.
-    roots.sort(key=lambda e: e.tells == "death")
+    # That a process died is less than why: an oom-killer's line, say; so is what another root brought about.
+    roots.sort(key=lambda e: (e.tells == "death", any(edge(c, e, about, clock) is not None for c in roots)))
     verdict.roots = roots
     if _has_rival(first, near, about, clock):
         verdict.notes.append(
