@@ -292,7 +292,8 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             ranks |= mine
             nodes |= hosts
     # That a process died is less than why: an oom-killer's line, say; so is what another root brought about.
-    roots.sort(key=lambda e: (e.tells == "death", any(edge(c, e, about, clock) is not None for c in roots)))
+    echoed = [e for e in roots if any(edge(c, e, about, clock) is not None for c in roots)]
+    roots.sort(key=lambda e: (e.tells == "death", e in echoed))
     verdict.roots = roots
     if _has_rival(first, near, about, clock):
         verdict.notes.append(
