@@ -31,7 +31,7 @@ _FILE_OF_STEP = re.compile(
 _SAVES = ("checkpoint.begin", "checkpoint.accepted", "checkpoint.durable")
 # Savers that wait for their last save before they begin another: this line proves the one before it.
 _WAITS = frozenset(["ckpt-titan-accepted"])
-# Said of a bad value before its step changes the weights; the program goes back to the state before that step.
+# Said of a bad value before its step changes the weights: the program goes back to the state before it.
 _UNDONE = frozenset(["spiky-loss"])
 
 

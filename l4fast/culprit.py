@@ -222,7 +222,7 @@ def _by_scheduler(event: Event) -> bool:
 def _orders(events: list[Event], stops: list[Event], clock: Clock) -> list[Event]:
     """Return the orders to stop, with the scheduler's word, if any, that it ended the job before them.
 
-    Of a job in which nothing had failed, what a scheduler tells of its end is the order that all others heard.
+    Where nothing had failed, what a scheduler tells of the job's end is the order that all others heard.
     """
     begun = min(clock.of(s) for s in stops)
     ended = [e for e in events if e.tells == "ending" and _by_scheduler(e)]
