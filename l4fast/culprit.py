@@ -291,8 +291,10 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             roots.append(event)
             ranks |= mine
             nodes |= hosts
-    # That a process died is less than why: an oom-killer's line, say; so is what another root brought about.
-    echoed = [e for e in roots if any(edge(c, e, about, clock) is not None for c in roots)]
+    # That a process died is less than why: an oom-killer's line, say. So is what a program makes of an error
+    # that it told itself.
+    own_words = [e for e in roots if e.signature is not None and e.signature.by == "program"]
+    echoed = [e for e in own_words if any(edge(c, e, about, clock) is not None for c in own_words)]
     roots.sort(key=lambda e: (e.tells == "death", e in echoed))
     verdict.roots = roots
     if _has_rival(first, near, about, clock):
