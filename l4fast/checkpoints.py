@@ -36,6 +36,8 @@ _FILE_OF_STEP = re.compile(
 _SAVES = ("checkpoint.begin", "checkpoint.accepted", "checkpoint.durable")
 # Savers that wait for their last save before they begin another: this line proves the one before it.
 _WAITS = frozenset(["ckpt-titan-accepted"])
+# Said of a bad value before its step changes the weights: the program goes back to the state before it.
+_UNDONE = frozenset(["spiky-loss"])
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,18 @@ class Checkpoints:
 def trace(job: Job, marks: Iterable[Mark], progress: Progress, *, bad: int | None = None) -> Checkpoints:
     """Follow the checkpoints of the last attempt through its marker lines.
 
-    ``bad`` is the row with the first value that is no number: what was saved since holds it too.
+    ``bad`` is the row with the first value that is no number: what was saved since holds it too, unless
+    the program took that step back and ended.
     """
     by_kind: dict[str, dict[int, list[Mark]]] = defaultdict(lambda: defaultdict(list))
     kept = _beside_the_counter(job, list(marks), progress)
     finishes = [mark for mark in kept if mark.kind == "finish"]
     kinds = {mark.kind for mark in kept}
     placed = _placed(job, kept, progress)
-    for mark, iteration in placed if bad is None else _sound(job, placed, progress, bad):
+    sound = placed
+    if bad is not None and not _is_undone(job, bad, progress):
+        sound = _sound(job, placed, progress, bad)
+    for mark, iteration in sound:
         by_kind[mark.kind][iteration].append(mark)
     begun, accepted, durable = (by_kind[f"checkpoint.{k}"] for k in ("begin", "accepted", "durable"))
     saved = [m for said in (begun, accepted, durable) for its in said.values() for m in its]
@@ -168,9 +174,22 @@ def first_bad(job: Job, row: int, progress: Progress) -> int | None:
     named = iteration_in(job, row, progress)
     if named is not None:
         return named
-    rows, only = job.rows, slice(row, row + 1)
-    before = int(iterations_before(job, progress, rows.stream[only], rows.line[only], rows.time[only])[0])
+    before = _done_before(job, row, progress)
     return before if 0 <= before < (progress.last_completed or 0) else None
+
+
+def _done_before(job: Job, row: int, progress: Progress) -> int:
+    """Return the iteration that was reported last before a row, -1 where that is not known."""
+    rows, only = job.rows, slice(row, row + 1)
+    return int(iterations_before(job, progress, rows.stream[only], rows.line[only], rows.time[only])[0])
+
+
+def _is_undone(job: Job, row: int, progress: Progress) -> bool:
+    """Whether the step of the bad value in ``row`` was taken back, and no other was done after it."""
+    failures = job.notes[int(job.rows.raw[row])].failures
+    if not failures or failures[0].id not in _UNDONE or progress.last_completed is None:
+        return False
+    return _done_before(job, row, progress) >= progress.last_completed
 
 
 def _sound(job: Job, placed: list[tuple[Mark, int]], progress: Progress, row: int) -> list[tuple[Mark, int]]:

@@ -14,7 +14,7 @@ from l4fast.explain import SKEW_S, edge, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric
 from l4fast.quarrels import accused, all_lost_one
-from l4fast.stops import is_answer, only_after, only_before_stop, stood_still
+from l4fast.stops import is_answer, only_after, only_before_stop, orders, stood_still
 from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
@@ -68,7 +68,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         _supplement(events, verdict, about, clock)
     elif cries and not (still or asked) and only_after(cries, stops, about, clock, SKEW_S):
         verdict.kind = "stop"
-        verdict.roots = stops
+        verdict.roots = orders(events, stops, clock)
     elif hangs and about.share(hangs) <= FEW:
         verdict.kind = "hang"
         verdict.roots = hangs
@@ -99,7 +99,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         blame_outlier(job, top, verdict)
     elif stops and not only_before_stop([*timeouts, *lost], stops, clock):
         verdict.kind = "stop"
-        verdict.roots = stops
+        verdict.roots = orders(events, stops, clock)
     elif own:
         _blame_errors(own, verdict, about, clock)
     else:
@@ -210,8 +210,11 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             roots.append(event)
             ranks |= mine
             nodes |= hosts
-    # That a process died is less than why: an oom-killer's line, say.
-    roots.sort(key=lambda e: e.tells == "death")
+    # That a process died is less than why: an oom-killer's line, say. So is what a program makes of an error
+    # that it told itself.
+    own_words = [e for e in roots if e.signature is not None and e.signature.by == "program"]
+    echoed = [e for e in own_words if any(edge(c, e, about, clock) is not None for c in own_words)]
+    roots.sort(key=lambda e: (e.tells == "death", e in echoed))
     verdict.roots = roots
     if _has_rival(first, near, about, clock):
         verdict.notes.append(

@@ -56,7 +56,8 @@ def only_after(
     """Whether every event came after the job was told to stop: then it was the stop.
 
     In one file the order of lines tells, on one node its clock; elsewhere a time must be ``gap_s`` later.
-    What a scheduler notes without a time of a node that was told to stop, it noted because of that.
+    What became of a node that was told to stop, as a scheduler notes without a time, was because of that;
+    a reason that it gives was before.
     """
     if not stops:
         return False
@@ -73,7 +74,7 @@ def only_after(
 
     def is_after(event: Event) -> bool | None:
         nodes = set(about.nodes([event]))
-        noted = event.signature is not None and event.signature.by == "scheduler" and clock.of(event) == LATE
+        noted = _by_scheduler(event) and event.tells is not None and clock.of(event) == LATE
         if noted and nodes and nodes <= told:
             return True
         first: dict[tuple[int, int], int] = {}  # of each speaker in each stream
@@ -99,3 +100,17 @@ def only_after(
 
     found = [is_after(event) for event in events]
     return False not in found and (True in found or not events)
+
+
+def orders(events: list[Event], stops: list[Event], clock: Clock) -> list[Event]:
+    """Return the orders to stop, with the scheduler's word, if any, that it ended the job before them.
+
+    Where nothing had failed, what a scheduler tells of the job's end is the order that all others heard.
+    """
+    begun = min(clock.of(s) for s in stops)
+    ended = [e for e in events if e.tells == "ending" and _by_scheduler(e)]
+    return [*(e for e in ended if clock.of(e) <= begun + SKEW_S * 1e6), *stops]
+
+
+def _by_scheduler(event: Event) -> bool:
+    return event.signature is not None and event.signature.by == "scheduler"

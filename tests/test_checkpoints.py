@@ -346,6 +346,31 @@ def test_what_was_saved_since_the_first_value_that_is_no_number_is_not_resumed_f
     assert healthy.checkpoint["last_durable"] == 40
 
 
+@pytest.mark.parametrize(("goes_on", "durable"), [(False, 10), (True, None)])
+def test_a_step_that_megatron_takes_back_does_not_spoil_what_it_saves_then(goes_on, durable):
+    words = [
+        "Unexpected result nan on rank 0 at iteration #10 invocation #1 (message='loss is NaN')",
+        "First rerun: unexpected result is reproducible within the tolerance (nan = nan). "
+        "Need to rerun on a different GPU to verify correctness",
+        "Saving a checkpoint and exiting now. Please resume the job from the checkpoint "
+        "to rerun the last iteration and establish a diagnostic",
+    ]
+    said = [TRAIN[0], *(say(11 + k, text) for k, text in enumerate(words))]
+    found = diagnosis(
+        {
+            "a.log": "".join(
+                [
+                    *said,
+                    megatron_begin(15, 10),
+                    megatron_done(16, 10),
+                    steps(range(11, 12), begin=20) * goes_on,
+                ]
+            )
+        }
+    )
+    assert (found.cause["category"], found.checkpoint["last_durable"]) == ("numeric", durable)
+
+
 # ------------------------------------------------------------------ under Ray
 
 

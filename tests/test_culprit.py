@@ -283,6 +283,21 @@ def test_the_same_on_one_node_is_its_environment():
     assert (found.cause["category"], found.action["exclude_nodes"]) == ("platform", ["gpu-2"])
 
 
+def test_what_the_system_says_stands_before_what_a_library_makes_of_it():
+    made = "RuntimeError: [enforce fail at inline_container.cc:664] . unexpected pos 704 vs 598"
+    found = judge(*[(15, 5, w) for w in (made, "OSError: [Errno 28] No space left on device")])
+    assert [e["signature"] for e in found.events[:2]] == ["os-errno", "torch-save-failed"]
+
+
+def test_who_says_only_that_it_aborted_began_nothing():
+    lost = (
+        "Rank 0 lost the coordinator: UNAVAILABLE: Task /job:jax_worker/replica:0/task:5 heartbeat timeout."
+    )
+    for words in ("Fatal Python error: Aborted", "Fatal Python error: Segmentation fault"):
+        found = judge((15, 5, words), (40, 0, lost))
+        assert (found.events[0]["first"]["text"].endswith(words)) == ("Aborted" not in words)
+
+
 # ------------------------------------------------------------------ stop and hang
 
 
@@ -292,6 +307,58 @@ def test_a_stop_before_the_error_explains_it(stopped, kind):
     assert blamed(found) == (([], []) if kind == "stop" else (["gpu-2"], [5]))
     assert (found.cause["category"] == "preemption") == (kind == "stop")
     assert found.action["verdict"] == ("restart" if kind == "stop" else "stop")
+
+
+TOLD = (
+    f"[{at(15)}] torch.distributed.elastic.agent.server.api: [WARNING] Received 15 death signal, "
+    "shutting down workers\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "category"),
+    [
+        ("Evicted", "The node was low on resource: ephemeral-storage.", "resource"),
+        ("NodeNotReady", "Node is not ready", "hardware.host"),
+    ],
+)
+def test_what_kubernetes_tells_of_a_pod_without_a_time_is_why_it_was_told_to_stop(reason, message, category):
+    files = nodes(trained=0)
+    files["gpu-2.log"] += TOLD
+    files["events.txt"] = f"4m31s   Warning   {reason}   pod/gpu-2   {message}\n"
+    found = diagnosis(files)
+    assert (blamed(found)[0], found.cause["category"]) == (["gpu-2"], category)
+
+
+def test_what_a_scheduler_notes_without_a_time_of_a_stopped_node_is_the_stops_doing():
+    files = nodes(trained=0)
+    files["gpu-2.log"] += TOLD
+    files["slurm-1.out"] = "srun: error: gpu-2: task 5: Segmentation fault\n"
+    found = diagnosis(files)
+    assert (blamed(found)[0], found.cause["category"]) == ([], "preemption")
+
+
+SIGTERM = "".join(cry(16, r, "Received SIGTERM: 15") for r in (0, 1))
+
+
+def test_a_cancelled_job_in_which_nothing_had_failed_was_cancelled():
+    files = nodes()
+    files["gpu-0.log"] += SIGTERM
+    files["slurm-1.out"] = slurm(15) + "srun: error: gpu-0: tasks 0-1: Terminated\n"
+    found = diagnosis(files)
+    assert (found.events[0]["signature"], found.cause["signature"]) == ("slurm-cancelled",) * 2
+    assert (blamed(found), found.action["verdict"]) == (([], []), "restart")
+
+
+def test_a_job_that_was_cancelled_since_a_rank_failed_was_not_cancelled_by_itself():
+    files = nodes()
+    files["gpu-2.log"] += cry(13, 5, ILLEGAL)
+    files["gpu-0.log"] += SIGTERM
+    files["slurm-1.out"] = slurm(18) + "srun: error: gpu-0: tasks 0-1: Terminated\n"
+    found = diagnosis(files)
+    assert (blamed(found), found.cause["signature"]) == ((["gpu-2"], [5]), "cuda-illegal-access")
+    told = {e["role"] for e in found.events if e["signature"] in ("slurm-cancelled", "lightning-sigterm")}
+    assert told == {"consequence"}
 
 
 def test_a_hang_beats_the_stop_that_ended_it():
