@@ -27,7 +27,6 @@ from scenarios import (
 Scenario = Callable[[Path], Expected]
 
 WRONG_TODAY = {
-    "jax_task_vanishes": "the unhealthy tasks stand on lines of their own: unread, and an abort is blamed",
     "hccl_heartbeat": "the number after the address of the criminal rank is its device, not its rank",
 }
 
