@@ -10,7 +10,7 @@ from l4fast.errors import UsageError
 _EPILOG = """\
 exit codes of diagnose: 0 nothing to do, 10 restart, 11 restart without some nodes, 12 resume from an
 older checkpoint, 20 stop (a restart would fail again), 30 unknown; all commands: 64 wrong usage,
-65 nothing could be read, 70 internal error, 130 interrupted.
+65 nothing could be read, 70 internal error, 129, 130, 143 ended by SIGHUP, Ctrl-C, SIGTERM.
 
 examples:
   l4fast demo                                       see it work on a simulated 1,024-rank job
