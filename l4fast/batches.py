@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -14,11 +13,11 @@ import pyarrow as pa
 from l4fast.chunks import chunks
 from l4fast.columns import Columns
 from l4fast.days import day_of
-from l4fast.discovery import Found, discover
-from l4fast.errors import NothingToRead, UsageError
+from l4fast.discovery import Found, discover, kept
+from l4fast.errors import UsageError
 from l4fast.parse import Parser, Shape, Speaker
 from l4fast.paths import path_facts
-from l4fast.source import Stream, Unreadable, spool
+from l4fast.source import Stream, Unreadable
 from l4fast.speakers import told
 from l4fast.stream import CHUNK_BYTES
 from l4fast.table import Codes, batch, schema, templates_table
@@ -134,25 +133,6 @@ def templates_of(shapes: Sequence[Shape], counts: Iterable[int], final: Sequence
     return templates_table(
         (shape, template_of[text].id, template_of[text].text, n) for (shape, text), n in rows.items() if n
     )
-
-
-def kept(found: Found) -> Found:
-    """Return ``found`` with stdin, if it is part of it, kept in a file: it can be read twice.
-
-    Raises
-    ------
-    NothingToRead
-        Stdin was all there was, and it brought nothing.
-    """
-    streams, unreadable = [], list(found.unreadable)
-    for stream in found.streams:
-        try:
-            streams.append(stream if stream.path is not None else spool(sys.stdin.buffer, name=stream.name))
-        except NothingToRead as nothing:
-            if len(found.streams) == 1:
-                raise
-            unreadable.append(Unreadable(stream.name, str(nothing).removeprefix(f"{stream.name}: ")))
-    return replace(found, streams=tuple(streams), unreadable=tuple(unreadable))
 
 
 def columns(

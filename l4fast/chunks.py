@@ -7,7 +7,6 @@ a sentence for the reader of the answer.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l4fast import codecs
-from l4fast.source import Stream, Unreadable, spooled, why
+from l4fast.source import Stream, Unreadable, spooled, standard_input, why
 
 MAX_LINE_BYTES = 64 << 20
 # Kernels work on blocks of 64 bytes and may look one block ahead.
@@ -174,7 +173,7 @@ def chunks(
     """
     told = [] if problems is None else problems
     if stream.path is None:
-        found = spooled(stdin or sys.stdin.buffer, stream.name)
+        found = spooled(stdin or standard_input(), stream.name)
         if isinstance(found, str):
             told.append(Unreadable(stream.name, found))
             return

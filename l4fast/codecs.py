@@ -251,7 +251,7 @@ _MAGIC = (
     (b"SQLite format 3\x00", "binary"),
     (b"\x7fELF", "binary"),
     (b"\x93NUMPY", "binary"),
-    (b"PAR1", "binary"),
+    (b"PAR1\x15", "binary"),  # Parquet: a page's header, or the footer, begins with a 32-bit field
     (b"ARROW1\x00\x00", "binary"),
 )
 # Terminals and progress bars use bell, backspace, tab, feeds, return, shift and escape.

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
-import sys
-import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import orjson
 
-from l4fast.errors import DataError, UsageError
+from l4fast.errors import DataError, L4Error, UsageError
 from l4fast.source import Unreadable
-from l4fast.targets import check_target, replaced
-from l4fast.terminal import escaped, print_json, ticking, warn
+from l4fast.targets import check_target, replaced, scratch
+from l4fast.terminal import answering, escaped, print_json, say, ticking, warn
 
 if TYPE_CHECKING:
     from l4fast.crossjob import Baseline
@@ -28,8 +25,9 @@ def diagnose(options: Namespace) -> int:
     from l4fast.library import load
     from l4fast.stream import diagnose as run
 
-    if options.lines:
+    if options.lines is not None:
         check_target(options.lines)
+        _check_apart(options.lines, [*options.paths, *options.baseline, *options.signatures])
     library = load(options.signatures, mute=options.mute)
     with ticking(options.paths, "reading") as tick, _collecting_later():
         found = run(
@@ -37,17 +35,36 @@ def diagnose(options: Namespace) -> int:
         )
     for problem in found.coverage["unreadable"]:
         warn(problem["file"], problem["reason"])
-    if options.lines:
-        write_lines(options.lines, found.failure_rows)
-    # Whoever reads the answer may stop reading; the exit code still tells the verdict.
-    with suppress(BrokenPipeError):
-        if options.json:
-            print_json(found.to_dict())
-        else:
-            from l4fast.answer import show
+    written = options.lines is None or _wrote_lines(options.lines, found.failure_rows)
+    if options.json:
+        print_json(found.to_dict())
+    else:
+        from l4fast.answer import show
 
+        with answering():
             show(found)
-    return found.exit_code
+    # A verdict would say that all that was asked for is there.
+    return found.exit_code if written else L4Error.exit_code
+
+
+def _check_apart(target: str, paths: list[str]) -> None:
+    """Refuse to write over what is to be read, before it is read."""
+    from l4fast.overwriting import led_to
+
+    if path := led_to(target, paths):
+        raise UsageError(f"{target} is to be read ({path}): name another file to write to", target)
+
+
+def _wrote_lines(path: str, lines: list[dict[str, object]]) -> bool:
+    """Write the lines; say where they cannot be written, for the answer is there all the same."""
+    try:
+        write_lines(path, lines)
+    except BrokenPipeError:
+        pass  # whoever reads them wants no more
+    except OSError as error:
+        say(f"l4fast: {escaped(path)} cannot be written: {error.strerror or error}")
+        return False
+    return True
 
 
 @contextmanager
@@ -78,6 +95,7 @@ def baseline_learn(options: Namespace) -> int:
     from l4fast.stream import baseline_of, read
 
     check_target(options.out)
+    _check_apart(options.out, [*options.paths, *options.signatures])
     library = load(options.signatures, mute=options.mute)
     for problem in library.problems:
         warn(problem.file, problem.reason)
@@ -105,7 +123,7 @@ def baseline_merge(options: Namespace) -> int:
 
 def _save(baseline: Baseline, path: str) -> int:
     baseline.save(path)
-    print(f"{escaped(path)}: {_jobs(baseline)}, {len(baseline.shapes)} shapes", file=sys.stderr)
+    say(f"{escaped(path)}: {_jobs(baseline)}, {len(baseline.shapes)} shapes")
     return 0
 
 
@@ -175,7 +193,7 @@ def parse(options: Namespace) -> int:
         warn(problem.file, problem.reason)
     if report.collapsed:
         warn("vocabulary", report.collapsed)
-    print(f"{escaped(report.out)}: {report.lines} lines, {report.templates} templates", file=sys.stderr)
+    say(f"{escaped(report.out)}: {report.lines} lines, {report.templates} templates")
     return 0
 
 
@@ -201,7 +219,8 @@ def simulate(options: Namespace) -> int:
         culprits=options.culprits,
         kernel_logs=not options.no_kernel_logs,
     )
-    print(f"{options.out}/logs: {truth.outcome}, truth in {options.out}/truth.json", file=sys.stderr)
+    out = escaped(options.out)
+    say(f"{out}/logs: {truth.outcome}, truth in {out}/truth.json")
     return 0
 
 
@@ -212,8 +231,7 @@ def demo(options: Namespace) -> int:
 
     if options.ranks < 8 or options.ranks % 8:
         raise UsageError(f"--ranks must be a multiple of 8, not {options.ranks}")
-    folder = tempfile.mkdtemp(prefix="l4fast-demo-")
-    try:
+    with scratch("l4fast-demo-") as folder:
         begun = time.perf_counter()
         fault = None if options.fault == "none" else options.fault
         out = os.path.join(folder, "job")
@@ -233,8 +251,6 @@ def demo(options: Namespace) -> int:
         show(found, strip=os.path.join(out, "logs") + os.sep)
         print()
         show_truth(truth, found)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
@@ -272,19 +288,21 @@ def bench_loghub(options: Namespace) -> int:
 
 def warmup(options: Namespace) -> int:
     from l4fast.logparser import warm
+    from l4fast.signature_cache import cache_folder
     from l4fast.simulate import simulate as run
     from l4fast.stream import diagnose as ask
     from l4fast.write import write
+    from l4fast_kernels.cache import folders
 
     begun = time.perf_counter()
-    folder = tempfile.mkdtemp(prefix="l4fast-warmup-")
-    try:
-        out = os.path.join(folder, "job")
-        run(out, style="megatron", nodes=2, ranks_per_node=4, iterations=20, fault="nan", seed=1)
-        ask([os.path.join(out, "logs")])
-        write(os.path.join(out, "logs"), os.path.join(folder, "lines.parquet"), params=True)
+    with scratch("l4fast-warmup-") as folder:
+        logs = folder / "job" / "logs"
+        run(logs.parent, style="megatron", nodes=2, ranks_per_node=4, iterations=20, fault="nan", seed=1)
+        ask([str(logs)])
+        write(logs, folder / "lines.parquet", params=True)
         warm()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     print(f"kernels and failure library are compiled and cached ({time.perf_counter() - begun:.1f} s)")
+    shelf = cache_folder()
+    places = [*folders(), *([str(shelf)] if shelf is not None and shelf.is_dir() else [])]
+    print("in " + " and ".join(map(escaped, dict.fromkeys(places))) if places else "for this run only")
     return 0

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -25,6 +26,7 @@ from l4fast.targets import replaced
 
 MAGIC = b"L4FAST-BASELINE "
 FORMAT = 1
+_MOST = 2**62  # what sums can be added up, and written as JSON
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,19 @@ class Baseline:
         try:
             content = orjson.loads(body)
             return Baseline(
-                int(head["jobs"]),
-                {text: Known(*map(int, sums)) for text, sums in content["shapes"].items()},
+                _sum(head["jobs"]),
+                {text: Known(*map(_sum, sums)) for text, sums in content["shapes"].items()},
                 {text: frozenset(found) for text, found in content["values"].items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BaselineError(f"{name} does not hold what a baseline does: learn it again", name) from error
+
+
+def _sum(number: Any) -> int:
+    """Return a sum as it stands in a file; ValueError where no healthy jobs add up to it."""
+    if not isinstance(number, int) or not 0 <= number <= _MOST:
+        raise ValueError(number)
+    return number
 
 
 def is_baseline_file(path: str | os.PathLike[str]) -> bool:

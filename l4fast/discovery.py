@@ -14,11 +14,22 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from l4fast.errors import NothingToRead
-from l4fast.source import STDIN, Stream, Unreadable, look, printable, sentence, spooled, why
+from l4fast.source import (
+    STDIN,
+    Stream,
+    Unreadable,
+    look,
+    printable,
+    sentence,
+    spool,
+    spooled,
+    standard_input,
+    why,
+)
 
 
 @dataclass(frozen=True)
@@ -225,6 +236,17 @@ class _Search:
         return files
 
 
+def _is_missing(path: str) -> bool:
+    """Whether nothing has this name; a folder on the way that nobody may look into tells nothing."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a NUL in it
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def _parts(path: str) -> list[str]:
     return [part for part in path.split(os.sep) if part not in ("", os.curdir)]
 
@@ -268,7 +290,7 @@ def discover(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
             search.streams.append(Stream(STDIN, None, "", 0, None, STDIN))
         elif os.path.isdir(path):
             search.folder(path)
-        elif os.path.lexists(path):
+        elif not _is_missing(path):
             search.file(path, path, given=True)
         elif glob.has_magic(path):
             search.glob(path)
@@ -286,12 +308,32 @@ def discover(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
         tuple(search.streams),
         tuple(search.unreadable),
         dict(sorted(search.skipped.items())),
-        {printable(path): printable(_layout_root(path)) for path in given},
+        {printable(path): printable(layout_root(path)) for path in given},
         tuple(search.empty),
     )
 
 
-def _layout_root(path: str) -> str:
+def kept(found: Found) -> Found:
+    """Return ``found`` with stdin, if it is part of it, kept in a file: it can be read twice.
+
+    Raises
+    ------
+    NothingToRead
+        Stdin was all there was, and it brought nothing.
+    """
+    streams, unreadable = [], list(found.unreadable)
+    for stream in found.streams:
+        try:
+            streams.append(stream if stream.path is not None else spool(standard_input(), name=stream.name))
+        except NothingToRead as nothing:
+            if len(found.streams) == 1:
+                raise
+            unreadable.append(Unreadable(stream.name, str(nothing).removeprefix(f"{stream.name}: ")))
+    return replace(found, streams=tuple(streams), unreadable=tuple(unreadable))
+
+
+def layout_root(path: str) -> str:
+    """Return the folder below which a given path leads to logs."""
     if os.path.isdir(path):
         return path
     if not os.path.lexists(path) and glob.has_magic(path):

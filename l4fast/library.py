@@ -21,7 +21,7 @@ from l4fast.errors import SignatureError
 from l4fast.signature import MAX_CHARS, Case, Resolved, Signature
 from l4fast.signature_cache import Shelf, cache_path, read_cache, write_cache
 from l4fast.signature_file import content_of, fault, parse
-from l4fast.source import Unreadable
+from l4fast.source import Unreadable, printable
 
 PACKAGED = Path(__file__).parent / "signatures"
 
@@ -131,7 +131,7 @@ def load(paths: Sequence[str | Path] | None = None, *, mute: Sequence[str] = ())
     packaged = [(path, path.read_bytes()) for path in sorted(PACKAGED.glob("*.toml"))]
     extra, unread = _gathered(paths or ())
     cache = cache_path([*packaged, *extra], mute)
-    cached = read_cache(cache)
+    cached = None if cache is None else read_cache(cache)
     if cached is not None:
         # Whatever is wrong with a cache, making it anew is right.
         with suppress(Exception):
@@ -154,10 +154,11 @@ def load(paths: Sequence[str | Path] | None = None, *, mute: Sequence[str] = ())
             problems.append(_left_out(path, error))
             continue
         signatures.update((signature.id, signature) for signature in page.signatures)
-        silent += [(str(path), name) for name in page.mute]
+        silent += [(printable(path), name) for name in page.mute]
     problems += _muted(signatures, silent)
     library = Library(signatures.values(), problems=[*unread, *problems])
-    write_cache(cache, library.signatures.values(), problems, library._serialised())
+    if cache is not None:
+        write_cache(cache, library.signatures.values(), problems, library._serialised())
     return library
 
 
@@ -179,12 +180,12 @@ def _gathered(paths: Iterable[str | Path]) -> tuple[list[tuple[Path, bytes]], li
         path = Path(one)
         found = sorted(path.glob("*.toml")) if path.is_dir() else [path]
         if not found:
-            problems.append(Unreadable(str(path), "no signature file in it: they end in .toml", True))
+            problems.append(Unreadable(printable(path), "no signature file in it: they end in .toml", True))
         for file in found:
             try:
                 files.append((file, content_of(file)))
             except OSError as error:
-                problems.append(Unreadable(str(file), f"signatures left out: {error.strerror}", True))
+                problems.append(Unreadable(printable(file), f"signatures left out: {error.strerror}", True))
             except SignatureError as error:
                 problems.append(_left_out(file, error))
     return files, problems
@@ -192,7 +193,9 @@ def _gathered(paths: Iterable[str | Path]) -> tuple[list[tuple[Path, bytes]], li
 
 def _left_out(path: Path, error: SignatureError) -> Unreadable:
     reason = str(error).removeprefix(f"{path}: ")
-    return Unreadable(str(path), f"signatures left out: {reason} (`l4fast signatures check` tells all)", True)
+    return Unreadable(
+        printable(path), f"signatures left out: {reason} (`l4fast signatures check` tells all)", True
+    )
 
 
 def _check_gates(signatures: Sequence[Signature], path: Path) -> None:

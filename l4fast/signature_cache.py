@@ -54,7 +54,14 @@ class Shelf(Mapping[str, Signature]):
         return len(self._place)
 
 
-def cache_path(files: Sequence[tuple[Path, bytes]], mute: Sequence[str]) -> Path:
+def cache_folder() -> Path | None:
+    """Return where outcomes are kept; None for a user who has no home."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    # Without a home "~" stays as it is, which would be a folder below the current one.
+    return root / "l4fast" if root.is_absolute() else None
+
+
+def cache_path(files: Sequence[tuple[Path, bytes]], mute: Sequence[str]) -> Path | None:
     """Return where the outcome for these files, on this machine, by these versions is kept."""
     key = sha256()  # processors have instructions for it: half the time of BLAKE2b
     for part in (str(FORMAT), sys.version, engine(), platform.machine(), _cpu_flags(), *mute):
@@ -62,8 +69,8 @@ def cache_path(files: Sequence[tuple[Path, bytes]], mute: Sequence[str]) -> Path
     for path, content in files:
         key.update(f"{path}:{len(content)}:".encode(errors="surrogateescape"))
         key.update(content)
-    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(root) / "l4fast" / f"signatures-{key.hexdigest()[:32]}.bin"
+    folder = cache_folder()
+    return None if folder is None else folder / f"signatures-{key.hexdigest()[:32]}.bin"
 
 
 def _cpu_flags() -> str:

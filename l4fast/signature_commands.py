@@ -19,8 +19,9 @@ from l4fast.job import Job
 from l4fast.library import Library, headings, load, told
 from l4fast.signature import CATEGORIES, ROLES, Signature
 from l4fast.signature_file import ID, content_of, parse
+from l4fast.source import standard_input
 from l4fast.targets import check_target, replaced
-from l4fast.terminal import escaped, print_json, print_text, ticking, warn
+from l4fast.terminal import escaped, print_json, print_text, say, ticking, warn
 
 SCHEMA = "l4fast.signatures/1"
 _DOUBTS = 20  # kinds of lines that no signature names, in a list for people
@@ -198,7 +199,7 @@ def learn(options: Namespace) -> int:
     whole = f"{held.rstrip()}\n\n{text}" if held.strip() else text
     with replaced(str(target)) as out:
         out.write(whole.encode("utf-8"))
-    print(f"{escaped(options.out)}: {escaped(options.id)} added; use it with --signatures", file=sys.stderr)
+    say(f"{escaped(options.out)}: {escaped(options.id)} added; use it with --signatures")
     return 0
 
 
@@ -236,7 +237,7 @@ def _remark(options: Namespace, text: str) -> None:
 
 def _diagnosis(path: str) -> Mapping[str, Any]:
     try:
-        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        content = standard_input().read() if path == "-" else Path(path).read_bytes()
         found = orjson.loads(content)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}") from error

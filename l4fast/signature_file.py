@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from l4fast.signature import (
     Effect,
     Signature,
 )
+from l4fast.source import standard_input
 
 # All packaged signatures are 1 MB; what is larger was given by mistake, and may have no end.
 MOST_BYTES = 16 << 20
@@ -68,7 +68,7 @@ def content_of(path: Path) -> bytes:
         It is so large that it is something else.
     """
     if str(path) == "-":
-        content = sys.stdin.buffer.read(MOST_BYTES + 1)
+        content = standard_input().read(MOST_BYTES + 1)
     else:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)

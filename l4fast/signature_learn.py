@@ -28,13 +28,18 @@ def event_of(diagnosis: Mapping[str, Any], event_id: str | None) -> Mapping[str,
     Raises
     ------
     DataError
-        The object is no diagnosis, or has no event.
+        The object is no diagnosis, is damaged, or has no event.
     UsageError
         Not one event is of that id or holds that text, or none is a root.
     """
     if diagnosis.get("schema") != "l4fast.diagnosis/1":
         raise DataError("no diagnosis in it: write one with `l4fast diagnose PATH --json`")
-    events: Sequence[Mapping[str, Any]] = diagnosis["events"]
+    given = diagnosis.get("events")
+    if not isinstance(given, list) or not all(_is_event(event) for event in given):
+        raise DataError(
+            "a diagnosis whose events are damaged: write it again with `l4fast diagnose PATH --json`"
+        )
+    events: list[Mapping[str, Any]] = given
     if not events:
         raise DataError("the diagnosis holds no event: there is nothing to learn from it")
     if event_id is None:
@@ -49,6 +54,25 @@ def event_of(diagnosis: Mapping[str, Any], event_id: str | None) -> Mapping[str,
     if len(found) > 1:
         raise UsageError(f"{len(found)} events hold {event_id!r}: {_some(found)}")
     return found[0]
+
+
+def _is_event(event: Any) -> bool:
+    """Whether all is there that a signature is made of."""
+    try:
+        words = (
+            event["event_id"],
+            event["role"],
+            event["template"],
+            event["first"]["text"],
+            event["last"]["text"],
+        )
+        return (
+            all(isinstance(word, str) for word in words)
+            and isinstance(event["values"], dict)
+            and "category" in event
+        )
+    except (KeyError, TypeError):
+        return False
 
 
 def _some(events: Sequence[Mapping[str, Any]]) -> str:

@@ -9,7 +9,6 @@ ways to write logs (`STYLES`), as long as it lives. The truth is told of what is
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +37,7 @@ from l4fast.simulate_job import Job, plan, slowed
 from l4fast.simulate_physics import Incident, healthy, unfold
 from l4fast.simulate_scene import Scene
 from l4fast.simulate_truth import Truth
+from l4fast.targets import remove
 
 _PROGRAMS: dict[str, tuple[ModuleType, str]] = {
     "megatron": (simulate_megatron, "tree"),
@@ -100,13 +100,21 @@ def simulate(
     >>> truth.category, len(truth.root_lines)
     ('platform', 3)
     """
-    _check(style, nodes, ranks_per_node, iterations, fault, clock_skew_s, culprits)
-    target = Path(out)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} exists and is not an empty folder: name another one", str(target))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed, so that whoever sees the folder sees all of it.
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    _check(style, nodes, ranks_per_node, iterations, fault, clock_skew_s, culprits, seed)
+    target = Path(os.path.realpath(out))
+    is_there = target.exists()
+    if is_there and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{out} exists and is not an empty folder: name another one", os.fspath(out))
+    # Written aside and renamed, so that whoever sees the folder sees all of it. One that is there may be
+    # where somebody stands, or where a disk is mounted: it stays, and gets its contents at the end.
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target if is_there else target.parent))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise UsageError(
+            f"{out} cannot be written ({reason}): name another folder", os.fspath(out)
+        ) from error
     try:
         # Another cluster for each fault too, lest all that strikes with one seed strikes the same node.
         rng = np.random.default_rng([seed, STYLES.index(style), crc32((fault or "").encode())])
@@ -115,11 +123,14 @@ def simulate(
         )
         truth = _write(aside, job, fault, culprits, rng)
         (aside / "truth.json").write_bytes(orjson.dumps(truth, option=orjson.OPT_INDENT_2))
-        aside.chmod(0o755)  # mkdtemp makes folders that only their owner can read
-        aside.replace(target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+        if is_there:
+            for part in ("logs", "truth.json"):
+                (aside / part).replace(target / part)
+        else:
+            aside.chmod(0o755)  # mkdtemp makes folders that only their owner can read
+            aside.replace(target)
+    finally:
+        remove(aside)
     return truth
 
 
@@ -131,7 +142,10 @@ def _check(
     fault: str | None,
     clock_skew_s: float,
     culprits: int,
+    seed: int,
 ) -> None:
+    if seed < 0:
+        raise UsageError(f"seed {seed}: 0 or more")
     if style not in STYLES:
         raise UsageError(f"no style {style!r}: choose one of {', '.join(STYLES)}")
     if fault is not None and fault not in FAULTS:

@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
@@ -49,7 +50,7 @@ class Unreadable:
     goes_on: bool = False
 
 
-def printable(path: str) -> str:
+def printable(path: str | os.PathLike[str]) -> str:
     """Return ``path`` as valid UTF-8, bytes that are none as ``\\xNN``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
@@ -125,6 +126,19 @@ class _Held:
         return object, ()
 
 
+def standard_input() -> BinaryIO:
+    """Return what is sent to the program.
+
+    Raises
+    ------
+    NothingToRead
+        It was started without.
+    """
+    if sys.stdin is None:
+        raise NothingToRead(f"{STDIN}: it is closed: send something to it, or name a file", STDIN)
+    return sys.stdin.buffer
+
+
 def _whole_file(stdin: BinaryIO) -> _Held | None:
     """Return the file that stdin is (``< FILE``), if it can be opened again; else None."""
     try:
@@ -164,6 +178,8 @@ def spooled(stdin: BinaryIO, name: str) -> Stream | str:
     """Return the spooled stream, or the sentence that says why there is none."""
     try:
         held = _whole_file(stdin) or _copied(stdin)
+    except IsADirectoryError:
+        return "it is a folder: name it in place of `-`"
     except OSError as error:
         cause = os.strerror(error.errno or 0)
         return f"it cannot be kept in {tempfile.gettempdir()} ({cause}): point TMPDIR to a disk with room"

@@ -7,7 +7,6 @@ cannot disagree.
 from __future__ import annotations
 
 import datetime as dt
-import sys
 import threading
 import time
 from collections import deque
@@ -23,7 +22,7 @@ from l4fast.crossjob import Baseline, is_baseline_file
 from l4fast.days import PEEK, day_of, reference_day
 from l4fast.diagnose import tell
 from l4fast.diagnosis import Diagnosis
-from l4fast.discovery import Found, discover
+from l4fast.discovery import Found, discover, kept
 from l4fast.errors import UsageError
 from l4fast.events import deciding_values
 from l4fast.job import Job
@@ -31,7 +30,7 @@ from l4fast.joining import join
 from l4fast.library import Library, load
 from l4fast.pieces import Piece, deal, pieces
 from l4fast.reader import Part
-from l4fast.source import Stream, Unreadable, printable, spool
+from l4fast.source import Stream, Unreadable, printable
 from l4fast.wording import diagnosis
 
 PADDING = 192
@@ -129,8 +128,8 @@ def read(
 
 def _numbered(found: Found) -> Found:
     """Spool stdin, which can be read but once, and number the streams by their names."""
-    streams = [spool(sys.stdin.buffer) if s.path is None and s.held is None else s for s in found.streams]
-    return replace(found, streams=tuple(sorted(streams, key=lambda s: s.name)))
+    found = kept(found)
+    return replace(found, streams=tuple(sorted(found.streams, key=lambda s: s.name)))
 
 
 def learn(paths: Sequence[str], library: Library | None = None, *, tick: Progress | None = None) -> Baseline:

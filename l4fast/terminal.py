@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO
 
 import orjson
 
@@ -33,21 +34,49 @@ def _escape(number: int) -> str:
     )
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """Write to stdout. Whoever reads it may stop reading (head, less): that changes nothing, no exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence(sys.stdout)
+
+
 def print_json(value: object) -> None:
     """Write one JSON object and a newline to stdout: always UTF-8, whatever the locale."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
-    sys.stdout.buffer.flush()
+    with answering():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.flush()
 
 
 def print_text(lines: Iterable[str]) -> None:
     """Write lines to stdout, control characters as escapes."""
-    sys.stdout.write("".join(f"{escaped(line)}\n" for line in lines))
+    with answering():
+        sys.stdout.write("".join(f"{escaped(line)}\n" for line in lines))
+
+
+def say(sentence: str) -> None:
+    """Write a line to stderr. Where it cannot be written, nobody reads it, and nothing else changes."""
+    try:
+        print(sentence, file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Send what is still to be flushed to nowhere: the reader went away, or the disk is full."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def warn(subject: str, reason: str) -> None:
     """Say on stderr that a file was not read, or not all of it; or what else the answer lacks."""
-    print(f"l4fast: warning: {escaped(subject)}: {escaped(reason)}", file=sys.stderr)
+    say(f"l4fast: warning: {escaped(subject)}: {escaped(reason)}")
 
 
 @contextmanager

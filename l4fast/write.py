@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,12 +22,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from l4fast.batches import Paths, columns, kept, places_of, ranks_of, templates_of
+from l4fast.batches import Paths, columns, places_of, ranks_of, templates_of
 from l4fast.days import day_of
-from l4fast.discovery import Found, discover
+from l4fast.discovery import Found, discover, kept
 from l4fast.errors import DataError, UsageError
 from l4fast.job import Job
 from l4fast.library import load
+from l4fast.overwriting import overwritten
 from l4fast.parameters import Parameters, Plan
 from l4fast.parse import Parser
 from l4fast.paths import path_facts
@@ -35,6 +36,7 @@ from l4fast.source import STDIN, Unreadable
 from l4fast.speakers import resolve
 from l4fast.stream import CHUNK_BYTES, read
 from l4fast.table import CODE, Codes, batch, schema
+from l4fast.targets import publish, remove
 
 SUFFIXES = (".parquet", ".arrow")
 # Rows wait for their row group in memory: enough to pack well, and little to write when all is read.
@@ -93,14 +95,16 @@ def write(
     """
     folder, name = _target(out)
     found = kept(discover(paths))
+    stem, suffix = os.path.splitext(name)
+    names = [name] * len(found.streams) if name else [f"{each}.parquet" for each in _names_below(found)]
+    beside = f"{stem}.templates{suffix}" if name else f"{FOLDER_TEMPLATES}.parquet"
+    _check([folder / each for each in sorted({*names, beside})], found)
     half = None if tick is None else _half(tick)
     with staged(folder, out) as staging:
         got = read([], load(), tick=half, found=found)
         n_shapes = len(got.job.shapes)
         templates = templates_of(got.job.shapes, got.job.shape_count.tolist(), range(n_shapes))
         final = _Final(got.job, templates)
-        stem, suffix = os.path.splitext(name)
-        names = [name] * len(found.streams) if name else [f"{each}.parquet" for each in _names_below(found)]
         form = schema(template=True, text=text, params=params)
         parser = Parser(reference_day=day_of(found.streams), buckets=got.job.buckets)
         lines = 0
@@ -112,9 +116,10 @@ def write(
                 put((staging / names[cols.stream], rows))
         if lines != sum(stream.lines for stream in got.job.streams):
             raise changed()
-        beside = staging / (f"{stem}.templates{suffix}" if name else f"{FOLDER_TEMPLATES}.parquet")
         _write_sheets(
-            [(beside, each) for each in templates.to_batches()], form=templates.schema, first=beside
+            [(staging / beside, each) for each in templates.to_batches()],
+            form=templates.schema,
+            first=staging / beside,
         )
     n_templates = len(templates["template_id"].unique())
     unreadable = (*found.unreadable, *got.problems)
@@ -153,6 +158,15 @@ def _target(out: str | os.PathLike[str]) -> tuple[Path, str]:
     return path.parent, path.name
 
 
+def _check(targets: Collection[Path], found: Found) -> None:
+    """Refuse what is a folder, or one of the logs, before anything is read."""
+    for target in targets:
+        if target.is_dir():
+            raise UsageError(f"{target} is a folder: a file has to go there", str(target))
+    if log := overwritten(targets, found.streams):
+        raise UsageError(f"{log} is one of the logs: name another file", log)
+
+
 def _names_below(found: Found) -> list[str]:
     """Return the name of each stream below the path that led to it, or below all, if that is not one each."""
     own = [os.path.relpath(s.name, found.layout_roots.get(s.root) or os.curdir) for s in found.streams]
@@ -176,31 +190,19 @@ def staged(folder: Path, out: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         if made:
             folder.mkdir()
-        staging = tempfile.TemporaryDirectory(dir=folder, prefix=".l4fast-")
+        hidden = tempfile.mkdtemp(dir=folder, prefix=".l4fast-")
     except OSError as error:
         raise UsageError(f"{os.fspath(out)} cannot be written: {os.strerror(error.errno or 0)}") from error
     try:
-        with staging:
-            yield Path(staging.name)
-            _publish(Path(staging.name), folder)
+        try:
+            yield Path(hidden)
+            publish(Path(hidden), folder)
+        finally:
+            remove(hidden)
     except BaseException:
         if made:
             with suppress(OSError):
                 folder.rmdir()
-        raise
-
-
-def _publish(staging: Path, folder: Path) -> None:
-    moved: list[Path] = []
-    try:
-        for file in sorted(path for path in staging.rglob("*") if path.is_file()):
-            target = folder / file.relative_to(staging)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            moved.append(target)
-            os.replace(file, target)
-    except BaseException:
-        for target in moved:
-            target.unlink(missing_ok=True)
         raise
 
 

@@ -25,9 +25,14 @@ def make_jobs(folder: Path) -> SimpleNamespace:
 
 def start(*arguments: str, **settings) -> subprocess.Popen[bytes]:
     """Start l4fast as a program of its own, which Ctrl-C reaches."""
+
+    def usual() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
     return subprocess.Popen(
         [sys.executable, "-m", "l4fast", *arguments],
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=usual,
         **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings},
     )
 
@@ -38,8 +43,8 @@ def run(*arguments: str, **settings) -> tuple[int, bytes, bytes]:
     return process.returncode, out, err
 
 
-def interrupt(process: subprocess.Popen[bytes], after_s: float) -> bool:
-    """Press Ctrl-C so long after the program began to heed it; False if it had ended by then."""
+def interrupt(process: subprocess.Popen[bytes], after_s: float, number: int = signal.SIGINT) -> bool:
+    """Press Ctrl-C (or send another signal) so long after the program began to heed it; False if it ended."""
     heeds = 1 << (
         signal.SIGALRM - 1
     )  # its handler is set beside the one of Ctrl-C, whose bit Python sets early
@@ -52,5 +57,5 @@ def interrupt(process: subprocess.Popen[bytes], after_s: float) -> bool:
     time.sleep(after_s)
     if process.poll() is not None:
         return False
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     return True

@@ -56,7 +56,7 @@ def test_help_names_every_command_and_every_exit_code(capsys):
     out = capsys.readouterr().out
     for command in COMMANDS:
         assert re.search(rf"\b{command[0]}\b", out)
-    for code in (*EXIT_CODES.values(), 64, 65, 70, 130):
+    for code in (*EXIT_CODES.values(), 64, 65, 70, 129, 130, 143):
         assert re.search(rf"\b{code}\b", out)
 
 

@@ -41,17 +41,40 @@ def test_a_healthy_job_has_no_such_lines(jobs, tmp_path, capsys):
     assert (tmp_path / "lines.jsonl").read_bytes() == b""
 
 
-def test_lines_that_cannot_be_written_leave_the_old_file(jobs, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("as_json", [False, True])
+def test_lines_that_cannot_be_written_leave_the_old_file_and_the_answer(
+    jobs, tmp_path, capsys, monkeypatch, as_json
+):
     path = tmp_path / "lines.jsonl"
     path.write_text("old")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("l4fast.targets._share", full)
-    assert main(["diagnose", jobs.failed, "--lines", str(path)]) == 70
+    monkeypatch.setattr("l4fast.targets.share", full)
+    arguments = ["diagnose", jobs.failed, "--lines", str(path), *(["--json"] if as_json else [])]
+    assert main(arguments) == 70
+    out, err = capsys.readouterr()
+    assert json.loads(out)["schema"] == "l4fast.diagnosis/1" if as_json else out.startswith("FAILED")
+    assert err == f"l4fast: {path} cannot be written: No space left on device\n"
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["lines.jsonl"]
+
+
+def test_lines_keep_the_mode_of_the_file_they_replace(jobs, tmp_path, capsys):
+    path = tmp_path / "lines.jsonl"
+    path.write_text("old")
+    path.chmod(0o600)
+    assert main(["diagnose", jobs.failed, "--lines", str(path)]) == 11
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_size > 3
+
+
+@pytest.mark.parametrize("name", ["", "-"])
+def test_lines_need_a_name(jobs, tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert main(["diagnose", jobs.failed, "--lines", name]) == 64
+    assert os.listdir() == []
 
 
 def test_lines_keep_a_link_a_device_and_the_umask(jobs, tmp_path, capsys):
@@ -114,6 +137,35 @@ def test_a_reader_that_goes_away_is_no_error(jobs, arguments, code):
     returned, _, err = run(*arguments, stdout=write_end)
     os.close(write_end)
     assert (returned, err) == (code, b"")
+
+
+@pytest.mark.parametrize("ending", ["2>&1 >/dev/null | true", ">/dev/null 2>/dev/full"])
+def test_warnings_that_cannot_be_written_change_nothing(jobs, ending):
+    """The reader of stderr went away, or its disk is full: the exit code is the verdict all the same."""
+    command = (
+        f'"{sys.executable}" -m l4fast diagnose "{jobs.failed}" /missing {ending}; exit ${{PIPESTATUS[0]}}'
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (11, b"", b"")
+
+
+def test_who_reads_the_lines_may_stop_reading(jobs):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    code, out, err = run("diagnose", jobs.failed, "--lines", f"/dev/fd/{write_end}", pass_fds=[write_end])
+    os.close(write_end)
+    assert (code, err) == (11, b"")
+    assert out.startswith(b"FAILED")
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_what_is_wrong_with_signatures_is_65_whoever_reads_it(tmp_path, as_json):
+    (tmp_path / "bad.toml").write_text("".join(f"[a{i}]\n" for i in range(9)))
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    code, _, err = run("signatures", "check", str(tmp_path), *as_json, stdout=write_end)
+    os.close(write_end)
+    assert (code, err) == (65, b"")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from l4fast import codecs, source
 from l4fast.chunks import chunks
@@ -75,7 +77,14 @@ def test_the_codec_is_told_by_the_bytes(tmp_path):
     }  # fmt: skip
 
 
+def parquet(table: dict[str, list[str]]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table(table), out, compression="none", use_dictionary=False)
+    return out.getvalue()
+
+
 TEXTS = {
+    "hosts of Paris": b"PAR1-gpu-001: step 1\nPAR1-gpu-002: step 1\n",
     "nul run": b"step 1\n" + bytes(3000) + b"step 2\n",
     "hole": bytes(40_000) + b"step 1\n",
     "colours": b"\x1b[31mERROR\x1b[0m\r\x1b[2K done\n" * 9,
@@ -100,6 +109,8 @@ BINARIES = {
     "record": b'\x18\0\0\0\0\0\0\0\xa3\x7fK"\x09\0\0\xc0\x80\x1c\xb5\xd9A\x1a\rbrain.Event:2'
     + b"\x90\x01\x02" * 9,
     "nothing but nul": bytes(9000),
+    "parquet": parquet({"text": ["a line that can be read\n" * 900]}),
+    "parquet without a row": parquet({}),
     "gzip of floats": gzip.compress(np.random.default_rng(1).normal(size=4000).tobytes()),
 }
 

@@ -4,12 +4,19 @@ import gzip
 import json
 import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from l4fast import errors
 from l4fast.cli import main
 from l4fast.crossjob import Baseline
+from l4fast.discovery import discover
 from l4fast.errors import L4Error
 from l4fast.stream import Session, diagnose
 
@@ -80,6 +87,14 @@ def place(tmp_path, monkeypatch, healthy):
     Path("flipped.l4b").write_bytes(head + b"\n" + body.replace(b"loss", b"lost"))
     Path("format.l4b").write_bytes(re.sub(rb'"format":\d+', b'"format":99', head) + b"\n" + body)
     Path("canonical.l4b").write_bytes(re.sub(rb'"canonical":\d+', b'"canonical":99', head) + b"\n" + body)
+    huge = b'{"shapes":{"a":[1,%d,1]},"values":{}}' % 10**30
+    sums = {"checksum": blake2b(huge, digest_size=16).hexdigest()}
+    Path("huge.l4b").write_bytes(
+        b"L4FAST-BASELINE "
+        + json.dumps({**json.loads(head.split(b" ", 1)[1]), **sums}).encode()
+        + b"\n"
+        + huge
+    )
     Path("no-head.l4b").write_bytes(b"L4FAST-BASELINE {]\n" + body)
     return tmp_path
 
@@ -111,6 +126,13 @@ USAGE = {
     "no nodes": ["simulate", "-o", "new", "--nodes", "0"],
     "more faulty nodes than nodes": ["simulate", "-o", "new", "--fault", "ecc", "--culprits", "16"],
     "too few iterations": ["simulate", "-o", "new", "--iterations", "2"],
+    "simulate with a seed below zero": ["simulate", "-o", "new", "--seed", "-1"],
+    "simulate below a file": ["simulate", "-o", "good.log/new"],
+    "demo with a seed below zero": ["demo", "--ranks", "8", "--seed", "-1"],
+    "lines into nothing": ["diagnose", "good.log", "--lines", ""],
+    "lines to stdout": ["diagnose", "good.log", "--lines", "-"],
+    "lines over a log": ["diagnose", "good.log", "--lines", "good.log"],
+    "learn over a log": ["baseline", "learn", "good.log", "-o", "good.log"],
     "demo with odd ranks": ["demo", "--ranks", "13"],
     "demo with an unknown fault": ["demo", "--ranks", "8", "--fault", "gremlins"],
 }
@@ -143,6 +165,7 @@ DATA = {
     "baseline of another format": (["diagnose", "good.log", "--baseline", "format.l4b"], "format.l4b"),
     "baseline of another form": (["diagnose", "good.log", "--baseline", "canonical.l4b"], "canonical.l4b"),
     "baseline with a broken head": (["diagnose", "good.log", "--baseline", "no-head.l4b"], "no-head.l4b"),
+    "baseline with an absurd sum": (["baseline", "show", "huge.l4b"], "huge.l4b"),
     "second baseline cut": (
         ["diagnose", "good.log", "--baseline", "good.l4b", "--baseline", "cut.l4b"],
         "cut.l4b",
@@ -191,6 +214,93 @@ def test_what_cannot_be_read_is_65_and_named(place, capsys, arguments, path):
         assert found["path"] == path
         assert path in str(found["error"])
     assert sorted(place.rglob("*")) == before
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Give up what only root may do."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_in_a_folder_that_nobody_may_enter_exists_all_the_same(place):
+    os.mkdir("closed")
+    Path("closed/good.log").write_bytes(LINES)
+    Path("closed").chmod(0)
+    for path in ("closed/good.log", "closed/*.log"):
+        with as_nobody(), pytest.raises(errors.NothingToRead) as refused:
+            discover([path])
+        assert str(refused.value).startswith(
+            f"{path}: it cannot be read (Permission denied): read it as its owner"
+        )
+    Path("closed").chmod(0o700)
+
+
+def test_a_name_that_is_too_long_is_told():
+    with pytest.raises(errors.NothingToRead, match=r"it cannot be read \(File name too long\)"):
+        discover(["x" * 300])
+    with pytest.raises(errors.NothingToRead, match="it does not exist: check the path"):
+        discover(["x\0y"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["diagnose", "-", "--json"],
+        ["templates", "-", "--json"],
+        ["signatures", "test", "-", "--json"],
+        ["signatures", "check", "-", "--json"],
+        ["parse", "-", "-o", "x.parquet"],
+        ["signatures", "learn", "-", "--id", "x"],
+    ],
+    ids=" ".join,
+)
+def test_a_closed_stdin_is_65(place, capsys, monkeypatch, arguments):
+    monkeypatch.setattr("sys.stdin", None)
+    found = check(capsys, arguments, 65)
+    assert found is None or (found["path"], str(found["error"])[:15]) == ("-", "-: it is closed")
+
+
+@pytest.mark.parametrize("sent", [b"", bytes(range(256)) * 64], ids=["nothing", "binary"])
+@pytest.mark.parametrize("command", ["diagnose", "templates"])
+def test_a_useless_stdin_beside_a_log_is_a_warning(place, command, sent):
+    done = subprocess.run(
+        [sys.executable, "-m", "l4fast", command, "-", "good.log", "--json"],
+        input=sent,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode < 64
+    assert re.fullmatch(rb"l4fast: warning: -: it is (empty|not text)[^\n]+\n", done.stderr)
+    found = json.loads(done.stdout)
+    if command == "diagnose":
+        assert [problem["file"] for problem in found["coverage"]["unreadable"]] == ["-"]
+        assert found["job"]["lines"] == 40
+
+
+def test_a_folder_as_stdin_is_told(place, capsys, monkeypatch):
+    folder = os.open("no-logs", os.O_RDONLY)
+    with open("good.log", "rb") as stdin:  # Python opens no folder, so another takes its place
+        os.dup2(folder, stdin.fileno())
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stdin))
+        assert "it is a folder" in str(check(capsys, ["diagnose", "-", "--json"], 65)["error"])
+    os.close(folder)
+
+
+def test_signatures_whose_name_is_no_utf8_are_a_warning(place, capsys):
+    name = os.fsdecode(b"b\xfe")
+    os.mkdir(name)
+    for given in (name, f"{name}.toml"):
+        assert main(["diagnose", "good.log", "--signatures", given, "--json"]) < 64
+        out, err = capsys.readouterr()
+        (problem,) = json.loads(out)["coverage"]["unreadable"]
+        assert problem["file"] == given.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        assert err.startswith(r"l4fast: warning: b\xfe")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

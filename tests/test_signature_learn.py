@@ -117,6 +117,23 @@ def test_what_is_no_diagnosis_and_what_it_does_not_hold_is_told() -> None:
         _learn(_found(_event("a long enough text 5", "a long enough text <*>")), event_id="e9")
 
 
+@pytest.mark.parametrize(
+    "events",
+    [
+        {},
+        {"events": None},
+        {"events": [5]},
+        {"events": [{"event_id": "e1"}]},
+        {"events": [{**_event("a text of 5 words", "a text of <*> words"), "first": "x"}]},
+        {"events": [{**_event("a text of 5 words", "a text of <*> words"), "values": None}]},
+        {"events": [{**_event("a text of 5 words", "a text of <*> words"), "template": 5}]},
+    ],
+)
+def test_a_diagnosis_whose_events_are_damaged_is_told(events: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="damaged: write it again"):
+        _learn({"schema": "l4fast.diagnosis/1", **events})
+
+
 def test_an_event_is_chosen_by_its_id_or_by_its_words_and_else_is_the_first_root() -> None:
     first = _event("the shelf 5 fell down", "the shelf <*> fell down", role="consequence")
     second = _event("the shelf 6 fell apart", "the shelf <*> fell apart", event_id="e2")

@@ -211,6 +211,32 @@ def test_an_empty_folder_is_taken(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", "truth.json"]
 
 
+@pytest.mark.parametrize("way", ["a link", "where one stands"])
+def test_an_empty_folder_stays_what_it_is(tmp_path, monkeypatch, way):
+    folder = tmp_path / "empty"
+    folder.mkdir(mode=0o711)
+    (tmp_path / "link").symlink_to("empty")
+    before = folder.stat()
+    monkeypatch.chdir(folder)
+
+    simulate(tmp_path / "link" if way == "a link" else ".", nodes=2, iterations=8)
+
+    assert sorted(path.name for path in Path(".").iterdir()) == ["logs", "truth.json"]
+    after = folder.stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_where_nothing_can_be_written_is_told_by_its_name(tmp_path):
+    for out in ("/proc/job", f"{tmp_path}/file/job"):
+        (tmp_path / "file").touch()
+        with pytest.raises(
+            UsageError, match=rf"^{out} cannot be written \([^)]+\): name another folder$"
+        ) as told:
+            simulate(out, nodes=2, iterations=8)
+        assert told.value.path == out
+
+
 def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
     calls = []
     write = Sheet.write
@@ -241,6 +267,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
         {"culprits": 2, "fault": "preemption"},
         {"culprits": 16, "fault": "ecc"},
         {"culprits": 0, "fault": "ecc"},
+        {"seed": -1},
     ],
 )
 def test_what_cannot_be_asked_is_refused(tmp_path, wrong):

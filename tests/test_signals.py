@@ -1,0 +1,115 @@
+"""Ctrl-C and the signals that end a program: what was half written is gone, and the exit code tells which."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from l4fast import cli, commands
+from l4fast.signals import HEEDED
+from l4fast.targets import scratch
+
+from programs import interrupt, make_jobs, start
+
+ENDS = [
+    (signal.SIGINT, 130, b"interrupted"),
+    (signal.SIGTERM, 143, b"terminated"),
+    (signal.SIGHUP, 129, b"hung up"),
+]
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory) -> SimpleNamespace:
+    return make_jobs(tmp_path_factory.mktemp("jobs"))
+
+
+@pytest.mark.parametrize(("number", "code", "word"), ENDS, ids=lambda x: str(x))
+def test_a_signal_leaves_nothing_half_written(jobs, tmp_path, number, code, word):
+    for arguments in (
+        ["parse", jobs.big, "-o", str(tmp_path / "x.parquet"), "--params"],
+        ["simulate", "-o", str(tmp_path / "job"), "--nodes", "900", "--iterations", "400"],
+        ["demo", "--ranks", "8192"],
+    ):
+        process = start(*arguments, env={**os.environ, "TMPDIR": str(tmp_path)})
+        assert interrupt(process, 0.3, number)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, err) == (code, b"", b"l4fast: " + word + b"\n")
+        assert os.listdir(tmp_path) == []
+
+
+def test_ctrl_c_while_a_folder_is_removed(tmp_path, monkeypatch):
+    remove = shutil.rmtree
+    calls = []
+
+    def pressed_at_first(folder: str, **settings: bool) -> None:
+        calls.append(folder)
+        if len(calls) == 1:
+            os.unlink(os.path.join(folder, "a"))
+            raise KeyboardInterrupt
+        remove(folder, **settings)
+
+    monkeypatch.setattr(shutil, "rmtree", pressed_at_first)
+    with pytest.raises(KeyboardInterrupt), scratch("x-", tmp_path) as folder:
+        (folder / "a").touch()
+        (folder / "b").touch()
+    assert os.listdir(tmp_path) == []
+    assert len(calls) == 2
+
+
+TWICE = """
+    try:
+        print('ready', flush=True)
+        time.sleep(60)
+    finally:
+        print('begun', flush=True)
+        time.sleep(0.5)
+        print('cleaned', flush=True)
+"""
+
+
+def program(body: str) -> subprocess.Popen[str]:
+    """Start a program whose `l4fast warmup` is ``body``."""
+    code = (
+        "import signal, sys, time\nfrom l4fast import cli, commands\n"
+        f"def run(options):\n{body}\ncommands.warmup = run\n"
+        "sys.exit(cli.main(['warmup'], is_program=True))\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_the_second_of_two_signals_does_not_end_the_cleaning_up():
+    """`timeout` sends its signal to the program, and once more to its group."""
+    process = program(TWICE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (143, "cleaned\n", "l4fast: terminated\n")
+
+
+def test_a_signal_that_others_ignore_stays_ignored():
+    """Below `nohup`, a terminal that goes away ends nothing."""
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    code += "from l4fast import cli, commands\n"
+    code += "commands.warmup = lambda options: signal.raise_signal(signal.SIGHUP) or 7\n"
+    code += "raise SystemExit(cli.main(['warmup']))\n"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7
+
+
+def test_python_code_gets_its_handlers_back(monkeypatch):
+    before = [signal.getsignal(number) for number in (*HEEDED, signal.SIGALRM)]
+    during: list[object] = []
+    monkeypatch.setattr(
+        commands, "warmup", lambda _: during.extend(map(signal.getsignal, HEEDED)) or time.sleep(0) or 0
+    )
+    assert cli.main(["warmup"]) == 0
+    assert len({*during}) == 1 and not {*during} & {*before}
+    assert [signal.getsignal(number) for number in (*HEEDED, signal.SIGALRM)] == before
