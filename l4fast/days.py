@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from l4fast.colours import hushed
 from l4fast.source import Stream
 from l4fast_kernels.times import DAYS_AFTER
 
@@ -24,7 +25,7 @@ def reference_day(heads: Iterable[bytes], newest: float | None) -> int:
     far future (a checkpoint name, a licence) are outvoted: a date must be among the most frequent.
     """
     seen: Counter[int] = Counter()
-    for head in heads:
+    for head in map(hushed, heads):
         for (year, month, day), n in Counter(_FULL_DATE.findall(head)).items():
             _count(seen, int(year), int(month), int(day), n)
         for (month, day, year), n in Counter(_US_DATE.findall(head)).items():

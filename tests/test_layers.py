@@ -14,7 +14,7 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
-    "arrays hostlists",
+    "arrays colours hostlists",
     "accuracy codecs columns errors kept lines notation pathnames terminal typed words",
     "align canonical names neighbours paths targets",
     "durations variables",
@@ -71,7 +71,7 @@ DOORS = {"answer", "commands", "__init__"}
 
 KERNEL_FLOORS = (
     "jit",
-    "alike blocks counts distances outlines rows segments",
+    "alike blocks colours counts distances outlines rows segments",
     "shapes",
     "forms lines names times",
     "fields",

@@ -136,13 +136,14 @@ if config.DISABLE_JIT:
         return np.uint64(int.from_bytes(bytes(int(b) for b in buf[offset : offset + 8]), "little"))
 
     def line_ends(buf, offset):
-        """Return the bit sets of ``\\n`` and of ``\\r`` in 64 bytes."""
-        newline = carriage = 0
+        """Return the bit sets of ``\\n``, of ``\\r``, and of escapes and backslashes in 64 bytes."""
+        newline = carriage = escape = 0
         for i in range(64):
             byte = int(buf[offset + i])
             newline |= (byte == 10) << i
             carriage |= (byte == 13) << i
-        return newline, carriage
+            escape |= (byte in (27, 92)) << i
+        return newline, carriage, escape
 
     def word_bits(buf, offset, n_valid):
         """Return the bit sets of word bytes, and of words that hold a digit, in ``n_valid`` bytes."""
@@ -225,14 +226,17 @@ else:
 
     @intrinsic
     def line_ends(typing_context, buf, offset):
-        """Return the bit sets of ``\\n`` and of ``\\r`` in 64 bytes."""
-        result = types.UniTuple(types.uint64, 2)
+        """Return the bit sets of ``\\n``, of ``\\r``, and of escapes and backslashes in 64 bytes."""
+        result = types.UniTuple(types.uint64, 3)
 
         def generate(context, builder, signature, args):
             block = _load(context, builder, signature.args[0], args[0], args[1])
             newline = builder.bitcast(builder.icmp_unsigned("==", block, _splat(10)), _WORD)
             carriage = builder.bitcast(builder.icmp_unsigned("==", block, _splat(13)), _WORD)
-            return cgutils.pack_array(builder, [newline, carriage])
+            escape = builder.or_(
+                builder.icmp_unsigned("==", block, _splat(27)), builder.icmp_unsigned("==", block, _splat(92))
+            )
+            return cgutils.pack_array(builder, [newline, carriage, builder.bitcast(escape, _WORD)])
 
         return result(buf, types.int64), generate
 
