@@ -21,7 +21,7 @@ HUSHED_CODE = rf"[{DIGITS_HUSHED.decode()}:-?]*[{FINALS_HUSHED.decode()}]"
 
 
 def hushed(line: bytes) -> bytes:
-    """Return ``line`` with its colour codes hushed, as `l4fast_kernels.colours.hush` does it.
+    """Return ``line`` with its colour codes hushed, as `l4fast_kernels.colours` does it.
 
     >>> len(hushed(b"\\x1b[31mERROR\\x1b[0m")), hushed(b"a[31m")
     (14, b'a[31m')

@@ -11,7 +11,7 @@ from l4fast import Session, diagnose
 from l4fast import parse as parse_files
 
 LINES = [
-    *(f"2026-05-07 10:00:{i:02d},000 [rank{i % 4}] INFO trainer: iteration {i}/ 100 | x: 1.0" for i in range(20)),
+    *(f"2026-05-07 10:00:{i:02d},000 [rank{i % 4}] INFO trainer: iteration {i}/ 100" for i in range(20)),
     "2026-05-07 10:00:30,000 [rank3] ERROR trainer: RuntimeError: CUDA error: unknown error",
 ]  # fmt: skip
 LEVEL = re.compile(r"INFO|ERROR")

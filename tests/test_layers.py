@@ -71,7 +71,8 @@ DOORS = {"answer", "commands", "__init__"}
 
 KERNEL_FLOORS = (
     "jit",
-    "alike blocks colours counts distances outlines rows segments",
+    "alike blocks counts distances outlines rows segments",
+    "colours",
     "shapes",
     "forms lines names times",
     "fields",

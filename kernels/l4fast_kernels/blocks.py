@@ -136,14 +136,18 @@ if config.DISABLE_JIT:
         return np.uint64(int.from_bytes(bytes(int(b) for b in buf[offset : offset + 8]), "little"))
 
     def line_ends(buf, offset):
-        """Return the bit sets of ``\\n``, of ``\\r``, and of escapes and backslashes in 64 bytes."""
-        newline = carriage = escape = 0
+        """Return the bit sets of ``\\n`` and of ``\\r`` in 64 bytes."""
+        newline = carriage = 0
         for i in range(64):
             byte = int(buf[offset + i])
             newline |= (byte == 10) << i
             carriage |= (byte == 13) << i
-            escape |= (byte in (27, 92)) << i
-        return newline, carriage, escape
+        return newline, carriage
+
+    def escape_bits(buf, offset):
+        """Return the bit set of escapes, and of backslashes before a ``u``, in 64 bytes."""
+        pairs = ((int(buf[offset + i]), int(buf[offset + i + 1])) for i in range(64))
+        return np.uint64(sum((a == 27 or (a, b) == (92, 117)) << i for i, (a, b) in enumerate(pairs)))
 
     def word_bits(buf, offset, n_valid):
         """Return the bit sets of word bytes, and of words that hold a digit, in ``n_valid`` bytes."""
@@ -226,19 +230,36 @@ else:
 
     @intrinsic
     def line_ends(typing_context, buf, offset):
-        """Return the bit sets of ``\\n``, of ``\\r``, and of escapes and backslashes in 64 bytes."""
-        result = types.UniTuple(types.uint64, 3)
+        """Return the bit sets of ``\\n`` and of ``\\r`` in 64 bytes."""
+        result = types.UniTuple(types.uint64, 2)
 
         def generate(context, builder, signature, args):
             block = _load(context, builder, signature.args[0], args[0], args[1])
             newline = builder.bitcast(builder.icmp_unsigned("==", block, _splat(10)), _WORD)
             carriage = builder.bitcast(builder.icmp_unsigned("==", block, _splat(13)), _WORD)
-            escape = builder.or_(
-                builder.icmp_unsigned("==", block, _splat(27)), builder.icmp_unsigned("==", block, _splat(92))
-            )
-            return cgutils.pack_array(builder, [newline, carriage, builder.bitcast(escape, _WORD)])
+            return cgutils.pack_array(builder, [newline, carriage])
 
         return result(buf, types.int64), generate
+
+    def _escapes(context, builder, array_type, array, offset):
+        block, following = (
+            _load(context, builder, array_type, array, at)
+            for at in (offset, builder.add(offset, ir.Constant(_WORD, 1)))
+        )
+        in_json = builder.and_(
+            builder.icmp_unsigned("==", block, _splat(92)),
+            builder.icmp_unsigned("==", following, _splat(117)),
+        )
+        return builder.or_(builder.icmp_unsigned("==", block, _splat(27)), in_json)
+
+    @intrinsic
+    def escape_bits(typing_context, buf, offset):
+        """Return the bit set of escapes, and of backslashes before a ``u``, in 64 bytes."""
+
+        def generate(context, builder, signature, args):
+            return builder.bitcast(_escapes(context, builder, signature.args[0], *args), _WORD)
+
+        return types.uint64(buf, types.int64), generate
 
     @intrinsic
     def word_bits(typing_context, buf, offset, n_valid):

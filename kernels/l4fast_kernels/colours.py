@@ -1,13 +1,14 @@
 """Colour codes that hide no word: their digits and their last letter become bytes that no word has.
 
 A code (``ESC [ 3 1 m``) ends in a letter, so with the text that is glued to it (``31mERROR``) it would
-be one word with a digit, and masked. `hush` writes control bytes over the code's digits and its last
+be one word with a digit, and masked. `hush_codes` writes control bytes over the code's digits and its last
 letter, in place: nothing moves, and `show` turns them back.
 In JSON the escape is written ``\\u001b``.
 """
 
 import numpy as np
 
+from l4fast_kernels.blocks import escape_bits, trailing_zeros
 from l4fast_kernels.jit import inline, kernel
 
 ESCAPE, BACKSLASH, BRACKET = 27, 92, 91
@@ -21,6 +22,8 @@ HUSHED = np.arange(256, dtype=np.uint8)
 HUSHED[48:58] = np.frombuffer(DIGITS_HUSHED, np.uint8)
 _ENDS = np.zeros(256, np.uint8)
 _ENDS[np.frombuffer(FINALS, np.uint8)] = np.frombuffer(FINALS_HUSHED, np.uint8)
+_ZERO = np.uint64(0)
+_ONE = np.uint64(1)
 _BEGINS = np.zeros(256, np.uint8)
 _BEGINS[np.frombuffer(FINALS_HUSHED, np.uint8)] = np.frombuffer(FINALS, np.uint8)
 
@@ -30,7 +33,6 @@ def _after_bracket(buf, at, end):
     """Return where a code's digits begin whose escape, or the backslash of it, stands at ``at``; or -1."""
     p = at + 1
     if buf[at] == BACKSLASH:
-        # A backslash stands before most line ends in JSON: the first comparison tells.
         if (
             buf[p] != 117
             or at + 6 > end
@@ -45,7 +47,7 @@ def _after_bracket(buf, at, end):
 
 
 @inline
-def hush(buf, at, end):
+def _hush(buf, at, end):
     """Hush the code that begins at ``at``, an escape or a backslash; return how many there are, 0 or 1."""
     first = _after_bracket(buf, at, end)
     if first < 0:
@@ -62,8 +64,25 @@ def hush(buf, at, end):
 
 
 @kernel
+def hush_codes(buf, begin, end, size):
+    """Hush the codes that begin in ``buf[begin:end]`` (uint8[>= size + 64]); return how many there are.
+
+    They may reach behind ``end``, but not behind ``size``.
+    """
+    n = 0
+    for block in range(begin, end, 64):
+        escapes = escape_bits(buf, block)
+        while escapes != _ZERO:
+            at = block + trailing_zeros(escapes)
+            if at < end:
+                n += _hush(buf, at, size)
+            escapes &= escapes - _ONE
+    return n
+
+
+@kernel
 def show(buf, size, out):
-    """Write ``buf[:size]`` to ``out`` (uint8[size]) with the codes that `hush` has hushed as they were."""
+    """Write ``buf[:size]`` to ``out`` (uint8[size]), the codes that `hush_codes` has hushed as they were."""
     at = 0
     while at < size:
         out[at] = buf[at]

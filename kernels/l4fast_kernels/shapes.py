@@ -18,6 +18,7 @@ import numpy as np
 
 from l4fast_kernels.blocks import (
     eight_bytes,
+    escape_bits,
     kept_hash,
     layout_hash,
     leading_zeros,
@@ -25,7 +26,7 @@ from l4fast_kernels.blocks import (
     trailing_zeros,
     word_bits,
 )
-from l4fast_kernels.colours import hush
+from l4fast_kernels.colours import hush_codes
 from l4fast_kernels.jit import inline, kernel
 from l4fast_kernels.outlines import CLASS, OUTLINE_BYTES, WIDTHS, bucket_code
 
@@ -203,11 +204,10 @@ def scan(
             break
         window_end = min(at + WINDOW, size)
         first = n
+        escapes = _ZERO
         for block in range(at, window_end, 64):
-            newline, carriage, escape = line_ends(buf, block)
-            while escape != _ZERO:
-                state[5] += hush(buf, block + trailing_zeros(escape), size)
-                escape &= escape - _ONE
+            newline, carriage = line_ends(buf, block)
+            escapes |= escape_bits(buf, block)
             ends = newline | carriage
             while ends != _ZERO:
                 bit = trailing_zeros(ends)
@@ -236,6 +236,8 @@ def scan(
             n += 1
             has_segment = 1
             seg_begin = size
+        if escapes != _ZERO:
+            state[5] += hush_codes(buf, at, window_end, size)
         for i in range(first, n):
             # Behind a fold of lanes, the length: marks behind the end are no masked bytes.
             h = (layout_hash(buf, start[i], stop[i], key) ^ np.uint64(stop[i] - start[i]) * _P3) * _P2
