@@ -202,6 +202,11 @@ class Parser:
             coloured=coloured,
         )
 
+    def time_forms(self, raw: np.ndarray) -> np.ndarray:
+        """Return the forms of time that lines of these raw shapes (int32[n]) have, 0 for none: int16[n]."""
+        forms: np.ndarray = self._plans[raw, kf.P_TIME]
+        return forms
+
     def _scan(self, buf: np.ndarray, size: int, last: bool, begin: int) -> tuple[int, int, bool]:
         """Fill ``self._found``; return how many segments and lines there are, and whether any is coloured.
 
