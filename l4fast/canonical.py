@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
+from l4fast.colours import HUSHED_CODE, hushed
 from l4fast.typed import MASK, typed
 
 __all__ = [
@@ -24,12 +25,13 @@ __all__ = [
     "canonical",
     "drawn",
     "mask",
+    "mask_all",
     "plain",
     "plain_offsets",
     "shape_id",
 ]
 
-CANONICAL_VERSION = 2
+CANONICAL_VERSION = 3
 
 VARIABLE = "<*>"
 
@@ -39,20 +41,27 @@ MASKED_WORD = re.compile(rb"(?<![A-Za-z_\x80-\xff])[A-Za-z_\x80-\xff]*+[0-9][0-9
 
 
 def mask(line: bytes) -> tuple[str, list[tuple[int, int]]]:
-    """Return the masked text of ``line`` and the byte bounds of each masked word.
+    """Return the masked text of ``line`` and the byte bounds of each masked word; colour codes are hushed.
 
     >>> text, words = mask(b"step 12 of run7")
     >>> text.replace(MASK, "<*>"), words
     ('step <*> of <*>', [(5, 7), (11, 15)])
     """
+    return mask_all(hushed(line))
+
+
+def mask_all(line: bytes) -> tuple[str, list[tuple[int, int]]]:
+    """Return what `mask` does, but colour codes are words as others are."""
     words = [match.span() for match in MASKED_WORD.finditer(line)]
     return MASKED_WORD.sub(b"\x00", line.replace(b"\x00", b"?")).decode("latin-1").replace(
         "\x00", MASK
     ), words
 
 
-# The letter that ends a colour code is a part of its last masked word.
-_ANSI = re.compile(r"\x1b\[(?:(?:[:-?]*\ue000)+(?:;+[@-~])?|[0-?]*[ -/]*[@-~]?)")
+# Of a code that was not hushed, the letter that ends it is a part of its last masked word.
+_ANSI = re.compile(
+    rf"(?:\x1b|\\\ue000)\[{HUSHED_CODE}|\x1b\[(?:(?:[:-?]*\ue000)+(?:;+[@-~])?|[0-?]*[ -/]*[@-~]?)"
+)
 _M = MASK
 # Bar glyphs are bytes >= 0x80 (UTF-8 block elements) or runs of the ASCII fillers that
 # progress bars draw with: their length tells the time, not the event.
@@ -63,7 +72,7 @@ _LIST = re.compile(rf"{_M}(?:(?:, ?|; ?| ){_M}){{9,}}")
 _BLANKS = re.compile(r"[ \t\x00]+")
 
 
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]?")
+_ESCAPES = re.compile(rf"(?:\x1b|\\u001[bB])\[{HUSHED_CODE}|\x1b\[[0-?]*[ -/]*[@-~]?")
 
 
 def plain(text: str) -> str:
@@ -72,7 +81,7 @@ def plain(text: str) -> str:
     >>> plain("\\x1b[31mstep:\\x1b[0m 5")
     'step: 5'
     """
-    return _ESCAPES.sub("", text) if "\x1b" in text else text
+    return _ESCAPES.sub("", text) if "\x1b" in text or "\\u001" in text else text
 
 
 def plain_offsets(text: str) -> list[int]:

@@ -33,13 +33,15 @@ class Chunk:
     """Whole lines of a stream; only the last chunk may end without a newline.
 
     ``data`` is uint8, starts at a multiple of 64 bytes, holds ``size`` valid bytes and then
-    `PADDING_BYTES` zeros. ``offset`` is the (decompressed) byte offset of ``data[0]``.
+    `PADDING_BYTES` zeros. ``offset`` is the (decompressed) byte offset of ``data[0]``, ``skipped`` how many
+    bytes of a line that was cut came behind ``data`` and are not in it.
     """
 
     data: NDArray[np.uint8]
     size: int
     offset: int
     last: bool
+    skipped: int = 0
 
 
 class _Reader:
@@ -226,7 +228,7 @@ def _cut(
                 line_end = _line_end(data, filled)
             if not line_end and filled > MAX_LINE_BYTES:
                 size, line_bytes, tail = _skip_line(reader, data)
-                told.append(_cut_line(stream, line_bytes, offset))
+                told.append(cut_line(stream.name, line_bytes, offset))
                 consumed = line_bytes + (size > MAX_LINE_BYTES)
                 is_last = not tail and not reader.more()
             else:
@@ -235,7 +237,7 @@ def _cut(
                 tail = data[size:filled].tobytes()
             if size:
                 data[size : size + PADDING_BYTES] = 0
-                yield Chunk(data[: size + PADDING_BYTES], size, offset, is_last)
+                yield Chunk(data[: size + PADDING_BYTES], size, offset, is_last, consumed - size)
             offset += consumed
         if reader.problem:
             told.append(Unreadable(stream.name, reader.problem))
@@ -261,10 +263,11 @@ def _skip_line(reader: _Reader, data: NDArray[np.uint8]) -> tuple[int, int, byte
     return MAX_LINE_BYTES, line_bytes, b""
 
 
-def _cut_line(stream: Stream, line_bytes: int, offset: int) -> Unreadable:
+def cut_line(name: str, line_bytes: int, offset: int) -> Unreadable:
+    """Say that a line of a stream was cut: how long it is, and where it begins."""
     limit = f"{MAX_LINE_BYTES >> 20} MiB" if MAX_LINE_BYTES >> 20 else f"{MAX_LINE_BYTES} bytes"
     reason = f"a line of {line_bytes} bytes at byte {offset} was cut to {limit}"
-    return Unreadable(stream.name, reason, goes_on=True)
+    return Unreadable(name, reason, goes_on=True)
 
 
 def _in_thread(made: Generator[Chunk]) -> Iterator[Chunk]:

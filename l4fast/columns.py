@@ -28,6 +28,8 @@ class Columns:
         Whether the time told its zone; whether a later segment stands for the line.
     level : int8[n]
         Index into `LEVELS`.
+    coloured : bool
+        Whether the chunk held colour codes: in ``buf`` they are hushed (see `l4fast.colours`).
     """
 
     stream: int
@@ -48,3 +50,4 @@ class Columns:
     zoned: np.ndarray
     skip: np.ndarray
     level: np.ndarray
+    coloured: bool

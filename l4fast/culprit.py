@@ -269,14 +269,23 @@ def _supplement(events: list[Event], verdict: Verdict, about: Subjects, clock: C
 
 
 def _order(verdict: Verdict, clock: Clock) -> None:
+    """Put the most telling first: the roots, then by time on one clock; the role where that is the same."""
     rank = {"root": 0, "consequence": 1, "teardown": 2}
     lead = verdict.roots[0] if verdict.roots else None
     verdict.events.sort(
-        key=lambda e: (rank.get(e.role, 3), e is not lead, clock.of(e), int(e.rows[0]), -e.weight, e.id)
+        key=lambda e: (
+            e.role != "root",
+            e is not lead,
+            clock.of(e),
+            rank.get(e.role, 3),
+            int(e.rows[0]),
+            -e.weight,
+            e.id,
+        )
     )
     if verdict.kind == "stop":
         # Who said why the job had to end, before who only heard that it had to.
-        verdict.events.sort(key=lambda e: (rank.get(e.role, 3), -e.weight if e.role == "root" else 0))
+        verdict.events.sort(key=lambda e: -e.weight if e.role == "root" else np.inf)
     for i, event in enumerate(verdict.events):
         base = {"root": 1.0, "consequence": 0.5, "teardown": 0.2}.get(event.role, 0.1)
         event.score = round(base / (1 + 0.05 * i), 4)

@@ -6,11 +6,14 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
+from l4fast import codecs
+from l4fast.colours import hushed
 from l4fast.source import Stream
 from l4fast_kernels.times import DAYS_AFTER
 
-PEEK = 1 << 16  # bytes at either end of a file in which a date is looked for
+PEEK = 1 << 16  # bytes at either end of a file, unpacked, in which a date is looked for
 
 _FULL_DATE = re.compile(rb"(?<![0-9A-Za-z])(20\d\d)[-/](0[1-9]|1[0-2])[-/](0[1-9]|[12]\d|3[01])(?!\d)")
 _US_DATE = re.compile(rb"(?<![0-9A-Za-z])(0[1-9]|1[0-2])/(0[1-9]|[12]\d|3[01])/(20\d\d)(?!\d)")
@@ -25,10 +28,23 @@ def reference_day(heads: Iterable[bytes], newest: float | None) -> int:
     """
     seen: Counter[int] = Counter()
     for head in heads:
-        for (year, month, day), n in Counter(_FULL_DATE.findall(head)).items():
-            _count(seen, int(year), int(month), int(day), n)
-        for (month, day, year), n in Counter(_US_DATE.findall(head)).items():
-            _count(seen, int(year), int(month), int(day), n)
+        seen.update(dates_in(head))
+    return latest_told(seen, newest)
+
+
+def dates_in(text: bytes) -> Counter[int]:
+    """Return the day numbers of the dates that ``text`` tells in full, and how often."""
+    seen: Counter[int] = Counter()
+    text = hushed(text)
+    for (year, month, day), n in Counter(_FULL_DATE.findall(text)).items():
+        _count(seen, int(year), int(month), int(day), n)
+    for (month, day, year), n in Counter(_US_DATE.findall(text)).items():
+        _count(seen, int(year), int(month), int(day), n)
+    return seen
+
+
+def latest_told(seen: Counter[int], newest: float | None) -> int:
+    """Return the `reference_day` by day numbers and how often each was told."""
     written = None if newest is None else int(newest // 86400) + 1
     if seen:
         most = max(seen.values())
@@ -49,16 +65,30 @@ def _count(seen: Counter[int], year: int, month: int, day: int, n: int) -> None:
 
 def _peek(streams: Sequence[Stream]) -> Iterable[bytes]:
     for stream in streams[:512]:
-        if stream.path is None or stream.codec:
+        if stream.path is None:
             continue
         try:
             with open(stream.path, "rb") as file:
+                if stream.codec:
+                    yield _unpacked(file.fileno(), stream.codec)
+                    continue
                 yield file.read(PEEK)
                 if stream.size > 2 * PEEK:
                     file.seek(-PEEK, 2)
                     yield file.read(PEEK)
         except OSError:
             continue
+
+
+def _unpacked(fd: int, codec: str) -> bytes:
+    """Return the first bytes of a compressed file; its end cannot be had without all that comes before."""
+    head = b""
+    with suppress(codecs.Damaged):
+        for piece in codecs.decode(fd, codec):
+            head += piece[: PEEK - len(head)]
+            if len(head) == PEEK:
+                break
+    return head
 
 
 def day_of(streams: Sequence[Stream]) -> int:

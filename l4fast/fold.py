@@ -254,6 +254,10 @@ class Fold:
             self._clock[stream] = np.array([NO_TIME, 0], np.int64)
         return self.streams[stream]
 
+    def clock(self, stream: int) -> np.ndarray:
+        """Return the last time in a stream, and how many of its lines have one: int64[2]."""
+        return self._clock[stream]
+
     def add(self, cols: Columns) -> None:
         """Add the lines of one chunk; the stream must be open."""
         info = self.streams[cols.stream]

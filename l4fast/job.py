@@ -14,6 +14,7 @@ import numpy as np
 
 from l4fast.buckets import Buckets
 from l4fast.canonical import MASK, mask, plain
+from l4fast.colours import shown
 from l4fast.fold import StreamSums
 from l4fast.layouts import peel
 from l4fast.parse import Shape, Speaker
@@ -275,7 +276,7 @@ class Job:
         return max((s.last_time for s in self.streams), default=NONE)
 
     def row_text(self, row: int) -> bytes | None:
-        """The bytes of a row's line, or None if only its place was kept."""
+        """The bytes of a row's line, colours hushed, or None if only its place was kept."""
         begin, size = int(self.rows.text_at[row]), int(self.rows.text_size[row])
         return None if size < 0 else bytes(self.texts[begin : begin + size])
 
@@ -285,7 +286,7 @@ class Job:
         low, high = np.searchsorted(rows.stream, (stream, stream + 1)).tolist()
         row = low + int(np.searchsorted(rows.line[low:high], line))
         kept = self.row_text(row) if row < high and rows.line[row] == line else None
-        return None if kept is None else kept.decode("utf-8", "replace")
+        return None if kept is None else shown(kept).decode("utf-8", "replace")
 
     def content(self, row: int) -> str:
         """The content of a row: its line without the prefixes that its shape peels.

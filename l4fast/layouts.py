@@ -14,7 +14,6 @@ says only *where* something stands and what it may be; the reader of the line de
 - ``time.boot`` is seconds.micros since boot, or microseconds where it has no dot (kmsg);
   a value above 1e9 s is an epoch, since the two are masked alike.
 - ``time.glog`` starts with the level letter, so `Header.level` is None there.
-- the first word of a time may carry a colour code that was glued to it (``32m2026``).
 
 Where several prefixes tell a level, the innermost wins: container platforms stamp all of
 stderr as an error.
@@ -26,6 +25,7 @@ import re
 from dataclasses import dataclass
 
 from l4fast.canonical import MASK
+from l4fast.colours import HUSHED_CODE
 from l4fast.envelopes import LEVELS, Field, open_json
 from l4fast.prefixes import BY_FIRST, BY_FIRST_INDENTED, GLOG, OUTER, TRANSPORT, WORDS, M, Rule
 
@@ -58,8 +58,8 @@ class Header:
 _MLLOG = re.compile(rf' *:::MLLOG \{{.{{0,400}}?\\?"time_ms\\?": *(?P<epoch>{M}(?:\.{M})?)')
 _HINT = re.compile(rf"(?:(?:srun|slurmstepd|sbatch|salloc)(?:-[\w{M}.-]+)?: )?(?P<level>(?i:{WORDS})): ")
 _REPEATED = re.compile(
-    rf"(?:\x1b\[[{M};]*m?)? *\[repeated (?P<repeat>{M}) across cluster\](?: \(Ray deduplicates logs .*)?"
-    rf"(?:\x1b\[[{M};]*m?)?\s*$"
+    rf"(?:\x1b\[{HUSHED_CODE})? *\[repeated (?P<repeat>{M}) across cluster\](?: \(Ray deduplicates logs .*)?"
+    rf"(?:\x1b\[{HUSHED_CODE})?\s*$"
 )
 _LOKI_LABEL = re.compile(r'\b(?P<key>pod|pod_name|node|node_name|host|hostname|container)="(?P<value>[^"]+)"')
 _LOKI_KIND = {"pod_name": "pod", "node": "host", "node_name": "host", "hostname": "host"}
@@ -80,7 +80,7 @@ def peel(masked: str) -> Header:
     [('label', 1, 2), ('bracket', 5, 6), ('time.glog', 9, 18)]
     """
     head = masked[:_COLOURED_HEAD]
-    if "\x1b" in head or (head[:1] == "{" and _ESCAPED in head):
+    if "\x1b" in head or _ESCAPED in head:
         return _peel_coloured(masked)
     return _peel(masked)
 
@@ -178,11 +178,9 @@ def _repeated(text: str, start: int, end: int) -> re.Match[str] | None:
     return _REPEATED.match(text, at, end)
 
 
-# A colour code is `\x1b[` and words that end in `m`; such a word is masked together with
-# the text glued to it, which is lost here unless it can only be the head of a date.
 _COLOURED_HEAD = 600
 _ESCAPED = rf"\{M}["  # `\u001b[` inside a JSON string
-_COLOUR = re.compile(rf"(?:\x1b|\\{M})\[(?:{M};)*(?:{M}(?![-/:]{M}))?m?")
+_COLOUR = re.compile(rf"(?:\x1b|\\{M})\[{HUSHED_CODE}")
 
 
 def _peel_coloured(masked: str) -> Header:

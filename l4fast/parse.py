@@ -36,6 +36,7 @@ from l4fast_kernels.rows import place_lines
 # A longer line is looked at only so far when its shape is worded; its hash covers all of it.
 EXEMPLAR_BYTES = 1 << 18
 MASKED_CHARS = 4096
+_MARK = b"\xef\xbb\xbf"  # that a file of UTF-8 may begin with: no part of its first word
 Labels = tuple[tuple[str, str], ...]
 # A stream with more speakers is told by its lasting labels, with more of those by none: see
 # `Parser._tell_by_less`. A console of 10,000 ranks must not lose their labels.
@@ -128,10 +129,11 @@ class Parser:
 
         ``offset`` is where the chunk begins in its stream, ``first_line`` the number of its
         first line, ``last`` whether the stream ends with it. The chunk holds whole lines
-        unless it is the last.
+        unless it is the last. Its colour codes are hushed (see `l4fast_kernels.colours`).
         """
         self._stream = stream
-        n, n_lines = self._scan(buf, size, last)
+        begin = len(_MARK) if offset == 0 and buf[: len(_MARK)].tobytes() == _MARK else 0
+        n, n_lines, coloured = self._scan(buf, size, last, begin)
         start, stop, origin, line, raw, layout, _ = (column[:n] for column in self._found)
         # One block of memory: the allocator keeps it for the next chunk, where it gives back many
         # small ones, and each new page of 4 KB costs as much as five lines.
@@ -197,18 +199,27 @@ class Parser:
             zoned=zoned,
             skip=skip,
             level=level,
+            coloured=coloured,
         )
 
-    def _scan(self, buf: np.ndarray, size: int, last: bool) -> tuple[int, int]:
-        """Fill ``self._found``; return how many segments and lines there are."""
+    def time_forms(self, raw: np.ndarray) -> np.ndarray:
+        """Return the forms of time that lines of these raw shapes (int32[n]) have, 0 for none: int16[n]."""
+        forms: np.ndarray = self._plans[raw, kf.P_TIME]
+        return forms
+
+    def _scan(self, buf: np.ndarray, size: int, last: bool, begin: int) -> tuple[int, int, bool]:
+        """Fill ``self._found``; return how many segments and lines there are, and whether any is coloured.
+
+        The text of the first line begins at ``begin``.
+        """
         if self._counts[0] * 2 > ks.LAYOUT_SLOTS:
             # Full: begin anew, or layouts that came once would keep out those that come often. Not
             # while a chunk is scanned, for its headers are read by the places of its layouts.
             self._layouts[:] = 0
             self._layout_spots[:, kf.S_KNOWN] = 0
             self._counts[0] = 0
-        state = np.array([self._counts[0], self._counts[1], 0, 0, 0], np.int64)
-        carry = np.zeros(4, np.int64)
+        state = np.array([self._counts[0], self._counts[1], 0, 0, 0, 0], np.int64)
+        carry = np.array([begin, 0, 0, 0], np.int64)
         done = size == 0
         while not done:
             first_code, state[2] = int(state[1]), 0
@@ -241,7 +252,7 @@ class Parser:
                 self._grow_shapes()
         self._counts[:] = state[:2]
         # An open line at the end of the stream is a line too.
-        return int(state[3]), int(carry[1] + (last and carry[2]))
+        return int(state[3]), int(carry[1] + (last and carry[2])), bool(state[5])
 
     def _field_room(self, n: int) -> list[np.ndarray]:
         if not self._fields or len(self._fields[0]) < n:

@@ -7,7 +7,7 @@ A part reads some of the job's streams; parts are read side by side and joined b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,10 +73,25 @@ class Part:
         self.fold = Fold()
         self.parser = Parser(reference_day=reference_day, on_raw=self._on_raw, buckets=buckets)
 
-    def feed(self, buf: np.ndarray, size: int, *, stream: int, name: str, offset: int, last: bool) -> Columns:
-        """Parse and fold one chunk of whole lines; ``offset`` is its place in the stream."""
+    def feed(
+        self,
+        buf: np.ndarray,
+        size: int,
+        *,
+        stream: int,
+        name: str,
+        offset: int,
+        last: bool,
+        see: Callable[[Columns], None] | None = None,
+    ) -> Columns:
+        """Parse and fold one chunk of whole lines; ``offset`` is its place in the stream.
+
+        ``see`` is shown what was parsed before it is folded.
+        """
         info = self.fold.open(stream, name)
         cols = self.parser.feed(buf, size, stream=stream, offset=offset, first_line=info.lines + 1, last=last)
+        if see is not None:
+            see(cols)
         self.fold.add(cols)
         return cols
 

@@ -7,6 +7,7 @@ cannot disagree.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import threading
 import time
 from collections import deque
@@ -19,7 +20,7 @@ import numpy as np
 
 from l4fast.chunks import chunks
 from l4fast.crossjob import Baseline, is_baseline_file
-from l4fast.days import PEEK, day_of, reference_day
+from l4fast.days import day_of
 from l4fast.diagnose import tell
 from l4fast.diagnosis import Diagnosis
 from l4fast.discovery import Found, discover, kept
@@ -28,14 +29,17 @@ from l4fast.events import deciding_values
 from l4fast.job import Job
 from l4fast.joining import join
 from l4fast.library import Library, load
+from l4fast.openlines import OpenLines
 from l4fast.pieces import Piece, deal, pieces
 from l4fast.reader import Part
 from l4fast.source import Stream, Unreadable, printable
 from l4fast.wording import diagnosis
+from l4fast.years import Years
 
 PADDING = 192
 CHUNK_BYTES = 4 << 20  # stays in the last-level cache between reading and parsing
 Progress = Callable[[int], None]
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def _read_pieces(
@@ -66,8 +70,9 @@ def _read_pieces(
                 offset=chunk.offset,
                 last=chunk.last,
             )
+            part.fold.streams[piece.number].bytes += chunk.skipped
             if tick is not None:
-                tick(chunk.size)
+                tick(chunk.size + chunk.skipped)
             if stop is not None and stop.is_set():
                 return
 
@@ -160,8 +165,8 @@ def gather_baseline(paths: Sequence[str], library: Library) -> Baseline | None:
 
 
 def diagnose(
-    paths: Sequence[str] | str,
-    baseline: Baseline | Sequence[str] | str | None = None,
+    paths: Paths,
+    baseline: Baseline | Paths | None = None,
     *,
     workers: int = 1,
     library: Library | None = None,
@@ -186,18 +191,18 @@ def diagnose(
         raise UsageError(f"workers must be at least 1, not {workers}")
     begun = time.perf_counter()
     library = library or load()
-    paths = [paths] if isinstance(paths, str) else list(paths)
-    if isinstance(baseline, str):
-        baseline = [baseline]
+    given = _listed(paths)
     known = (
-        baseline if isinstance(baseline, Baseline) or baseline is None else gather_baseline(baseline, library)
+        baseline
+        if isinstance(baseline, Baseline) or baseline is None
+        else gather_baseline(_listed(baseline), library)
     )
-    got = read(paths, library, workers=workers, tick=tick)
+    got = read(given, library, workers=workers, tick=tick)
     return answer(
         got.job,
         library,
         known,
-        paths=[printable(p) for p in paths],
+        paths=[printable(p) for p in given],
         unreadable=(*got.found.unreadable, *got.problems, *library.problems),
         end_is_missing=any(not p.goes_on for p in got.problems),
         skipped=got.found.skipped,
@@ -205,6 +210,12 @@ def diagnose(
         begun=begun,
         read_s=got.seconds,
     )
+
+
+def _listed(paths: Paths) -> list[str]:
+    """Return one path or several as a list of strings."""
+    several = [paths] if isinstance(paths, str | os.PathLike) else paths
+    return [os.fspath(path) for path in several]
 
 
 def answer(
@@ -266,16 +277,16 @@ class Session:
         library: Library | None = None,
         today: dt.date | None = None,
     ) -> None:
-        # Dates without a year are not long after ``today``, where the first bytes fed name no date
+        # Dates without a year are not long after ``today``, where nothing that was fed tells a date
         # in full: no answer depends on the clock of the machine that asks.
-        self._today = None if today is None else (today - dt.date(1970, 1, 1)).days * 86400.0
+        now = None if today is None else (today - dt.date(1970, 1, 1)).days * 86400.0
         self._library = library or load()
         self._baseline = baseline
-        self._part: Part | None = None
-        self._names: dict[str, int] = {}
-        self._open: dict[int, bytearray] = {}
-        self._offsets: dict[int, int] = {}
-        self._ended: set[int] = set()
+        self._part = Part(self._library)
+        self._years = Years(self._part.parser, self._part.fold, now)
+        self._streams: dict[str, OpenLines] = {}
+        self._numbers: dict[str, int] = {}
+        self._ended: set[str] = set()
         self._begun = time.perf_counter()
         self._read_s = 0.0
 
@@ -288,55 +299,50 @@ class Session:
             The stream has ended.
         """
         begun = time.perf_counter()
-        index = self._names.setdefault(name, len(self._names))
-        if index in self._ended:
+        if name in self._ended:
             raise UsageError(f"stream {name!r} has ended: feed it under another name")
-        if self._part is None:
-            day = reference_day([bytes(data[:PEEK])], self._today)
-            self._part = Part(self._library, reference_day=day)
-        held = self._open.setdefault(index, bytearray())
-        held += data
-        cut = held.rfind(b"\n") + 1
-        if cut:
-            self._parse(index, name, bytes(held[:cut]), last=False)
-            del held[:cut]
+        if name not in self._streams:
+            self._numbers[name] = len(self._streams)
+            self._streams[name] = OpenLines(name)
+        for lines in self._streams[name].add(data):
+            self._parse(name, *lines, last=False)
         self._read_s += time.perf_counter() - begun
 
     def end(self, name: str | None = None) -> None:
         """Say that a stream (or every stream) has ended: its open line is a line."""
-        names = list(self._names) if name is None else [name]
-        for each in names:
-            index = self._names.get(each)
-            if index is None:
+        for each in list(self._streams) if name is None else [name]:
+            if each not in self._streams:
                 raise UsageError(f"no stream {each!r} was fed")
-            if index in self._ended:
-                continue
-            rest = bytes(self._open.get(index, b""))
-            if rest:
-                self._parse(index, each, rest, last=True)
-                self._open[index].clear()
-            self._ended.add(index)
+            if each not in self._ended:
+                for lines in self._streams[each].rest():
+                    self._parse(each, *lines, last=True)
+                self._ended.add(each)
 
     def diagnose(self) -> Diagnosis:
         """Return the diagnosis of what was fed so far; open lines do not count yet."""
-        parts = [self._part] if self._part is not None else []
-        ordered = {name: i for i, name in enumerate(sorted(self._names))}
-        job = join(parts, len(self._names), number=[ordered[name] for name in self._names])
+        names = sorted(self._streams, key=lambda name: (self._streams[name].name, name))
+        ordered = {name: i for i, name in enumerate(names)}
+        job = join([self._part], len(names), number=[ordered[name] for name in self._streams])
         return answer(
             job,
             self._library,
             self._baseline,
-            paths=sorted(self._names),
-            unreadable=self._library.problems,
+            paths=[self._streams[name].name for name in names],
+            unreadable=(
+                *(p for name in names for p in self._streams[name].problems),
+                *self._library.problems,
+            ),
             skipped={},
             begun=self._begun,
             read_s=self._read_s,
         )
 
-    def _parse(self, index: int, name: str, data: bytes, *, last: bool) -> None:
-        assert self._part is not None
+    def _parse(self, name: str, data: bytes, offset: int, cut_out: int, *, last: bool) -> None:
+        index, shown = self._numbers[name], self._streams[name].name
         buf = np.zeros(len(data) + PADDING, np.uint8)
         buf[: len(data)] = np.frombuffer(data, np.uint8)
-        offset = self._offsets.get(index, 0)
-        self._part.feed(buf, len(data), stream=index, name=name, offset=offset, last=last)
-        self._offsets[index] = offset + len(data)
+        self._years.look(offset, data)
+        self._part.feed(
+            buf, len(data), stream=index, name=shown, offset=offset, last=last, see=self._years.see
+        )
+        self._part.fold.streams[index].bytes += cut_out

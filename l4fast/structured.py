@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from l4fast.canonical import MASK, VARIABLE, canonical, mask, shape_id
+from l4fast.canonical import MASK, VARIABLE, canonical, mask_all, shape_id
 from l4fast.chunks import chunks
 from l4fast.lines import LineReader, Lines
 from l4fast.logformat import LogFormat, Span, byte_spans, places
@@ -193,7 +193,7 @@ class _Shapes:
         self.count = counts
 
     def _add_raw(self, line: bytes) -> None:
-        masked, words = mask(line.replace(b"\x00", b"\x01"))
+        masked, words = mask_all(line.replace(b"\x00", b"\x01"))
         found = self._form.spans(masked)
         self.names.add(len(words))
         if found is None:
@@ -257,7 +257,7 @@ class _Shapes:
             if line and told >= 0:
                 line, content = _renamed(line, content, told, wordings.names[i][told].encode("latin-1"))
             if line and VARIABLE in named.templates[code].text:
-                words = mask(line)[1]
+                words = mask_all(line)[1]
                 for span in variables(named.templates[code].text, line, content):
                     begin, end = places(span, words, line)
                     found.extend(begin + end)
@@ -267,7 +267,7 @@ class _Shapes:
 
 def _renamed(line: bytes, content: Span, word: int, name: bytes) -> tuple[bytes, Span]:
     """Return a line with another name for one of its masked words, and where its content stands then."""
-    begin, end = mask(line)[1][word]
+    begin, end = mask_all(line)[1][word]
     longer = len(name) - (end - begin)
     moved = tuple(at + longer if at >= end else at for at in content)
     return line[:begin] + name + line[end:], (moved[0], moved[1])

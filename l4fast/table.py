@@ -18,6 +18,7 @@ from l4fast.canonical import CANONICAL_VERSION
 from l4fast.columns import Columns
 from l4fast.parameters import Plan
 from l4fast.rawshapes import LEVELS
+from l4fast_kernels.colours import show
 from l4fast_kernels.fields import word_bounds
 from l4fast_kernels.forms import TYPES, classify
 from l4fast_kernels.places import find_values
@@ -139,7 +140,7 @@ def batch(cols: Columns, codes: Codes, form: pa.Schema, plan: Plan | None = None
         made["template"] = _named(_nullable(codes.template_of[shape]), codes.template)
     if "text" in form.names:
         begin = cols.origin[rows]
-        made["text"] = pieces(cols.buf, n, begin, begin + cols.length[rows])
+        made["text"] = pieces(_shown(cols), n, begin, begin + cols.length[rows])
     if "params" in form.names:
         made["params"] = params(cols.buf, cols.start[rows], cols.stop[rows])
     if plan is not None:
@@ -147,6 +148,15 @@ def batch(cols: Columns, codes: Codes, form: pa.Schema, plan: Plan | None = None
             cols.buf, cols.start[rows], cols.stop[rows], cols.raw[rows], plan
         )
     return pa.RecordBatch.from_arrays([made[name] for name in form.names], schema=form)
+
+
+def _shown(cols: Columns) -> np.ndarray:
+    """Return the bytes of a chunk as they were read."""
+    if not cols.coloured:
+        return cols.buf
+    out = np.empty_like(cols.buf)
+    show(cols.buf, cols.size, out)
+    return out
 
 
 def _named(places: Any, dictionary: Any) -> Any:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from l4fast.bars import inner_bars, is_bar
+from l4fast.canonical import plain
 from l4fast.job import NONE, Job
 from l4fast.signature import Signature
 
@@ -210,8 +211,9 @@ def _progress(
         offset -= total  # the first epoch is called 1
     done = numbers + offset
     done = done[done > 0]
-    if by_epochs and done.size and done.max() > total:
-        total = -1  # it is that of an epoch
+    epochs_pass = by_epochs and done.size > 0 and int(done.max()) > total
+    # What is told is the total of an epoch, then.
+    total = -1 if epochs_pass else _total(job, series, int(done.max(initial=0)), offset)
     timed = first_time != NONE
     median = float(np.median(counter.spans)) if counter.spans.size else None
     if median is None and counter.own_times * 2 > int(it.count[chosen].sum()) and timed.sum() >= 3:
@@ -251,6 +253,26 @@ def _offset(numbers: np.ndarray, lowest: int, bar: bool, signature: str) -> int:
     if steps.size >= 3 and (steps == steps[0]).mean() > 0.9 and steps[0] > 1:
         return int(lowest == steps[0] - 1)
     return 0
+
+
+def _total(job: Job, series: int, done: int, offset: int) -> int:
+    """Return the total of a counter that begins at 0: some name the last number there, not how many.
+
+    NeMo does, in the versions whose number in the epoch is that of the step; a counter that has come to
+    its total shows it too.
+    """
+    counter = job.series[series]
+    if counter.total <= 0 or offset == 0:
+        return counter.total
+    if done == counter.total + 1:
+        return done
+    for raw, note in zip(job.raws, job.notes, strict=True):
+        for signature in note.markers:
+            if signature.id == counter.signature and "batch" in signature.regex.groupindex:
+                read = signature.read(plain(raw.text))
+                if read.get("total") == str(counter.total) and read.get("batch") == read.get("iteration"):
+                    return counter.total + 1
+    return counter.total
 
 
 def _unit(job: Job, series: int, numbers: np.ndarray, first_time: np.ndarray) -> int:

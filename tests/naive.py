@@ -33,6 +33,20 @@ def segments(data: bytes) -> list[tuple[int, int, int, int]]:
     return found
 
 
+_CODE = re.compile(rb"((?:\x1b|\\u001[bB])\[)([0-?]*)([mKJHABGhl])")
+_FINALS = dict(zip(b"mKJHABGhl", (3, 4, 5, 6, 7, 8, 14, 15, 26), strict=True))
+
+
+def hushed(data: bytes) -> bytes:
+    """Return the bytes with control bytes for the digits and the last letter of each colour code."""
+
+    def hush(m: re.Match[bytes]) -> bytes:
+        digits = bytes(byte - 32 if 48 <= byte < 58 else byte for byte in m[2])
+        return m[1] + digits + bytes([_FINALS[m[3][0]]])
+
+    return _CODE.sub(hush, data)
+
+
 def masked(line: bytes) -> bytes:
     """Return the line with each word that holds a digit replaced by a NUL."""
     return _WORD.sub(lambda m: b"\x00" if _DIGIT.search(m[0]) else m[0], line.replace(b"\x00", b"\x01"))

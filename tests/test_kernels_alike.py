@@ -11,7 +11,7 @@ from l4fast_kernels import alike
 
 def naive_form(text: bytes) -> bytes | None:
     """The text with each digit as 1, but for the 0 of 0x; None where it is no plain ASCII."""
-    if any(byte >= 128 for byte in text) or b"\x1b" in text:
+    if any(byte >= 128 or (byte < 32 and byte != 9) for byte in text):
         return None
     return re.sub(rb"[0-9]", lambda d: b"0" if d[0] == b"0" and text[d.end() : d.end() + 1] in b"xX" and
                   d.end() < len(text) else b"1", text)  # fmt: skip

@@ -14,10 +14,11 @@ from l4fast_kernels import fields, shapes, sums, times
 
 TEXT = st.lists(
     st.sampled_from(
-        [b"a", b"bc", b"_", b" ", b": ", b"1", b"23", b"x9", b"\xc3\xa9", b"[", b"]", b".", b"-", b"\x00"]
+        [b"a", b"bc", b"_", b" ", b": ", b"1", b"23", b"x9", b"\xc3\xa9", b"[", b"]", b".", b"-", b"\x00",
+         b"\x1b[", b"m", b"\x1b[32m", b"\\u001b[0m", b"\\"]
     ),
     max_size=60,
-).map(b"".join)
+).map(b"".join)  # fmt: skip
 LINES = st.lists(st.one_of(TEXT, st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n"])), max_size=40).map(
     b"".join
 )
@@ -33,7 +34,7 @@ def scan(data: bytes, *, layouts: np.ndarray | None = None):
     buf = padded(data)
     n_max = len(data) + shapes.WINDOW + 2
     start, stop, origin, line, code, layout, fresh = (np.zeros(n_max, np.int32) for _ in range(7))
-    state = np.zeros(5, np.int64)
+    state = np.zeros(6, np.int64)
     layouts = np.zeros(1 << 10, np.uint64) if layouts is None else layouts
     keys, codes = np.zeros(1 << 18, np.uint64), np.zeros(1 << 18, np.int32)
     carry, new, done = np.zeros(4, np.int64), [], False
@@ -68,9 +69,11 @@ def test_scan_finds_the_segments_of_the_naive_reader(data):
 @example(b"a" * 60 + b"bcd12e\n" + b"a" * 60 + b"bcd1234567\n" + b"a" * 60 + b"bcd\n")
 @example(b"x\x00\nx\nx\x00\x00\n")
 @example(b"1" * 200 + b" a\n" + b"2" * 30 + b" a\n")
+@example(b"\x1b[31mfailed 1\n\x1b[31mjoined 2\n\x1b[31mfailed 33\n\x1b[1;31mfailed 1\n")
+@example(b"a" * 61 + b"\x1b[31mb\n" + b"a" * 61 + b"\x1b[31mc\n" + b"a" * 65470 + b"\x1b[31mb 1\n")
 def test_two_segments_share_a_code_exactly_if_their_masked_texts_are_equal(data):
     start, stop, _, _, code, fresh = scan(data)
-    texts = [naive.masked(data[a:b]) for a, b in zip(start, stop, strict=True)]
+    texts = [naive.masked(naive.hushed(data)[a:b]) for a, b in zip(start, stop, strict=True)]
     assert code.tolist() == naive.codes(texts)
     assert [texts[i] for i in fresh] == list(dict.fromkeys(texts))
 

@@ -121,7 +121,6 @@ def test_however_a_line_ends_it_is_one_line(end):
     assert [(r["line"], r["text"]) for r in rows if not r["skip"]] == [(1, b"step 1"), (2, b"step 2")]
 
 
-@pytest.mark.xfail(strict=True, reason="a level that is glued to its colour code is not read")
 def test_a_coloured_level_is_a_level():
     assert one("2026-03-02 10:00:00,000 \x1b[31mERROR\x1b[0m boom of 3")["level"] == "error"
     assert one("2026-03-02 10:00:00,000 \x1b[32mINFO\x1b[0m boom of 3")["level"] == "info"

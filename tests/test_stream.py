@@ -267,7 +267,6 @@ def test_no_answer_depends_on_the_clock_on_the_wall(monkeypatch):
     assert told_at[0] == told_at[1]
 
 
-@pytest.mark.xfail(strict=True, reason="only the first piece that a session is fed tells the day")
 def test_pieces_make_no_difference_to_the_year(tmp_path):
     data = f"I0302 10:00:00.000000 1 a.cc:1] step 1 of 9\n{BEGIN.replace(year=2021)} INFO now\n".encode()
     (tmp_path / "a.log").write_bytes(data)

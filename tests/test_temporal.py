@@ -483,3 +483,19 @@ def test_the_iterations_before_lines_are_those_of_the_naive_search(told, lines, 
     want = [naive_before(told, *each) for each in lines]
     want = [number + offset if number >= 0 else -1 for number in want]
     assert iterations_before(read, progress, stream, line, time).tolist() == want
+
+
+@pytest.mark.parametrize(
+    ("form", "last", "total"),
+    [
+        ("Training epoch 0, iteration {0}/99 | global_step: {0} | reduced_train_loss: 9.1", 10, 100),
+        ("Training epoch 0, iteration {1}/99 | global_step: {0} | reduced_train_loss: 9.1", 10, 99),
+        ("iteration {0}/ 9 | loss: 2.5 |", 10, 10),
+        ("iteration {0}/ 10 | loss: 2.5 |", 10, 10),
+        ("iteration {0}/ 99 | loss: 2.5 |", 10, 99),
+    ],
+)
+def test_a_total_that_is_the_last_number_of_a_counter_from_0_is_one_more(form, last, total):
+    lines = text(f"{at(k)} INFO {form.format(k, k + 1)}" for k in range(10))
+    found = progress(lines)
+    assert (found.last_completed, found.total) == (last, total)

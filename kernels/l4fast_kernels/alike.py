@@ -24,7 +24,7 @@ def hash_alike(data, begin, size, key, out):
     key : uint64
         Of this process: nobody can aim at a collision.
     out : uint64[n], written
-        0 for a text that is no plain ASCII (bytes above 127, or an escape), or whose size is negative.
+        0 for a text that is no plain ASCII (bytes above 127, or control bytes), or whose size is negative.
     """
     for i in range(begin.size):
         out[i] = _ZERO
@@ -36,7 +36,7 @@ def hash_alike(data, begin, size, key, out):
         is_plain = True
         for at in range(first, last):
             byte = data[at]
-            if byte >= 128 or byte == 27:
+            if byte >= 128 or (byte < 32 and byte != 9):
                 is_plain = False
                 break
             if 48 <= byte < 58:

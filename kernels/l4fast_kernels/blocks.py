@@ -144,6 +144,11 @@ if config.DISABLE_JIT:
             carriage |= (byte == 13) << i
         return newline, carriage
 
+    def escape_bits(buf, offset):
+        """Return the bit set of escapes, and of backslashes before a ``u``, in 64 bytes."""
+        pairs = ((int(buf[offset + i]), int(buf[offset + i + 1])) for i in range(64))
+        return np.uint64(sum((a == 27 or (a, b) == (92, 117)) << i for i, (a, b) in enumerate(pairs)))
+
     def word_bits(buf, offset, n_valid):
         """Return the bit sets of word bytes, and of words that hold a digit, in ``n_valid`` bytes."""
         block = bytes(int(b) for b in buf[offset : offset + n_valid])
@@ -235,6 +240,26 @@ else:
             return cgutils.pack_array(builder, [newline, carriage])
 
         return result(buf, types.int64), generate
+
+    def _escapes(context, builder, array_type, array, offset):
+        block, following = (
+            _load(context, builder, array_type, array, at)
+            for at in (offset, builder.add(offset, ir.Constant(_WORD, 1)))
+        )
+        in_json = builder.and_(
+            builder.icmp_unsigned("==", block, _splat(92)),
+            builder.icmp_unsigned("==", following, _splat(117)),
+        )
+        return builder.or_(builder.icmp_unsigned("==", block, _splat(27)), in_json)
+
+    @intrinsic
+    def escape_bits(typing_context, buf, offset):
+        """Return the bit set of escapes, and of backslashes before a ``u``, in 64 bytes."""
+
+        def generate(context, builder, signature, args):
+            return builder.bitcast(_escapes(context, builder, signature.args[0], *args), _WORD)
+
+        return types.uint64(buf, types.int64), generate
 
     @intrinsic
     def word_bits(typing_context, buf, offset, n_valid):

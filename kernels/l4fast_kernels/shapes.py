@@ -18,6 +18,7 @@ import numpy as np
 
 from l4fast_kernels.blocks import (
     eight_bytes,
+    escape_bits,
     kept_hash,
     layout_hash,
     leading_zeros,
@@ -25,6 +26,7 @@ from l4fast_kernels.blocks import (
     trailing_zeros,
     word_bits,
 )
+from l4fast_kernels.colours import hush_codes
 from l4fast_kernels.jit import inline, kernel
 from l4fast_kernels.outlines import CLASS, OUTLINE_BYTES, WIDTHS, bucket_code
 
@@ -157,7 +159,7 @@ def scan(
 
     Parameters
     ----------
-    buf : uint8[>= size + 128]
+    buf : uint8[>= size + 128], colour codes are hushed
     size, at : int64
         Bytes that count; where to begin (0, or what `state[4]` said).
     carry : int64[4], read and written
@@ -171,9 +173,9 @@ def scan(
     shape_keys, shape_codes : uint64[SHAPE_SLOTS], int32[SHAPE_SLOTS]
     words, level, bucket_keys, bucket_codes
         Collapsed buckets, as `bucket_code` takes them; ``level`` is -1 where there are none.
-    state : int64[5], read and written
+    state : int64[6], read and written
         Layouts held, shapes held, shapes found fresh in this call, segments written,
-        where to go on.
+        where to go on, colour codes hushed.
     start, stop, origin, line, code : int32[n], written
         ``origin`` is where the line of the segment begins.
     layout : int32[n], written
@@ -202,8 +204,10 @@ def scan(
             break
         window_end = min(at + WINDOW, size)
         first = n
+        escapes = _ZERO
         for block in range(at, window_end, 64):
             newline, carriage = line_ends(buf, block)
+            escapes |= escape_bits(buf, block)
             ends = newline | carriage
             while ends != _ZERO:
                 bit = trailing_zeros(ends)
@@ -232,6 +236,8 @@ def scan(
             n += 1
             has_segment = 1
             seg_begin = size
+        if escapes != _ZERO:
+            state[5] += hush_codes(buf, at, window_end, size)
         for i in range(first, n):
             # Behind a fold of lanes, the length: marks behind the end are no masked bytes.
             h = (layout_hash(buf, start[i], stop[i], key) ^ np.uint64(stop[i] - start[i]) * _P3) * _P2

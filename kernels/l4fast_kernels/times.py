@@ -6,6 +6,7 @@ The form of a time is decided once per shape; what stands in a line may still be
 import numpy as np
 
 from l4fast_kernels.blocks import eight_bytes
+from l4fast_kernels.colours import ESCAPE
 from l4fast_kernels.jit import inline
 from l4fast_kernels.shapes import CLASS, first_bytes
 
@@ -212,6 +213,18 @@ def _month_and_day(buf, at, end, form):
 
 
 @inline
+def _behind_colours(buf, at, end):
+    """Return what comes behind the blanks and hushed colour codes at ``at``."""
+    while at < end and (buf[at] == 32 or buf[at] == ESCAPE):
+        if buf[at] == ESCAPE:
+            at += 2  # its bracket too
+            while at < end and (16 <= buf[at] < 26 or 58 <= buf[at] < 64):
+                at += 1
+        at += 1
+    return at
+
+
+@inline
 def parse_time(buf, at, end, form, reference, dates):
     """Return microseconds since 1970 (NO_TIME if it is none) and whether its zone is told.
 
@@ -232,6 +245,7 @@ def parse_time(buf, at, end, form, reference, dates):
         and eight_bytes(buf, at + 8) & dates[form, 5] == dates[form, 1]
     ):
         days = np.int64(dates[form, 3])
+        length = known
         at += known
     else:
         if form in (ISO, US):
@@ -254,6 +268,8 @@ def parse_time(buf, at, end, form, reference, dates):
     while at < end and buf[at] == 32:
         at += 1
     clock, at = _clock(buf, at, end)
+    if clock < 0:
+        clock, at = _clock(buf, _behind_colours(buf, begin + length, end), end)
     if clock < 0:
         return NO_TIME, False
     if form in (ISO, US):
