@@ -285,7 +285,7 @@ def _order(verdict: Verdict, clock: Clock) -> None:
     )
     if verdict.kind == "stop":
         # Who said why the job had to end, before who only heard that it had to.
-        verdict.events.sort(key=lambda e: -e.weight if e.role == "root" else np.inf)
+        verdict.events.sort(key=lambda e: -e.weight if e.role == "root" else float("inf"))
     for i, event in enumerate(verdict.events):
         base = {"root": 1.0, "consequence": 0.5, "teardown": 0.2}.get(event.role, 0.1)
         event.score = round(base / (1 + 0.05 * i), 4)
