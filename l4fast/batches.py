@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,14 +17,13 @@ from l4fast.discovery import Found, discover
 from l4fast.errors import NothingToRead, UsageError
 from l4fast.parse import Parser, Shape, Speaker
 from l4fast.paths import path_facts
-from l4fast.source import Stream, Unreadable, spool
+from l4fast.source import Paths, Stream, Unreadable, spool
 from l4fast.speakers import told
 from l4fast.stream import CHUNK_BYTES
 from l4fast.table import Codes, batch, schema, templates_table
 from l4fast.templates import derive
 
 MOST_RANK = 2**31 - 1
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def parse(
