@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -17,14 +16,13 @@ from l4fast.discovery import Found, discover, kept
 from l4fast.errors import UsageError
 from l4fast.parse import Parser, Shape, Speaker
 from l4fast.paths import path_facts
-from l4fast.source import Stream, Unreadable
+from l4fast.source import Paths, Stream, Unreadable
 from l4fast.speakers import told
 from l4fast.stream import CHUNK_BYTES
 from l4fast.table import Codes, batch, schema, templates_table
 from l4fast.templates import derive
 
 MOST_RANK = 2**31 - 1
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def parse(

@@ -303,3 +303,24 @@ def _in_thread(made: Generator[Chunk]) -> Iterator[Chunk]:
         stopped.set()
         free.release()
         thread.join()
+
+
+def line_at(stream: Stream, offset: int, *, most: int = 1 << 14) -> bytes | None:
+    """Return what a terminal shows of the line that begins at ``offset``: its last segment.
+
+    Only its first ``most`` bytes are looked at. None where it cannot be read any more, or only by unpacking
+    all that comes before it.
+    """
+    if stream.codec or stream.path is None:
+        return None
+    try:
+        fd = os.open(stream.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        line = os.pread(fd, most, offset).split(b"\n", 1)[0]
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return next((segment for segment in reversed(line.split(b"\r")) if segment), b"")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from l4fast.failure_rows import FailureRows
 from l4fast.job import NONE
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ MOST_TEXT = 2000  # characters of a quoted line
 class Diagnosis:
     """What became of a job, why, who, when, and what to do.
 
-    The fields are those of the JSON (see README, "The answer"); ``failure_rows`` holds one
-    mapping per failure-indicating line.
+    The fields are those of the JSON (see README, "The answer"); ``failures`` holds the
+    failure-indicating lines by columns.
     """
 
     job: dict[str, Any]
@@ -48,7 +49,7 @@ class Diagnosis:
     attempts: list[dict[str, Any]]
     coverage: dict[str, Any]
     timing: dict[str, Any]
-    failure_rows: list[dict[str, Any]] = field(repr=False, default_factory=list)
+    failures: FailureRows = field(repr=False, default_factory=FailureRows)
 
     @property
     def exit_code(self) -> int:
@@ -66,6 +67,11 @@ class Diagnosis:
     def to_json(self, *, indent: bool = False) -> str:
         """Return the diagnosis as one JSON object."""
         return orjson.dumps(self.to_dict(), option=orjson.OPT_INDENT_2 if indent else 0).decode()
+
+    @property
+    def failure_rows(self) -> list[dict[str, Any]]:
+        """One mapping per failure-indicating line, made anew each time it is asked for."""
+        return self.failures.as_list()
 
     @property
     def failure_lines(self) -> pa.Table:

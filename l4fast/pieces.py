@@ -6,6 +6,7 @@ so no such line may be the first. A compressed file can only be read from its be
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -41,6 +42,11 @@ def pieces(streams: Sequence[Stream], workers: int, *, reference_day: int) -> li
             size = (stream.size if end is None else end) - begin
             found.append(Piece(len(found), index, begin, end, size))
     return found
+
+
+def processors() -> int:
+    """Return on how many processors this process may run."""
+    return len(os.sched_getaffinity(0))
 
 
 def deal(all_pieces: Sequence[Piece], workers: int) -> list[list[Piece]]:

@@ -11,12 +11,14 @@ import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from l4fast import codecs
 from l4fast.errors import NothingToRead
 
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 STDIN = "-"
 _HEAD_BYTES = 8 << 10
 
@@ -48,6 +50,12 @@ class Unreadable:
     file: str
     reason: str
     goes_on: bool = False
+
+
+def listed(paths: Paths) -> list[str]:
+    """Return one path or several as a list of strings."""
+    several = [paths] if isinstance(paths, str | os.PathLike) else paths
+    return [os.fspath(path) for path in several]
 
 
 def printable(path: str | os.PathLike[str]) -> str:

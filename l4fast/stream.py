@@ -7,7 +7,6 @@ cannot disagree.
 from __future__ import annotations
 
 import datetime as dt
-import os
 import threading
 import time
 from collections import deque
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from l4fast.chunks import chunks
+from l4fast.chunks import chunks, line_at
 from l4fast.crossjob import Baseline, is_baseline_file
 from l4fast.days import day_of
 from l4fast.diagnose import tell
@@ -30,16 +29,15 @@ from l4fast.job import Job
 from l4fast.joining import join
 from l4fast.library import Library, load
 from l4fast.openlines import OpenLines
-from l4fast.pieces import Piece, deal, pieces
+from l4fast.pieces import Piece, deal, pieces, processors
 from l4fast.reader import Part
-from l4fast.source import Stream, Unreadable, printable
-from l4fast.wording import diagnosis
+from l4fast.source import Paths, Stream, Unreadable, listed, printable
+from l4fast.wording import LineAt, diagnosis
 from l4fast.years import Years
 
 PADDING = 192
 CHUNK_BYTES = 4 << 20  # stays in the last-level cache between reading and parsing
 Progress = Callable[[int], None]
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def _read_pieces(
@@ -103,6 +101,7 @@ def read(
         No path could be read.
     """
     begun = time.perf_counter()
+    workers = min(workers, processors())  # more would cost memory, and gain nothing
     found = _numbered(found or discover(paths))
     day = day_of(found.streams)
     problems: list[Unreadable] = []
@@ -178,7 +177,7 @@ def diagnose(
     ----------
     paths : files, directories, globs or ``"-"``; all of them are one job
     baseline : a `Baseline`, or paths of baseline files and logs of healthy jobs
-    workers : threads that read side by side
+    workers : threads that read side by side; not more than the processors that may be used
 
     Raises
     ------
@@ -191,11 +190,11 @@ def diagnose(
         raise UsageError(f"workers must be at least 1, not {workers}")
     begun = time.perf_counter()
     library = library or load()
-    given = _listed(paths)
+    given = listed(paths)
     known = (
         baseline
         if isinstance(baseline, Baseline) or baseline is None
-        else gather_baseline(_listed(baseline), library)
+        else gather_baseline(listed(baseline), library)
     )
     got = read(given, library, workers=workers, tick=tick)
     return answer(
@@ -209,13 +208,8 @@ def diagnose(
         empty=got.found.empty,
         begun=begun,
         read_s=got.seconds,
+        line_at=lambda stream, offset: line_at(got.found.streams[stream], offset),
     )
-
-
-def _listed(paths: Paths) -> list[str]:
-    """Return one path or several as a list of strings."""
-    several = [paths] if isinstance(paths, str | os.PathLike) else paths
-    return [os.fspath(path) for path in several]
 
 
 def answer(
@@ -231,11 +225,12 @@ def answer(
     end_is_missing: bool = False,
     empty: Sequence[str] = (),
     notes: Sequence[str] = (),
+    line_at: LineAt | None = None,
 ) -> Diagnosis:
     """Analyse a job that was read, and write the answer.
 
     ``end_is_missing``: the end of a log could not be read, and no failure before it proves nothing;
-    ``empty``: names of logs to which nothing was written.
+    ``empty``: names of logs to which nothing was written; ``line_at`` reads a line again.
     """
     analysed = time.perf_counter()
     story = tell(job, library, baseline, end_is_missing=end_is_missing, empty=empty)
@@ -257,6 +252,7 @@ def answer(
         baseline=baseline,
         notes=notes,
         timing=timing,
+        line_at=line_at,
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from l4fast.crossjob import Baseline
 from l4fast.diagnose import Story
 from l4fast.diagnosis import MOST_NAMES, Diagnosis, iso_time, quoted
 from l4fast.events import Event
+from l4fast.failure_rows import FailureRows
 from l4fast.fold import ROWS_OF_SUSPECT
 from l4fast.job import Job
 from l4fast.source import Unreadable
@@ -22,6 +22,8 @@ from l4fast.stages import stage_of_failure
 from l4fast.subjects import Subjects
 from l4fast.survived import SURVIVED_ITERATIONS
 from l4fast.topology import Topology
+
+LineAt = Callable[[int, int], bytes | None]
 
 
 def diagnosis(
@@ -33,8 +35,12 @@ def diagnosis(
     baseline: Baseline | None,
     notes: Sequence[str],
     timing: dict[str, Any],
+    line_at: LineAt | None = None,
 ) -> Diagnosis:
-    """Write the story down as the contract wants it."""
+    """Write the story down as the contract wants it.
+
+    ``line_at`` reads the line of a stream that begins at an offset again, where its text was not kept.
+    """
     job, verdict, progress, top = story.job, story.verdict, story.progress, story.top
     zoned = any(s.zoned for s in job.streams)
     stage = stage_of_failure(
@@ -44,8 +50,7 @@ def diagnosis(
     cause = cause_of(story)
     action = action_for(story, cause)
     failed = story.outcome not in ("finished", "running")
-    rows_of_events = _failure_rows(story) if failed else []
-    quotes = _Quotes(job, top)
+    quotes = _Quotes(job, top, line_at)
     return Diagnosis(
         job={
             "paths": list(paths),
@@ -98,7 +103,7 @@ def diagnosis(
         attempts=story.attempts,
         coverage=_coverage(story, unreadable, skipped, baseline, notes),
         timing=timing,
-        failure_rows=rows_of_events,
+        failures=_failure_rows(story) if failed else FailureRows(),
     )
 
 
@@ -176,41 +181,46 @@ def _coverage(
     }
 
 
-def _failure_rows(story: Story) -> list[dict[str, Any]]:
-    job = story.job
-    found = []
-    for event in story.verdict.events:
-        places = (column[event.rows].tolist() for column in (job.rows.stream, job.rows.line, job.rows.offset))
-        for stream, number, offset in zip(*places, strict=True):
-            line = job.streams[stream].line_in_file(number)
-            found.append(
-                (
-                    stream,
-                    line,
-                    {
-                        "file": job.streams[stream].name,
-                        "line": line,
-                        "offset": offset,
-                        "role": event.role,
-                        "event_id": event.id,
-                        "template_id": event.template.id,
-                        "signature": event.signature.id if event.signature else None,
-                    },
-                )
-            )
-    return [line for _, _, line in sorted(found, key=itemgetter(0, 1))]
+def _failure_rows(story: Story) -> FailureRows:
+    job, events = story.job, story.verdict.events
+    rows = np.concatenate([np.zeros(0, np.int64), *(event.rows for event in events)])
+    event = np.repeat(np.arange(len(events), dtype=np.int32), [len(e.rows) for e in events])
+    stream, line = job.rows.stream[rows], job.rows.line[rows]
+    for k, info in enumerate(job.streams):
+        if info.newest_first:
+            line = np.where(stream == k, info.line_in_file(line), line)
+    order = np.lexsort((line, stream))  # stable: events of one line stay in their order
+    return FailureRows(
+        files=tuple(info.name for info in job.streams),
+        events=tuple(
+            {
+                "role": e.role,
+                "event_id": e.id,
+                "template_id": e.template.id,
+                "signature": e.signature.id if e.signature else None,
+            }
+            for e in events
+        ),
+        file=stream[order].astype(np.int32),
+        line=line[order],
+        offset=job.rows.offset[rows][order],
+        event=event[order],
+    )
 
 
 class _Quotes:
     """Lines as evidence: file, line, offset and text."""
 
-    def __init__(self, job: Job, top: Topology) -> None:
-        self.job, self.top = job, top
+    def __init__(self, job: Job, top: Topology, line_at: LineAt | None) -> None:
+        self.job, self.top, self._line_at = job, top, line_at
 
     def evidence(self, row: int) -> dict[str, Any]:
         rows = self.job.rows
         stream, line = int(rows.stream[row]), int(rows.line[row])
         text = self.job.line_text(stream, line)
+        if text is None and self._line_at is not None:
+            read = self._line_at(stream, int(rows.offset[row]))
+            text = None if read is None else read.decode("utf-8", "replace")
         return {
             "file": self.job.streams[stream].name,
             "line": self.job.streams[stream].line_in_file(line),

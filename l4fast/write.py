@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from l4fast.batches import Paths, columns, places_of, ranks_of, templates_of
+from l4fast.batches import columns, places_of, ranks_of, templates_of
 from l4fast.days import day_of
 from l4fast.discovery import Found, discover, kept
 from l4fast.errors import DataError, UsageError
@@ -32,7 +32,7 @@ from l4fast.overwriting import overwritten
 from l4fast.parameters import Parameters, Plan
 from l4fast.parse import Parser
 from l4fast.paths import path_facts
-from l4fast.source import STDIN, Unreadable
+from l4fast.source import STDIN, Paths, Unreadable
 from l4fast.speakers import resolve
 from l4fast.stream import CHUNK_BYTES, read
 from l4fast.table import CODE, Codes, batch, schema

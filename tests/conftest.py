@@ -20,6 +20,15 @@ settings.register_profile(
 )
 settings.load_profile("l4fast")
 
+
+@pytest.fixture(scope="session", autouse=True)
+def many_processors():
+    """Let several workers read, however small the machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("l4fast.stream.processors", lambda: 64)
+        yield
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

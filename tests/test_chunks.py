@@ -164,3 +164,23 @@ def test_no_descriptor_is_left_open(tmp_path):
         discover([str(path)])
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("data", "offset", "line"),
+    [
+        (b"one\ntwo\n", 4, b"two"),
+        (b"one\ntwo", 4, b"two"),
+        (b"one\r\n\n", 0, b"one"),
+        (b" 1%\r 2%\r 3%\n", 0, b" 3%"),
+        (b"\n\n", 0, b""),
+        (b"x" * 99, 0, b"x" * 20),
+    ],
+)
+def test_a_line_is_read_again(tmp_path, data, offset, line):
+    log = tmp_path / "a.log"
+    log.write_bytes(data)
+    (found,) = discover([str(log)]).streams
+    assert cutting.line_at(found, offset, most=20) == line
+    log.unlink()
+    assert cutting.line_at(found, offset) is None
