@@ -160,9 +160,14 @@ def blame_absent(events: list[Event], verdict: Verdict, about: Subjects) -> None
     if len(known) < MIN_NODES:
         return
     ended, late = _ended(events, about)
-    absent = sorted(known - heard(events, about) - ended)
+    speaking = heard(events, about)
+    absent = sorted(known - speaking - ended)
     why = "all other nodes speak of the failure, it says nothing"
-    if not absent and _speak_once(verdict.roots, about, len(known) - len(late)):
+    untold = _of_no_end(events, about, known)
+    if untold and len(absent) > len(untold) and not untold & speaking:
+        absent = sorted(untold)
+        why = "of all other nodes a scheduler tells how their processes ended, it says nothing"
+    elif not absent and _speak_once(verdict.roots, about, len(known) - len(late)):
         absent, why = sorted(late), "the others gave up by themselves, it had to be ended"
     elif not absent and late and _speak_alone(verdict.roots, events, about):
         absent, why = sorted(ended), "it ended by itself, the others had to be ended"
@@ -198,6 +203,13 @@ def _ended(events: list[Event], about: Subjects) -> tuple[set[str], set[str]]:
                 if not _is_schedulers(event) or rows.line[row] < begun.get(int(rows.stream[row]), LATE):
                     itself.update(nodes)
     return itself, all_told - itself
+
+
+def _of_no_end(events: list[Event], about: Subjects, known: set[str]) -> set[str]:
+    """Return the nodes of whose processes a scheduler tells no end, where it does of most; else none."""
+    ends = [e for e in events if e.tells in ("death", "asked-to-end") and _is_schedulers(e)]
+    untold = known - set(about.nodes(ends))
+    return untold if len(untold) <= FEW * len(known) else set()
 
 
 def _speak_alone(roots: list[Event], events: list[Event], about: Subjects) -> bool:

@@ -83,6 +83,19 @@ def test_who_alone_ended_by_itself_told_the_error(more, named):
     assert [n["node"] for n in diagnosis(files).nodes] == named
 
 
+@pytest.mark.parametrize(("silent", "named"), [((3, 4), ["node-003", "node-004"]), ((0, 1, 3, 4, 6, 7), [])])
+def test_of_whose_tasks_a_scheduler_tells_no_end_it_heard_nothing_more(silent, named):
+    """Two broken links tell of four nodes: two of them were there until the end."""
+    files = {
+        f"node-{n:03}.log": f"{at(0)} INFO starting on node-{n:03} with eth0:10.0.0.{n + 1}<0>\n"
+        for n in range(AGENTS)
+    }
+    for n, lost in ((2, 3), (5, 4)):
+        files[f"node-{n:03}.log"] += f"{at(9)} node-{n:03}:71:92 [0] {LOST.format(f'node-{lost:03}')}\n"
+    files["slurm-77.out"] = ends([2, 5], [n for n in range(AGENTS) if n not in (2, 5, *silent)])
+    assert [n["node"] for n in diagnosis(files).nodes] == named
+
+
 def test_whom_all_others_cannot_reach_has_the_taken_port():
     far = "[c10d] The client socket has timed out after 60000ms while trying to connect to ({}, 29501)."
     files = {
