@@ -50,7 +50,6 @@ def test_the_library_sees_the_content_without_its_prefix_and_colours():
     assert counting.shown == ["the boom of 3"]
 
 
-@pytest.mark.xfail(strict=True, reason="a coloured word behind a prefix is taken for a part of the prefix")
 def test_the_library_sees_a_coloured_first_word():
     counting = Counting()
     feed(Part(counting), 0, "a.log", f"[rank3]: {at(0)} ERROR \x1b[1mboom\x1b[0m of 3\n")
