@@ -117,7 +117,7 @@ def refused(path) -> str:
         (lambda data: crossjob.MAGIC + b"[1]\n{}", "damaged in its first line"),
         (lambda data: data.replace(b'"format":1', b'"format":0'), "has format 0"),
         (lambda data: data.replace(b'"format":1', b'"format":99'), "has format 99"),
-        (lambda data: data.replace(b'"canonical":2', b'"canonical":7'), "canonical form 7"),
+        (lambda data: data.replace(b'"canonical":3', b'"canonical":7'), "canonical form 7"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_in_one_sentence(saved, damage, says):
