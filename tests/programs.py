@@ -23,6 +23,11 @@ def make_jobs(folder: Path) -> SimpleNamespace:
     )
 
 
+def heeds_ctrl_c() -> None:
+    """In a new process: what a shell starts in the background ignores Ctrl-C, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(*arguments: str, **settings) -> subprocess.Popen[bytes]:
     """Start l4fast as a program of its own, which Ctrl-C reaches."""
 

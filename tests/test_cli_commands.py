@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from l4fast.cli import main
 
-from programs import make_jobs, run
+from programs import heeds_ctrl_c, make_jobs, run
 
 
 @pytest.fixture(scope="module")
@@ -221,5 +221,7 @@ def test_an_interrupt_that_a_finaliser_swallows_comes_again(tmp_path):
         "commands.warmup = run\n"
         "sys.exit(cli.main(['warmup']))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, timeout=60, preexec_fn=heeds_ctrl_c
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"l4fast: interrupted\n")

@@ -104,7 +104,16 @@ def test_a_signal_that_others_ignore_stays_ignored():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7
 
 
-def test_python_code_gets_its_handlers_back(monkeypatch):
+@pytest.fixture
+def usual():
+    """The handlers that Python begins with, whatever started the tests."""
+    before = {number: signal.signal(number, handler) for number, (_, handler) in HEEDED.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_python_code_gets_its_handlers_back(monkeypatch, usual):
     before = [signal.getsignal(number) for number in (*HEEDED, signal.SIGALRM)]
     during: list[object] = []
     monkeypatch.setattr(
