@@ -23,6 +23,7 @@ from l4fast.verdict import FEW, Verdict
 # The id of a group counts within its process; its GUID is the same for all of its ranks.
 _GROUP = re.compile(r"\bPG (?:ID \d+ PG GUID |GUID |ID )?(?P<group>\d+)\b")
 _ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(?P<number>-?\d+)")
+_STUCK = re.compile(r"(?i)(?:timeout at|by watchdog at) (?:nccl )?work: ?(?P<number>\d+)")
 
 
 def _told(
@@ -39,11 +40,17 @@ def _told(
 
 
 def laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event], verdict: Verdict) -> bool:
-    """The rank whose last enqueued collective is behind all others (equal numbers prove nothing)."""
+    """The rank whose last enqueued collective is behind all others (equal numbers prove nothing).
+
+    How far ranks ran ahead of the collective that did not finish differs: who called that one waits too.
+    """
     groups: dict[str, dict[int, tuple[int, int, Event]]] = defaultdict(dict)
+    stuck: dict[str, Counter[int]] = defaultdict(Counter)
     for event in events:
         if event.signature is None or event.tells not in ("timeout", "heard"):
             continue
+        for _, group, (told,) in _told(job, event.rows, _STUCK, ("number",)):
+            stuck[group][int(told)] += 1
         for row, group, (told,) in _told(job, event.rows, _ENQUEUED, ("number",)):
             number = int(told)
             rank = about.top.rank[int(job.rows.speaker[row])]
@@ -53,10 +60,13 @@ def laggard(job: Job, about: Subjects, timeouts: list[Event], events: list[Event
             # -1 and numbers of 17 digits are memory that was never set.
             if 0 <= number < 10**15 and (rank not in behind or number > behind[rank][0]):
                 behind[rank] = (number, row, event)
-    behind = max(groups.values(), key=len, default={})
+    group = max(groups, key=lambda group: len(groups[group]), default="")
+    behind = groups[group]
     if len(behind) < 3:
         return False
     least = min(number for number, _, _ in behind.values())
+    if stuck[group] and least >= stuck[group].most_common(1)[0][0]:
+        return False
     low = sorted(rank for rank, (number, _, _) in behind.items() if number == least)
     if len(low) > FEW * len(behind):
         return False

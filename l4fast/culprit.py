@@ -7,6 +7,7 @@ timeout; the end of the wait-for chain.
 
 from __future__ import annotations
 
+from l4fast.absent import blame_absent
 from l4fast.collectives import busy, laggard, mismatch
 from l4fast.deaths import also_deaths, first_death, settle_deaths, settle_echoes, unexplained_deaths
 from l4fast.events import Event, Evidence
@@ -19,7 +20,7 @@ from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 from l4fast.verdict import ENDED, FEW, Verdict, blame
-from l4fast.victims import blame_absent, blame_outlier, blame_victims, silent_beside, silent_ones
+from l4fast.victims import blame_outlier, blame_victims, silent_beside, silent_ones
 
 GUESS = -10  # signatures of so small a weight are words that any program may use
 ABORTED = ("-6", "134")

@@ -12,7 +12,7 @@ import numpy as np
 from l4fast.events import Event, split
 from l4fast.job import NONE
 from l4fast.subjects import LATE, Clock, Subjects
-from l4fast.verdict import FEW, Verdict, is_broken
+from l4fast.verdict import FEW, MOST, Verdict, is_broken
 
 KILLED = ("137", "143")  # by SIGKILL, by SIGTERM: mostly what ends the others
 SHOT = ("-9", "137")  # by SIGKILL, which ends what hangs
@@ -181,9 +181,13 @@ def first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
         for row in event.rows.tolist()
         if belongs(event, row)
     ]
-    if not deaths:
+    # Who had lost others before died because of them.
+    cried = _lost_others(events, about)
+    quiet = _uncomplaining(events, cried, about)
+    begun = quiet or [(r, e) for r, e in deaths if not cried.issuperset(about.row(e, r).ranks or (-1,))]
+    if not deaths or not begun:
         return False
-    row, event = min(deaths, key=lambda item: item[0])
+    row, event = min(begun, key=lambda item: item[0])
     who = about.row(event, row)
     if not who.nodes or len(about.top.nodes) < 2 or len(who.ranks) > FEW * about.n_ranks:
         return False
@@ -197,16 +201,39 @@ def first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
     ]
     if (
         many
+        and not quiet
         and _is_agents(event)
         and rows.own_time[row]
         and min(others, default=LATE) < rows.time[row] + LOOK_US
     ):
         return False
-    reason = "its processes were the first to be reported dead"
+    reason = (
+        "it alone of those that ended had lost nobody before"
+        if quiet
+        else "its processes were the first to be reported dead"
+    )
     verdict.nodes = [(node, 0.7, [reason], [root, row]) for node in who.nodes]
     verdict.ranks = [(rank, 0.6, [reason], [row]) for rank in who.ranks]
     verdict.notes = [note for note in verdict.notes if not note.startswith("cannot tell which node")]
     return True
+
+
+def _lost_others(events: list[Event], about: Subjects) -> set[int]:
+    """Return the ranks that say that they lost a peer, or waited in vain."""
+    lost = [e.rows for e in events if e.tells in ("timeout", "lost-peer")]
+    said = np.unique(about.job.rows.speaker[np.concatenate([np.empty(0, np.int64), *lost])])
+    return {rank for speaker in said.tolist() if (rank := about.top.rank[speaker]) is not None}
+
+
+def _uncomplaining(events: list[Event], cried: set[int], about: Subjects) -> list[tuple[int, Event]]:
+    """Return the deaths of the few ranks that had lost nobody, where all others that died had; else none."""
+    broken = [e for e in events if e.tells == "death" and is_broken(e)]
+    dead = set(about.ranks(broken))
+    alone = dead - cried
+    if len(alone) > (1 - MOST) * len(dead):
+        return []
+    found = [(row, e) for e in broken for row in e.rows.tolist()]
+    return [(row, e) for row, e in found if alone & set(about.row(e, row).ranks)]
 
 
 def _is_agents(event: Event) -> bool:

@@ -10,15 +10,14 @@ from collections import Counter
 import numpy as np
 
 from l4fast import spatial
+from l4fast.absent import blame_absent, blame_between, blame_first_exits
 from l4fast.events import Event
 from l4fast.explain import SKEW_S, unexplained
 from l4fast.job import Job
-from l4fast.quarrels import heard
-from l4fast.subjects import LATE, Clock, Subjects
+from l4fast.subjects import Clock, Subjects
 from l4fast.topology import Topology
-from l4fast.verdict import FEW, Verdict, blame, ranks_on
+from l4fast.verdict import FEW, Verdict, blame
 
-MIN_NODES = 4  # fewer: that one says nothing is no sign
 ABORTED = ("-6", "134")
 AFTERWARDS = ("137", "-9", "143", "-15")  # killed, asked to end: mostly by what ends the rest
 
@@ -46,9 +45,10 @@ def silent_ones(
     if not waiting or not silent or len(silent) > FEW * len(known):
         return False
     if all(rank in top.node_of_rank for rank in silent):
-        silent = set(_blocked_first(sorted(silent), about, timeouts)) or silent
+        silent = set(_blocked_first(sorted(silent), about, timeouts, events)) or silent
     if len(waiting) < 0.5 * (len(known) - len(silent)):
         return False
+    silent = _quietest(silent, about, events)
     verdict.roots = timeouts
     first = int(min(int(e.rows[0]) for e in timeouts))
     reason = "all others timed out waiting, it never said a word"
@@ -74,9 +74,10 @@ def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], v
             silent += sorted(quiet)
     aborted = _aborted(events, about)
     silent = [rank for rank in silent if rank not in aborted] or silent
-    silent = _blocked_first(silent, about, timeouts)
+    silent = _blocked_first(silent, about, timeouts, events)
     if not silent or len(silent) > FEW * len(waiting):
         return False
+    silent = sorted(_quietest(set(silent), about, events))
     verdict.roots = timeouts
     first = int(min(int(e.rows[0]) for e in timeouts))
     reason = "all others on its node timed out waiting, it never said a word"
@@ -100,9 +101,15 @@ def _told_to_end(events: list[Event], about: Subjects) -> set[int]:
     return {rank for node in told for rank in about.top.ranks_of(node)}
 
 
-def _blocked_first(silent: list[int], about: Subjects, timeouts: list[Event]) -> list[int]:
+def _blocked_first(
+    silent: list[int], about: Subjects, timeouts: list[Event], events: list[Event]
+) -> list[int]:
     """Keep the silent ranks of nodes that waited first: one that is missing blocks its own groups first."""
     rows, top = about.job.rows, about.top
+    named = _gave_up_first(events, about)
+    beside = [rank for rank in silent if top.node_of_rank[rank] in named]
+    if beside:
+        return beside
     first: dict[str, int] = {}
     for event in timeouts:
         for row in event.rows[rows.own_time[event.rows]].tolist():
@@ -114,6 +121,38 @@ def _blocked_first(silent: list[int], about: Subjects, timeouts: list[Event]) ->
         return [rank for rank in silent if top.node_of_rank[rank] == top.home(int(rows.speaker[row]))]
     limit = min(first.values()) + int(SKEW_S * 1e6)
     return [rank for rank in silent if first.get(top.node_of_rank[rank], limit) <= limit]
+
+
+def _quietest(silent: set[int], about: Subjects, events: list[Event]) -> set[int]:
+    """Of silent ranks on several nodes, keep those whose silence tells most: on each, one is enough.
+
+    Who still heard that others gave up is alive; who was ended together with others of its node had
+    hardly the time to say a word.
+    """
+    top = about.top
+    heard = set(about.ranks(e for e in events if e.tells == "heard"))
+    asked = set(about.ranks(e for e in events if e.tells == "asked-to-end")) | set(
+        about.ranks(e for e in events if e.tells == "death" and dict(e.values).get("exit_code") == "-15")
+    )
+
+    def beside(rank: int) -> int:
+        return len(asked.intersection(top.ranks_of(top.node_of_rank[rank])) - {rank})
+
+    for noise in (lambda rank: int(rank in heard), beside):
+        nodes = {top.node_of_rank.get(rank) for rank in silent}
+        if len(nodes) < 2 or None in nodes:
+            break
+        least = min(map(noise, silent))
+        silent = {rank for rank in silent if noise(rank) == least}
+    return silent
+
+
+def _gave_up_first(events: list[Event], about: Subjects) -> set[str]:
+    """Return the nodes of the ranks that others name as the first to give up waiting: no clock is needed."""
+    groups, top = about.evidence.groups, about.top
+    told = (groups.get(row, {}).get("peer") for e in events if e.tells == "heard" for row in e.rows.tolist())
+    ranks = {int(peer) for peer in told if peer is not None and peer.isdigit()}
+    return {top.node_of_rank[rank] for rank in ranks if rank in top.node_of_rank}
 
 
 def blame_victims(
@@ -143,92 +182,15 @@ def blame_victims(
     if named and not timeouts:
         blame(verdict, about, named, "told the earliest error")
     if not verdict.nodes and not verdict.everybody:
+        blame_between(verdict, about)
+    if not verdict.nodes and not verdict.everybody:
         blame_absent(events, verdict, about)
+    if not verdict.nodes and not verdict.everybody:
+        blame_first_exits(events, verdict, about)
     if not verdict.nodes and not verdict.everybody:
         blame_outlier(about.job, about.top, verdict)
     if not verdict.nodes and not verdict.everybody:
         verdict.notes.append("cannot tell which node: every line is the word of a victim or a launcher")
-
-
-def blame_absent(events: list[Event], verdict: Verdict, about: Subjects) -> None:
-    """The nodes that say nothing at all of a failure of which all others speak: they could not any more.
-
-    Where lines do not tell who says them, a scheduler may tell whose end was unlike the others'.
-    """
-    top = about.top
-    known = {*top.nodes, *top.silent}
-    if len(known) < MIN_NODES:
-        return
-    ended, late = _ended(events, about)
-    speaking = heard(events, about)
-    absent = sorted(known - speaking - ended)
-    why = "all other nodes speak of the failure, it says nothing"
-    untold = _of_no_end(events, about, known)
-    if untold and len(absent) > len(untold) and not untold & speaking:
-        absent = sorted(untold)
-        why = "of all other nodes a scheduler tells how their processes ended, it says nothing"
-    elif not absent and _speak_once(verdict.roots, about, len(known) - len(late)):
-        absent, why = sorted(late), "the others gave up by themselves, it had to be ended"
-    elif not absent and late and _speak_alone(verdict.roots, events, about):
-        absent, why = sorted(ended), "it ended by itself, the others had to be ended"
-    if not absent or len(absent) > FEW * len(known):
-        return
-    row = int(min(int(event.rows[0]) for event in verdict.roots))
-    verdict.kind = "peer"
-    for node in absent:
-        verdict.nodes.append((node, 0.6, [why], [row]))
-    for node in absent:
-        ranks_on(verdict, about, node, "says nothing")
-
-
-def _ended(events: list[Event], about: Subjects) -> tuple[set[str], set[str]]:
-    """Return the nodes whose processes ended by themselves, and those where they first had to be ended.
-
-    A scheduler tells ends as they come: what it tells after it began to end the rest, it brought about.
-    """
-    rows = about.job.rows
-    begun: dict[int, int] = {}  # stream -> line
-    for event in events:
-        if event.tells == "ending" and _is_schedulers(event):
-            for row in event.rows.tolist():
-                stream, line = int(rows.stream[row]), int(rows.line[row])
-                begun[stream] = min(line, begun.get(stream, line))
-    itself: set[str] = set()
-    all_told: set[str] = set()
-    for event in events:
-        if event.tells in ("death", "asked-to-end"):
-            for row in event.rows.tolist():
-                nodes = about.row(event, row).nodes
-                all_told.update(nodes)
-                if not _is_schedulers(event) or rows.line[row] < begun.get(int(rows.stream[row]), LATE):
-                    itself.update(nodes)
-    return itself, all_told - itself
-
-
-def _of_no_end(events: list[Event], about: Subjects, known: set[str]) -> set[str]:
-    """Return the nodes of whose processes a scheduler tells no end, where it does of most; else none."""
-    ends = [e for e in events if e.tells in ("death", "asked-to-end") and _is_schedulers(e)]
-    untold = known - set(about.nodes(ends))
-    return untold if len(untold) <= FEW * len(known) else set()
-
-
-def _speak_alone(roots: list[Event], events: list[Event], about: Subjects) -> bool:
-    """Whether nobody but who says the roots, and nobody knows where that is, speaks of more than the end."""
-    other = [
-        e for e in events if e not in roots and e.tells in (None, "timeout", "lost-peer", "hang", "abort")
-    ]
-    return not about.nodes(roots) and all(e.role == "teardown" for e in other)
-
-
-def _is_schedulers(event: Event) -> bool:
-    return event.signature is not None and event.signature.by == "scheduler"
-
-
-def _speak_once(events: list[Event], about: Subjects, n_nodes: int) -> bool:
-    """Whether launchers, of whom nobody tells on which node they are, speak as often as there are nodes."""
-    rows = [event.rows for event in events]
-    launchers = all(event.signature is not None and event.signature.by == "launcher" for event in events)
-    return launchers and not about.nodes(events) and n_nodes > 0 and sum(map(len, rows)) == n_nodes
 
 
 def blame_outlier(job: Job, top: Topology, verdict: Verdict) -> None:

@@ -155,6 +155,16 @@ def test_the_rank_whose_last_collective_is_behind():
     assert found.events[0]["ranks"] == [5]
 
 
+def test_who_called_the_collective_that_did_not_finish_is_not_behind():
+    """Ranks run ahead of what the device has done, some further than others."""
+
+    def words(rank: int) -> str:
+        return enqueued(71).replace("enqueued NCCL work: 71", f"enqueued NCCL work: {71 + rank % 4}")
+
+    found = judge(*[(620 + r / 10, r, words(r)) for r in ALL if r != 5])
+    assert blamed(found) == (["gpu-2"], [5])  # it called none
+
+
 @pytest.mark.parametrize("number", [71, -1, 12345678901234567])
 def test_equal_and_uninitialised_numbers_prove_nothing(number):
     found = judge(*[(620 + r / 10, r, enqueued(number if r == 5 else 71)) for r in ALL])

@@ -36,6 +36,7 @@ HOUSE = (
     "recovered subjects",
     "explain outcome verdict",
     "attempts collectives deaths numeric quarrels resume stages stops straggler",
+    "absent",
     "victims",
     "culprit",
     "diagnose",
