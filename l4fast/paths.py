@@ -32,6 +32,7 @@ from l4fast.pathnames import (
     known,
     stem_of,
 )
+from l4fast.regexes import regex
 
 __all__ = ["PathFacts", "path_facts"]
 
@@ -85,10 +86,10 @@ _OTHER_WORDS = frozenset(
     | {"ckpt", "checkpoint", "layer", "split", "batch", "file", "x", "s", "e", "llama", "gpt", "qwen"}
     | {"result", "results", "test", "report", "sample"}
 )
-_PER_NODE = re.compile(r"(?:^|[/._-])(?:console|agent|kernel|kern|kmsg|dmesg|syslog|messages)[/._-]")
+_PER_NODE = regex(r"(?:^|[/._-])(?:console|agent|kernel|kern|kmsg|dmesg|syslog|messages)[/._-]")
 _SURE = 4  # so many siblings count ranks even after a word that says nothing
-_NUMBER = re.compile(r"\d+")
-_BEFORE = re.compile(r"([A-Za-z]*)([._=\-/]*)$")
+_NUMBER = regex(r"\d+")
+_BEFORE = regex(r"([A-Za-z]*)([._=\-/]*)$")
 
 
 _NO_POD = _RANK_WORDS - {"worker", "trainer"} | _LOG_WORDS | _NODE_WORDS
@@ -148,7 +149,7 @@ def _count_ranks(stems: Sequence[str], facts: list[PathFacts]) -> None:
             _count(pattern, members, [_NUMBER.findall(bases[i]) for i in members], facts)
 
 
-_FOLDER = re.compile(r"(?:^|/)((?:node|worker|host|machine)[-_]?)(\d+)/")
+_FOLDER = regex(r"(?:^|/)((?:node|worker|host|machine)[-_]?)(\d+)/")
 
 
 def _count_folders(stems: Sequence[str], facts: list[PathFacts]) -> None:
@@ -223,9 +224,9 @@ def _counts(values: set[int]) -> bool:
 
 # -- 3: words that look like host names ----------------------------------------------
 
-_WORD = re.compile(r"[A-Za-z0-9]+")
-_IP_HOST = re.compile(r"(?<![A-Za-z0-9])ip-\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3}(?!\d)")
-_LETTERS_DIGITS = re.compile(r"([A-Za-z]+)(\d{1,6})(?:[a-z]\d{0,3})?")
+_WORD = regex(r"[A-Za-z0-9]+")
+_IP_HOST = regex(r"(?<![A-Za-z0-9])ip-\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3}(?!\d)")
+_LETTERS_DIGITS = regex(r"([A-Za-z]+)(\d{1,6})(?:[a-z]\d{0,3})?")
 _NO_HOST = (
     (_RANK_WORDS - {"gpu"})
     | _LOG_WORDS
@@ -334,12 +335,12 @@ def _left_end(part: str, words: list[re.Match[str]], k: int) -> int:
 
 _MACHINE = r"(?:dmesg|kern|kmsg|kernel|messages|syslog|journal(?:ctl)?|slurmd|kubelet|fabricmanager)"
 _CONSOLES = r"(?:sol|bmc|ipmi|serial)"
-_WHOLE_MACHINE = re.compile(rf"{_MACHINE}(?:[._-]{_MACHINE})*")
-_MACHINE_FOLDER = re.compile(rf"(?:{_MACHINE}|{_CONSOLES})s?")
-_OF_MACHINE = re.compile(
+_WHOLE_MACHINE = regex(rf"{_MACHINE}(?:[._-]{_MACHINE})*")
+_MACHINE_FOLDER = regex(rf"(?:{_MACHINE}|{_CONSOLES})s?")
+_OF_MACHINE = regex(
     rf"(?:(?:{_MACHINE}|{_CONSOLES})[._-])+(?P<behind>[^._]+)|(?P<before>[^._]+?)(?:[._-](?:{_MACHINE}|{_CONSOLES}))+"
 )
-_LONE_HOST = re.compile(r"(?P<letters>[A-Za-z]+)(?P<rest>[A-Za-z0-9-]*\d[a-z]?)")
+_LONE_HOST = regex(r"(?P<letters>[A-Za-z]+)(?P<rest>[A-Za-z0-9-]*\d[a-z]?)")
 _NO_LONE_HOST = (_NO_HOST | _OTHER_WORDS | {"boot", "before", "after", "old", "new", "prev"}) - _HOST_WORDS
 
 
@@ -408,8 +409,8 @@ def _node(fact: PathFacts) -> str | None:
     return None if fact.node_index is None else str(fact.node_index)
 
 
-_STREAM = re.compile(r"(?:^|[/._-])(stdout|stderr)(?=$|[._-])")
-_CONSOLE = re.compile(r"(?:slurm|console|output|train|training|run|job|nohup|main|log)(?:[._-]|$)")
+_STREAM = regex(r"(?:^|[/._-])(stdout|stderr)(?=$|[._-])")
+_CONSOLE = regex(r"(?:slurm|console|output|train|training|run|job|nohup|main|log)(?:[._-]|$)")
 
 
 def _find_streams(stems: Sequence[str], facts: list[PathFacts]) -> None:

@@ -7,11 +7,11 @@ may be. The first rule of the table that matches wins.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from l4fast.canonical import MASK
 from l4fast.envelopes import ISO, US
+from l4fast.regexes import regex
 
 # What may come next depends on what was peeled before.
 OUTER = 1  # only a transport so far: a bare label such as `12: ` may follow
@@ -20,7 +20,7 @@ LOG = 4  # a time or level was read: level, logger name, location and rank may f
 GLOG = 8  # a C++ header was read: `[c10d]` after it is a component, not a rank
 TRANSPORT = OUTER | BOOT
 
-_Match = Callable[[str, int, int], "re.Match[str] | None"]
+_GROUP = regex(r"\(\?P<(\w+)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Rule:
     """One prefix: where it may stand, its pattern, what it leaves possible."""
 
     name: str
-    match: _Match
-    kinds: tuple[tuple[int, str], ...]
-    level: int
+    pattern: re.Pattern[str]
+    kinds: tuple[tuple[str, str], ...]  # its groups, and the kinds of field that they are
+    tells_level: bool
     first: str  # its first characters; "" for any
     needs: int
     forbids: int
@@ -50,16 +50,12 @@ def _rule(
     sets: int = 0,
     indented: bool = False,
 ) -> Rule:
-    """Compile a rule; a named group is a field (`time_iso` -> "time.iso", `rank2` -> "rank")."""
-    compiled = re.compile(pattern)
-    groups = {index: group for group, index in compiled.groupindex.items()}
+    """Make a rule; a named group is a field (`time_iso` -> "time.iso", `rank2` -> "rank")."""
+    groups = _GROUP.findall(pattern)
     kinds = tuple(
-        (index, group.rstrip("23").replace("time_", "time."))
-        for index, group in sorted(groups.items())
-        if not group.startswith("level")
+        (group, group.rstrip("23").replace("time_", "time.")) for group in groups if group != "level"
     )
-    level = compiled.groupindex.get("level", 0)
-    return Rule(name, compiled.match, kinds, level, first, needs, forbids, keeps, sets, indented)
+    return Rule(name, regex(pattern), kinds, "level" in groups, first, needs, forbids, keeps, sets, indented)
 
 
 M = MASK
