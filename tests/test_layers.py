@@ -26,6 +26,7 @@ HOUSE = (
     "rawshapes signature_check",
     "parameters",
     "parse table",
+    "sheets",
     "pieces reader vocabularies",
     "job years",
     "bars durations_joined newest_first readings",
