@@ -25,10 +25,12 @@ import re
 from dataclasses import dataclass
 
 from l4fast.canonical import MASK
+from l4fast.carriers import CARRIERS
 from l4fast.colours import HUSHED_CODE
 from l4fast.envelopes import LEVELS, Field, open_json
-from l4fast.prefixes import BY_FIRST, BY_FIRST_INDENTED, GLOG, OUTER, TRANSPORT, WORDS, M, Rule
+from l4fast.loggers import LOGGERS
 from l4fast.regexes import regex
+from l4fast.rule import GLOG, OUTER, TRANSPORT, WORDS, M, Rule
 
 __all__ = ["Field", "Header", "peel"]
 
@@ -65,6 +67,17 @@ _REPEATED = regex(
 _LOKI_LABEL = regex(r'\b(?P<key>pod|pod_name|node|node_name|host|hostname|container)="(?P<value>[^"]+)"')
 _LOKI_KIND = {"pod_name": "pod", "node": "host", "node_name": "host", "hostname": "host"}
 _MAX_DEPTH = 16  # prefixes on one line; more would be an attack, not a log
+
+
+def _dispatch(indented: bool) -> dict[str, tuple[Rule, ...]]:
+    """Return first character -> the rules to try there; the first that matches wins."""
+    rules = [rule for rule in (*CARRIERS, *LOGGERS) if rule.indented or not indented]
+    chars = {char for rule in rules for char in rule.first} | {""}
+    return {char: tuple(rule for rule in rules if not rule.first or char in rule.first) for char in chars}
+
+
+_BY_FIRST = _dispatch(indented=False)
+_BY_FIRST_INDENTED = _dispatch(indented=True)
 
 
 def peel(masked: str) -> Header:
@@ -135,7 +148,7 @@ def _peel(text: str) -> Header:
 def _next(text: str, start: int, end: int, state: int) -> tuple[Rule, re.Match[str]] | None:
     """Return the first rule that matches at ``start``, or after the blanks there."""
     char = text[start]
-    rules = BY_FIRST.get(char) or BY_FIRST[""]
+    rules = _BY_FIRST.get(char) or _BY_FIRST[""]
     for rule in rules:
         if (
             state & rule.needs == rule.needs
@@ -149,7 +162,7 @@ def _next(text: str, start: int, end: int, state: int) -> tuple[Rule, re.Match[s
         start += 1
     if start == end:
         return None
-    for rule in BY_FIRST_INDENTED.get(text[start], ()):
+    for rule in _BY_FIRST_INDENTED.get(text[start], ()):
         if (
             state & rule.needs == rule.needs
             and not state & rule.forbids

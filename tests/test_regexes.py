@@ -9,8 +9,8 @@ from pathlib import Path
 
 import l4fast
 import pytest
-from l4fast.prefixes import Rule
 from l4fast.regexes import Waiting, regex
+from l4fast.rule import Rule
 
 PACKAGE = Path(l4fast.__file__).parent
 
