@@ -16,13 +16,13 @@ import numpy as np
 
 from l4fast.canonical import shape_id
 from l4fast.durations_joined import Found, join_durations
-from l4fast.fold import StreamSums
 from l4fast.job import Job
 from l4fast.newest_first import turned
 from l4fast.parse import Shape, Speaker, lasting
 from l4fast.rawshapes import RawShape
 from l4fast.reader import Part, RawNote, look
 from l4fast.rows_joined import join_rows
+from l4fast.streamsums import StreamSums
 from l4fast.sums_joined import Maps, join_iterations, join_pairs, join_reached, join_series, join_told
 from l4fast.vocabularies import Vocabulary, together
 
@@ -46,9 +46,7 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
     raws, masked_of = _raws(parts, named, shape_of, stream_of)
     raw_of = {masked: i for i, masked in enumerate(sorted(raws))}
     ordered = [raws[masked] for masked in sorted(raws)]
-    series = sorted(
-        {(*part.fold.counters[counter], total) for part in parts for counter, total in part.fold.series}
-    )
+    series = sorted({name for part in parts for name in part.fold.progress.names})
     series_of = {name: i for i, name in enumerate(series)}
     maps = [
         Maps(
@@ -58,7 +56,7 @@ def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None 
             stream=stream_of,
             line=lines_before,
             raw=np.array([raw_of[text] for text in masked], np.int32),
-            series=np.array([series_of[(*part.fold.counters[a], b)] for a, b in part.fold.series], np.int32),
+            series=np.array([series_of[name] for name in part.fold.progress.names], np.int32),
         )
         for part, finals, said, masked in zip(parts, named, said_by, masked_of, strict=True)
     ]

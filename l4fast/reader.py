@@ -15,9 +15,10 @@ from l4fast.buckets import Buckets
 from l4fast.canonical import canonical, mask, plain, plain_offsets
 from l4fast.columns import Columns
 from l4fast.durations import Duration, find_durations
-from l4fast.fold import Counter, Fold
+from l4fast.fold import Fold
 from l4fast.library import Library, told
 from l4fast.parse import Parser
+from l4fast.progress import Counter
 from l4fast.rawshapes import RawShape, content_place, number_place
 from l4fast.regexes import regex
 from l4fast.signature import Signature

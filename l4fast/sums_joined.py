@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from l4fast.arrays import begins, stack
-from l4fast.fold import SPANS_KEPT, STREAM_SHIFT, longest
 from l4fast.job import NONE, Iterations, Pairs, Reached, Series, Told
+from l4fast.progress import SPANS_KEPT, STREAM_SHIFT, longest
 from l4fast.reader import Part
 
 _LOW = (1 << STREAM_SHIFT) - 1
@@ -41,9 +41,9 @@ def join_series(
     spans: list[list[tuple[int, int, np.ndarray]]] = [[] for _ in names]
     own = [0] * len(names)
     for part, to in zip(parts, maps, strict=True):
-        for k, found in part.fold.spans.items():
+        for k, found in part.fold.progress.spans.items():
             spans[to.series[k]].extend((int(to.stream[piece]), piece, values) for piece, values in found)
-        for k, n in part.fold.own_times.items():
+        for k, n in part.fold.progress.own_times.items():
             own[to.series[k]] += n
     return tuple(
         Series(*name, own_times=own[i], spans=np.sort(_first_spans(spans[i]))) for i, name in enumerate(names)
@@ -98,7 +98,7 @@ def join_iterations(parts: Sequence[Part], maps: Sequence[Maps]) -> Iterations:
     """Return the sums of each (series, iteration)."""
     left, right, ints = [], [], []
     for part, to in zip(parts, maps, strict=True):
-        table = part.fold.iterations
+        table = part.fold.progress.iterations
         left.append(to.series[table.left[: table.n]])
         right.append(table.right[: table.n])
         found = table.ints[: table.n].copy()
@@ -137,7 +137,7 @@ def join_reached(parts: Sequence[Part], maps: Sequence[Maps]) -> Reached:
     """Return how far each (series, speaker) came."""
     left, right, pieces, ints = [], [], [], []
     for part, to in zip(parts, maps, strict=True):
-        table = part.fold.reached
+        table = part.fold.progress.reached
         speaker = table.right[: table.n]
         left.append(to.series[table.left[: table.n]])
         right.append(to.speaker[speaker])
@@ -183,6 +183,7 @@ def _counted_on(values: np.ndarray, fresh: np.ndarray) -> np.ndarray:
 
 def join_told(parts: Sequence[Part], maps: Sequence[Maps]) -> Told:
     """Return the longest span that is told of each (series, iteration)."""
-    found = [(to.series[a], b, c) for part, to in zip(parts, maps, strict=True) for a, b, c in part.fold.told]
+    each = zip((part.fold.progress.told for part in parts), maps, strict=True)
+    found = [(to.series[a], b, c) for told, to in each for a, b, c in told]
     series, iteration, seconds = (stack([columns[k] for columns in found]) for k in range(3))
     return Told(*longest(series, iteration, seconds.astype(np.float64)))

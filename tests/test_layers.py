@@ -16,9 +16,10 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 HOUSE = (
     "regexes",
     "arrays colours failure_rows hostlists",
-    "accuracy codecs columns errors kept lines notation pathnames signals terminal typed words",
+    "accuracy codecs columns errors kept lines notation pairtable pathnames signals streamsums terminal typed"
+    " words",
     "align arguments canonical names neighbours pathcounts targets",
-    "durations pathhosts variables",
+    "durations pathhosts progress variables",
     "paths",
     "buckets crossjob envelopes fold logformat signature source templates",
     "chunks database days discovery rule signature_file",
