@@ -27,9 +27,10 @@ from l4fast import marks, slow, spatial, speakers, temporal
 from l4fast.job import Iterations, Job, Pairs, Reached, Series
 from l4fast.joining import join
 from l4fast.library import load
-from l4fast.parse import Shape, Speaker
+from l4fast.parse import Shape
 from l4fast.pathnames import PathFacts
 from l4fast.streamsums import StreamSums
+from l4fast.voices import Speaker
 
 from l4fast_kernels import counts, distances, segments
 

@@ -18,13 +18,14 @@ from l4fast.canonical import shape_id
 from l4fast.durations_joined import Found, join_durations
 from l4fast.job import Job
 from l4fast.newest_first import turned
-from l4fast.parse import Shape, Speaker, lasting
+from l4fast.parse import Shape
 from l4fast.rawshapes import RawShape
 from l4fast.reader import Part, RawNote, look
 from l4fast.rows_joined import join_rows
 from l4fast.streamsums import StreamSums
 from l4fast.sums_joined import Maps, join_iterations, join_pairs, join_reached, join_series, join_told
 from l4fast.vocabularies import Vocabulary, together
+from l4fast.voices import Speaker, lasting
 
 
 def join(parts: Sequence[Part], n_streams: int, *, number: Sequence[int] | None = None) -> Job:
@@ -107,10 +108,10 @@ def _said_by(parts: Sequence[Part], stream_of: np.ndarray) -> list[list[Speaker]
     for stream, its in pieces.items():
         if len(its) == 1:
             continue
-        each = [part.parser.told(its) for part in parts]
+        each = [part.parser.voices.told(its) for part in parts]
         how = max(level for level, _ in each)
         heard = {lasting(labels, how) for _, found in each for labels in found}
-        while len(heard) > parts[0].parser.most_speakers[how]:
+        while len(heard) > parts[0].parser.voices.most[how]:
             how += 1
             heard = {lasting(labels, how) for labels in heard}
         told[stream] = how

@@ -11,11 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from l4fast.identities import Said, clean_host, small
-from l4fast.parse import Speaker
 from l4fast.pathnames import ENDING
 from l4fast.paths import PathFacts
 from l4fast.regexes import regex
 from l4fast.topology import Topology
+from l4fast.voices import Speaker
 
 _NUMBER_AT_END = regex(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
 _RANK_FILE = regex(r"(?i)(?:^|[^a-z])rank[-_.]?\d+")

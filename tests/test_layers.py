@@ -27,7 +27,7 @@ HOUSE = (
     "cascade layouts openlines overwriting signature_cache signature_learn",
     "library signature_pages",
     "rawshapes signature_check",
-    "parameters",
+    "exemplars parameters voices",
     "parse table",
     "sheets",
     "pieces reader vocabularies",
