@@ -78,7 +78,7 @@ DOORS = {"answer", "commands", "__init__"}
 KERNEL_FLOORS = (
     "cache",
     "jit",
-    "alike blocks counts distances outlines rows segments",
+    "alike blocks counts outlines rows segments",
     "colours",
     "shapes",
     "forms lines names times",
