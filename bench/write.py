@@ -61,7 +61,7 @@ def idle_writer() -> Any:
         if first is not None:
             first.touch()
 
-    with patch("l4fast.write._write_sheets", drop):
+    with patch("l4fast.write.write_sheets", drop):
         yield
 
 

@@ -5,7 +5,6 @@ A job that is started again goes on in the same files, or in files named after t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +18,12 @@ from l4fast.launches import Launch, launches
 from l4fast.library import Library
 from l4fast.marks import Mark
 from l4fast.paths import PathFacts
+from l4fast.regexes import regex
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 from l4fast.verdict import Verdict
 
-_ATTEMPT = re.compile(r"(?:attempt|cycle|restart)[-_]?\d+")
+_ATTEMPT = regex(r"(?:attempt|cycle|restart)[-_]?\d+")
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ around it.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 
 import numpy as np
 
 from l4fast.job import Job
+from l4fast.regexes import regex
 
-_BAR = re.compile(r"%\s?\|")
-_UNNAMED_BAR = re.compile(r"^\W*<\*>%\s?\|$")
+_BAR = regex(r"%\s?\|")
+_UNNAMED_BAR = regex(r"^\W*<\*>%\s?\|$")
 
 
 def is_bar(lead: str) -> bool:

@@ -14,13 +14,14 @@ from l4fast.columns import Columns
 from l4fast.days import day_of
 from l4fast.discovery import Found, discover, kept
 from l4fast.errors import UsageError
-from l4fast.parse import Parser, Shape, Speaker
+from l4fast.parse import Parser, Shape
 from l4fast.paths import path_facts
 from l4fast.source import Paths, Stream, Unreadable
 from l4fast.speakers import told
 from l4fast.stream import CHUNK_BYTES
 from l4fast.table import Codes, batch, schema, templates_table
 from l4fast.templates import derive
+from l4fast.voices import Speaker
 
 MOST_RANK = 2**31 - 1
 

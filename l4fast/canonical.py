@@ -10,11 +10,11 @@ Everything here runs once per distinct masked text, never once per line.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from l4fast.colours import HUSHED_CODE, hushed
+from l4fast.regexes import regex
 from l4fast.typed import MASK, typed
 
 __all__ = [
@@ -37,7 +37,7 @@ VARIABLE = "<*>"
 
 # The look back and the possessive `*+` keep it linear: else a long word without a digit is tried
 # from each of its letters anew.
-MASKED_WORD = re.compile(rb"(?<![A-Za-z_\x80-\xff])[A-Za-z_\x80-\xff]*+[0-9][0-9A-Za-z_\x80-\xff]*+")
+MASKED_WORD = regex(rb"(?<![A-Za-z_\x80-\xff])[A-Za-z_\x80-\xff]*+[0-9][0-9A-Za-z_\x80-\xff]*+")
 
 
 def mask(line: bytes) -> tuple[str, list[tuple[int, int]]]:
@@ -59,20 +59,18 @@ def mask_all(line: bytes) -> tuple[str, list[tuple[int, int]]]:
 
 
 # Of a code that was not hushed, the letter that ends it is a part of its last masked word.
-_ANSI = re.compile(
-    rf"(?:\x1b|\\\ue000)\[{HUSHED_CODE}|\x1b\[(?:(?:[:-?]*\ue000)+(?:;+[@-~])?|[0-?]*[ -/]*[@-~]?)"
-)
+_ANSI = regex(rf"(?:\x1b|\\\ue000)\[{HUSHED_CODE}|\x1b\[(?:(?:[:-?]*\ue000)+(?:;+[@-~])?|[0-?]*[ -/]*[@-~]?)")
 _M = MASK
 # Bar glyphs are bytes >= 0x80 (UTF-8 block elements) or runs of the ASCII fillers that
 # progress bars draw with: their length tells the time, not the event.
-_BAR = re.compile(rf"\|[ #=>.\-\x80-\xff{_M}]*\|(?= *{_M}/)")
+_BAR = regex(rf"\|[ #=>.\-\x80-\xff{_M}]*\|(?= *{_M}/)")
 # A rule or a bar is as long as its table or its progress; dots also fill up to a column.
-_RULE = re.compile(r"([-=*#_~^+])\1{5,}|(\.)\2{39,}")
-_LIST = re.compile(rf"{_M}(?:(?:, ?|; ?| ){_M}){{9,}}")
-_BLANKS = re.compile(r"[ \t\x00]+")
+_RULE = regex(r"([-=*#_~^+])\1{5,}|(\.)\2{39,}")
+_LIST = regex(rf"{_M}(?:(?:, ?|; ?| ){_M}){{9,}}")
+_BLANKS = regex(r"[ \t\x00]+")
 
 
-_ESCAPES = re.compile(rf"(?:\x1b|\\u001[bB])\[{HUSHED_CODE}|\x1b\[[0-?]*[ -/]*[@-~]?")
+_ESCAPES = regex(rf"(?:\x1b|\\u001[bB])\[{HUSHED_CODE}|\x1b\[[0-?]*[ -/]*[@-~]?")
 
 
 def plain(text: str) -> str:

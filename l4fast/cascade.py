@@ -16,12 +16,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
 from l4fast.errors import SignatureError
-from l4fast.signature import KINDS, Effect, Signature
+from l4fast.signature import KINDS, Effect, Signature, fits
 from l4fast.signature_file import effects, fault
 
 KINDS_FILE = Path(__file__).parent / "cascade.toml"
@@ -78,7 +77,7 @@ def between(cause: Signature, effect: Signature) -> Edge | None:
 def _means(what: str, signature: Signature) -> bool:
     if what.startswith("tells:"):
         return signature.kind == what.removeprefix("tells:")
-    return fnmatchcase(signature.id, what)
+    return fits(signature.id, what)
 
 
 def named_by(cause: Signature, signatures: Iterable[Signature]) -> list[Edge]:

@@ -9,7 +9,6 @@ and messages of each framework in ``signatures``.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,18 +18,19 @@ import numpy as np
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
 from l4fast.readings import Reading
+from l4fast.regexes import regex
 from l4fast.temporal import Progress, iteration_in, iterations_before, untold_shapes
 
 # How frameworks name what they save in an iteration: `checkpoint-7`, `global_step7`, `iter_0000007`,
 # `ep0-ba7-rank0.pt`, `step7-unsharded`, `val_loss=2.10-step=7-last.ckpt`, `checkpoint_1_7.pt`, `ckpts/7`.
 # Something else may follow in the last two names of the path; behind the bare name, files of up to three.
-_STEP_IN_PATH = re.compile(
+_STEP_IN_PATH = regex(
     r"(?i)(?:checkpoint_\d+_|checkpoint_e\d+_s|(?:checkpoint|ckpt)s?/|(?:checkpoint|ckpt|step)[-_=/]*"
     r"|(?<![a-z])(?:iter(?:ation)?|ba)[-_=/]*)"
     r"0*(\d+)(?=(?:/[^/]*){0,3}$|[-_.][^/]*(?:/[^/]*)?$)"
 )
 # A file within the folder of one iteration, as an error of the operating system quotes it.
-_FILE_OF_STEP = re.compile(
+_FILE_OF_STEP = regex(
     r"['\"][^'\"\s]*(?:checkpoint|ckpt|step|iter|-ba|checkpoints/|ckpt/)[-_=]?0*(?P<iteration>\d+)(?:-[a-z]+)?/[^'\"\s]*['\"]"
 )
 _SAVES = ("checkpoint.begin", "checkpoint.accepted", "checkpoint.durable")

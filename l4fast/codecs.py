@@ -12,12 +12,13 @@ from __future__ import annotations
 import bz2
 import lzma
 import os
-import re
 from collections.abc import Callable, Generator, Iterator
 from typing import Protocol, cast
 
 import zstandard
 from isal import igzip_lib
+
+from l4fast.regexes import regex
 
 GZ, ZST, XZ, BZ2 = "gz", "zst", "xz", "bz2"
 _ZST_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -256,7 +257,7 @@ _MAGIC = (
 )
 # Terminals and progress bars use bell, backspace, tab, feeds, return, shift and escape.
 _CONTROL = bytes([*range(0x01, 0x07), *range(0x10, 0x1B), *range(0x1C, 0x20), 0x7F])
-_NULS = re.compile(rb"\x00+")
+_NULS = regex(rb"\x00+")
 
 
 def objection(head: bytes) -> str:

@@ -16,14 +16,15 @@ import numpy as np
 from l4fast.events import Event, split
 from l4fast.job import NONE, Job
 from l4fast.readings import Reading
+from l4fast.regexes import regex
 from l4fast.subjects import Subjects
 from l4fast.temporal import Progress
 from l4fast.verdict import FEW, Verdict
 
 # The id of a group counts within its process; its GUID is the same for all of its ranks.
-_GROUP = re.compile(r"\bPG (?:ID \d+ PG GUID |GUID |ID )?(?P<group>\d+)\b")
-_ENQUEUED = re.compile(r"(?i)last enqueued (?:nccl )?work: ?(?P<number>-?\d+)")
-_STUCK = re.compile(r"(?i)(?:timeout at|by watchdog at) (?:nccl )?work: ?(?P<number>\d+)")
+_GROUP = regex(r"\bPG (?:ID \d+ PG GUID |GUID |ID )?(?P<group>\d+)\b")
+_ENQUEUED = regex(r"(?i)last enqueued (?:nccl )?work: ?(?P<number>-?\d+)")
+_STUCK = regex(r"(?i)(?:timeout at|by watchdog at) (?:nccl )?work: ?(?P<number>\d+)")
 
 
 def _told(
@@ -93,7 +94,7 @@ def _part(event: Event, rows: np.ndarray, verdict: Verdict) -> Event:
     return event
 
 
-_WORK = re.compile(r"WorkNCCL\(SeqNum=(?P<number>\d+), OpType=(?P<kind>\w+)")
+_WORK = regex(r"WorkNCCL\(SeqNum=(?P<number>\d+), OpType=(?P<kind>\w+)")
 _PAIRED = ("SEND", "RECV", "COALESCED", "UNKNOWN")  # the two sides of one number may differ
 
 
@@ -128,7 +129,7 @@ def mismatch(job: Job, about: Subjects, timeouts: list[Event], verdict: Verdict)
     return True
 
 
-_SPAN = re.compile(r"ran for (\d{1,9}) milliseconds|Timeout\(ms\)=(\d{1,9})")
+_SPAN = regex(r"ran for (\d{1,9}) milliseconds|Timeout\(ms\)=(\d{1,9})")
 BUSY = 0.5  # of the others' wait: who still does its work then is not stuck
 
 

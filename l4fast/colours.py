@@ -6,13 +6,12 @@ See `l4fast_kernels.colours`.
 
 from __future__ import annotations
 
-import re
-
+from l4fast.regexes import regex
 from l4fast_kernels.colours import DIGITS_HUSHED, FINALS, FINALS_HUSHED
 
 _ESCAPE = rb"(?:\x1b|\\u001[bB])\["
-_LOUD = re.compile(_ESCAPE + rb"[0-?]*[" + FINALS + rb"]")
-_HUSHED = re.compile(_ESCAPE + rb"[" + DIGITS_HUSHED + rb":-?]*[" + FINALS_HUSHED + rb"]")
+_LOUD = regex(_ESCAPE + rb"[0-?]*[" + FINALS + rb"]")
+_HUSHED = regex(_ESCAPE + rb"[" + DIGITS_HUSHED + rb":-?]*[" + FINALS_HUSHED + rb"]")
 _TO_HUSH = bytes.maketrans(b"0123456789" + FINALS, DIGITS_HUSHED + FINALS_HUSHED)
 _TO_SHOW = bytes.maketrans(DIGITS_HUSHED + FINALS_HUSHED, b"0123456789" + FINALS)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from l4fast.errors import SignatureError
+from l4fast.regexes import regex
 from l4fast.signature import Signature
 
 try:
@@ -32,7 +32,7 @@ def _flags() -> int:
 
 # A bounded run of dots makes Hyperscan count: 45 patterns with some took 10.6 s to compile,
 # with unbounded ones 0.15 s. The gate may let too much through, for `re` confirms.
-_BOUNDED = re.compile(r"(?<!\\)(\.|\[\^[^\]\\]*\])\{\d*,\d+\}\??")
+_BOUNDED = regex(r"(?<!\\)(\.|\[\^[^\]\\]*\])\{\d*,\d+\}\??")
 
 
 def _gate(pattern: str) -> bytes:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from l4fast import codecs
 from l4fast.colours import hushed
+from l4fast.regexes import regex
 from l4fast.source import Stream
 from l4fast_kernels.times import DAYS_AFTER
 
 PEEK = 1 << 16  # bytes at either end of a file, unpacked, in which a date is looked for
 
-_FULL_DATE = re.compile(rb"(?<![0-9A-Za-z])(20\d\d)[-/](0[1-9]|1[0-2])[-/](0[1-9]|[12]\d|3[01])(?!\d)")
-_US_DATE = re.compile(rb"(?<![0-9A-Za-z])(0[1-9]|1[0-2])/(0[1-9]|[12]\d|3[01])/(20\d\d)(?!\d)")
+_FULL_DATE = regex(rb"(?<![0-9A-Za-z])(20\d\d)[-/](0[1-9]|1[0-2])[-/](0[1-9]|[12]\d|3[01])(?!\d)")
+_US_DATE = regex(rb"(?<![0-9A-Za-z])(0[1-9]|1[0-2])/(0[1-9]|[12]\d|3[01])/(20\d\d)(?!\d)")
 
 
 def reference_day(heads: Iterable[bytes], newest: float | None) -> int:

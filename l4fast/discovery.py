@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from l4fast.errors import NothingToRead
+from l4fast.regexes import regex
 from l4fast.source import (
     STDIN,
     Stream,
@@ -87,9 +88,9 @@ def _left_out(name: str) -> str:
     return next(reason for suffix, reason in _REASON_OF.items() if lower.endswith(suffix))
 
 
-_DATED = re.compile(r"(.+?)[.-](20\d{6}(?:[-_T]?\d{4,6})?|20\d\d-\d\d-\d\d(?:[-_T.]\d\d[-:]?\d\d[-:]?\d\d)?)")
-_NUMBERED = re.compile(r"(.+\.(?:log|out|err|txt))\.(\d{1,3})")
-_PACKED = re.compile(r"\.(?:gz|zst|xz|bz2)$")
+_DATED = regex(r"(.+?)[.-](20\d{6}(?:[-_T]?\d{4,6})?|20\d\d-\d\d-\d\d(?:[-_T.]\d\d[-:]?\d\d[-:]?\d\d)?)")
+_NUMBERED = regex(r"(.+\.(?:log|out|err|txt))\.(\d{1,3})")
+_PACKED = regex(r"\.(?:gz|zst|xz|bz2)$")
 
 
 @lru_cache(maxsize=1 << 12)

@@ -8,7 +8,6 @@ can be compared with its peers and with itself before, however long the log.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from l4fast.arrays import grow_pairs
 from l4fast.columns import Columns
+from l4fast.regexes import regex
 from l4fast_kernels import sums
 from l4fast_kernels.durations import fold_durations
 from l4fast_kernels.fields import read_numbers
@@ -28,23 +28,23 @@ MOST_PAIRS = 1 << 18  # 75 MB: later (speaker, shape) pairs are left out
 _SECONDS = {"us": 1e-6, "usec": 1e-6, "microseconds": 1e-6, "ms": 1e-3, "msec": 1e-3, "msecs": 1e-3}
 _SECONDS |= {"millis": 1e-3, "milliseconds": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0}
 _UNIT = r"us|usec|microseconds|ms|msecs?|millis|milliseconds|s|secs?|seconds"
-_WITH_UNIT = re.compile(rf"(?<![\w.:+-])(?P<n>\d+(?:\.\d+)?) ?(?P<unit>{_UNIT})\b(?![/:])")
+_WITH_UNIT = regex(rf"(?<![\w.:+-])(?P<n>\d+(?:\.\d+)?) ?(?P<unit>{_UNIT})\b(?![/:])")
 # `step_time: 1.25`, `elapsed time (ms): 2531.2`, `forward=0.31s` is found above.
-_NAMED = re.compile(
+_NAMED = regex(
     rf"(?i)\b(?:\w*(?:time|duration|elapsed|latency)|took)(?: \w+){{0,3}} ?(?:[(\[](?P<unit>{_UNIT})[)\]])?"
     r" ?[:=]+ ?(?P<n>\d+(?:\.\d+)?)(?![\w:/-])"
 )
 # `forward_ms=624.1`, `"fwd_us": 610`: but no rate, no limit and no time of day.
-_UNIT_IN_NAME = re.compile(
+_UNIT_IN_NAME = regex(
     rf"(?i)(?<![\w.-])(?!\w*(?:per_|stamp|epoch_|unix|start|begin|end_|time_?out|limit|interval|deadline|ttl))"
     rf"\w*[a-z]_(?P<unit>{_UNIT})['\"]? ?[:=] ?(?P<n>\d+(?:\.\d+)?)(?![\w:/-])"
 )
 # `time (ms) | fwd_microstep: 500.1 | bwd_microstep: 900.2`
-_TABLE = re.compile(rf"(?i)\btimes? [(\[](?P<unit>{_UNIT})[)\]] ?[|:](?= ?[a-z])")
-_ENTRY = re.compile(r"[A-Za-z][\w./-]* ?[:=] ?(?P<n>\d+(?:\.\d+)?)(?= ?(?:[|,]|$))")
-_NUMBER = re.compile(rf"^[\d.]+ ?(?:(?:{_UNIT})\b)?[\s|,;]*")
+_TABLE = regex(rf"(?i)\btimes? [(\[](?P<unit>{_UNIT})[)\]] ?[|:](?= ?[a-z])")
+_ENTRY = regex(r"[A-Za-z][\w./-]* ?[:=] ?(?P<n>\d+(?:\.\d+)?)(?= ?(?:[|,]|$))")
+_NUMBER = regex(rf"^[\d.]+ ?(?:(?:{_UNIT})\b)?[\s|,;]*")
 # Durations that say nothing of a step: limits, what is left, and ages, which grow for all.
-_NO_STEP = re.compile(
+_NO_STEP = regex(
     r"(?i)\b(?:time[- ]?out|time[- ]?limit|limit|within|remaining|eta|left|uptime|since|retry|retrying|every"
     r"|sleep\w*)\b"
 )

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 
 from l4fast.canonical import MASK
+from l4fast.regexes import regex
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,10 @@ ISO = (
 )
 US = rf"{_M}/{_M}/{_M},? {_M}:{_M}:{_M}(?:[.,]{_M})?"
 
-_OPENING = re.compile(r'\{\s*"[^"\\\s]{1,80}"\s*:')
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s"{}\[\]:,]+', re.DOTALL)
-_NEWLINE = re.compile(r"(?<!\\)((?:\\\\)*)(?:\\[rn])+$")
-_TIME = re.compile(rf"(?P<iso>{ISO})$|(?P<epoch>{_M}(?:\.{_M})?)$|(?P<us>{US})$")
+_OPENING = regex(r'\{\s*"[^"\\\s]{1,80}"\s*:')
+_TOKEN = regex(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s"{}\[\]:,]+', re.DOTALL)
+_NEWLINE = regex(r"(?<!\\)((?:\\\\)*)(?:\\[rn])+$")
+_TIME = regex(rf"(?P<iso>{ISO})$|(?P<epoch>{_M}(?:\.{_M})?)$|(?P<us>{US})$")
 _MAX_TOKENS = 4000  # a line that holds more is data, not a log record
 
 
@@ -93,7 +94,7 @@ _SHIPPED = ("time", "level", "stream", "host", "pod", "container")
 
 
 # Keys, outside of strings, that only a program's own record of its progress has.
-_METRIC = re.compile(
+_METRIC = regex(
     r'(?<!\\)"(?:global_?step|step|iter(?:ation)?|current_steps|train[_/](?:loss|step)|loss|grad_norm)"\s*:\s*["\d\ue000-]'
 )
 

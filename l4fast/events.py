@@ -9,7 +9,6 @@ level and 42 % are not rare, so neither decides alone.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from l4fast.library import Library
 from l4fast.novelty import new_shapes, strange_shapes, went_on
 from l4fast.rawshapes import RawShape
 from l4fast.readings import Groups, Reading, Values
+from l4fast.regexes import regex
 from l4fast.signature import DECIDING, Signature
 from l4fast.survived import passed, shortly_before, what_it_survived
 from l4fast.templates import Template
@@ -33,7 +33,7 @@ LAST_LINES = 50  # of a file: what stands there is told at its end
 FAILURE_ROLES = ("root", "consequence", "teardown")
 
 # A count or a code in a line decides for that line alone, not for all lines of its shape.
-_NUMBERED = re.compile(
+_NUMBERED = regex(
     r"(?i)(?<![\w.])(?:(?P<n>\d+(?:\.\d+)?)"
     r" (?:errors?|failures?|failed|exceptions|warnings?|timeouts|retries)"
     r"|(?:errors?|failures?|failed|exceptions|timeouts|num_errors|error_count|nan_count|num_nans?)"
@@ -383,7 +383,7 @@ def _is_ignored(job: Job, row: int, heads: set[int]) -> bool:
     return False
 
 
-_RETRY = re.compile(
+_RETRY = regex(
     r"(?i)\b(?:retry(?:ing)?|will retry|re-?try|attempt)\b[^/]{0,40}?\b\d+ ?(?:/|of) ?\d+"
     r"|\bretrying\b|\bwill retry\b"
 )

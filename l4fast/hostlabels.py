@@ -6,7 +6,6 @@ in front of lines as a launcher's label does. Else it is a word of the message: 
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,12 +15,11 @@ from l4fast.hostlists import hosts_in
 from l4fast.identities import Said
 from l4fast.job import Job
 from l4fast.paths import PathFacts
+from l4fast.regexes import regex
 from l4fast.topology import Topology
 
-_DIGITS = re.compile(r"\d+")
-_DEVICE = re.compile(
-    r"(?i)(?:gpu|npu|tpu|xpu|hpu|gcd|device|dev|cuda|hip|card|chip|core|cpu|rank)[-_]?\d{1,2}"
-)
+_DIGITS = regex(r"\d+")
+_DEVICE = regex(r"(?i)(?:gpu|npu|tpu|xpu|hpu|gcd|device|dev|cuda|hip|card|chip|core|cpu|rank)[-_]?\d{1,2}")
 MANY_SHAPES = 4  # an error's code stands in front of its own message, a host in front of whatever is said
 
 

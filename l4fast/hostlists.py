@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from l4fast.regexes import regex
 
 MOST_HOSTS = 65_536
-_ITEM = re.compile(r"([\w.\-]*)\[([\d,\-]+)\]([\w.\-]*)|([\w.\-]+)")
-_DIGITS = re.compile(r"(\d+)")
+_ITEM = regex(r"([\w.\-]*)\[([\d,\-]+)\]([\w.\-]*)|([\w.\-]+)")
+_DIGITS = regex(r"(\d+)")
 
 
 def hosts_in(text: str) -> list[str]:

@@ -13,11 +13,12 @@ import numpy as np
 from l4fast.hostlists import hosts_in, in_order
 from l4fast.job import Job
 from l4fast.readings import Reading
+from l4fast.regexes import regex
 from l4fast.signature import Signature
 
 _T = TypeVar("_T")
 
-_HOSTLIKE = re.compile(r"^(?=.*[A-Za-z])[A-Za-z0-9][\w.\-]*$")
+_HOSTLIKE = regex(r"^(?=.*[A-Za-z])[A-Za-z0-9][\w.\-]*$")
 _NOT_HOSTS = frozenset(
     [
         "localhost",
@@ -40,7 +41,7 @@ _NOT_HOSTS = frozenset(
 )
 MOST = 10_000_000  # of ranks, tasks and processes; Linux numbers these up to 4,194,304
 GUESS = -20  # signatures of so small a weight are guesses
-_DIGITS = re.compile(r"\d+")
+_DIGITS = regex(r"\d+")
 MIN_AGENTS = 3  # tasks, each on a host of its own, before they are taken for nodes
 _NAMING = frozenset(("host", "rank", "pid", "task", "node"))
 

@@ -15,11 +15,12 @@ import numpy as np
 from l4fast.buckets import Buckets
 from l4fast.canonical import MASK, mask, plain
 from l4fast.colours import shown
-from l4fast.fold import StreamSums
 from l4fast.layouts import peel
-from l4fast.parse import Shape, Speaker
+from l4fast.parse import Shape
 from l4fast.rawshapes import LEVELS, RawShape, peel_bar
 from l4fast.reader import RawNote
+from l4fast.streamsums import StreamSums
+from l4fast.voices import Speaker
 from l4fast_kernels.alike import hash_alike
 from l4fast_kernels.times import NO_TIME
 

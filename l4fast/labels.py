@@ -11,20 +11,21 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from l4fast.identities import Said, clean_host, small
-from l4fast.parse import Speaker
 from l4fast.pathnames import ENDING
 from l4fast.paths import PathFacts
+from l4fast.regexes import regex
 from l4fast.topology import Topology
+from l4fast.voices import Speaker
 
-_NUMBER_AT_END = re.compile(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
-_RANK_FILE = re.compile(r"(?i)(?:^|[^a-z])rank[-_.]?\d+")
-_NAME_AND_NUMBER = re.compile(r"[A-Za-z]+[-_.]?([0-9]+)")
-_HYPHENED = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)-([0-9]+)")
+_NUMBER_AT_END = regex(r"^(?P<name>[A-Za-z_\-. ]*?)[-_ ]?(?P<number>\d+)$")
+_RANK_FILE = regex(r"(?i)(?:^|[^a-z])rank[-_.]?\d+")
+_NAME_AND_NUMBER = regex(r"[A-Za-z]+[-_.]?([0-9]+)")
+_HYPHENED = regex(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)-([0-9]+)")
 _FILE_WORDS = frozenset(
     ("log", "logs", "out", "err", "train", "training", "slurm", "job", "run", "console", "output")
 )
-_RANK_IN = re.compile(r"(?i)\brank[ =:_]?(\d+)")
-_HOST_COLON_LOCAL = re.compile(r"^(?P<host>[A-Za-z][\w.\-]*[A-Za-z0-9]):(?P<local>\d+)$")
+_RANK_IN = regex(r"(?i)\brank[ =:_]?(\d+)")
+_HOST_COLON_LOCAL = regex(r"^(?P<host>[A-Za-z][\w.\-]*[A-Za-z0-9]):(?P<local>\d+)$")
 
 
 def read_labels(speakers: Sequence[Speaker], top: Topology) -> tuple[list[int | None], list[str | None]]:

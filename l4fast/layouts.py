@@ -25,9 +25,12 @@ import re
 from dataclasses import dataclass
 
 from l4fast.canonical import MASK
+from l4fast.carriers import CARRIERS
 from l4fast.colours import HUSHED_CODE
 from l4fast.envelopes import LEVELS, Field, open_json
-from l4fast.prefixes import BY_FIRST, BY_FIRST_INDENTED, GLOG, OUTER, TRANSPORT, WORDS, M, Rule
+from l4fast.loggers import LOGGERS
+from l4fast.regexes import regex
+from l4fast.rule import GLOG, OUTER, TRANSPORT, WORDS, M, Rule
 
 __all__ = ["Field", "Header", "peel"]
 
@@ -55,15 +58,26 @@ class Header:
     end: int
 
 
-_MLLOG = re.compile(rf' *:::MLLOG \{{.{{0,400}}?\\?"time_ms\\?": *(?P<epoch>{M}(?:\.{M})?)')
-_HINT = re.compile(rf"(?:(?:srun|slurmstepd|sbatch|salloc)(?:-[\w{M}.-]+)?: )?(?P<level>(?i:{WORDS})): ")
-_REPEATED = re.compile(
+_MLLOG = regex(rf' *:::MLLOG \{{.{{0,400}}?\\?"time_ms\\?": *(?P<epoch>{M}(?:\.{M})?)')
+_HINT = regex(rf"(?:(?:srun|slurmstepd|sbatch|salloc)(?:-[\w{M}.-]+)?: )?(?P<level>(?i:{WORDS})): ")
+_REPEATED = regex(
     rf"(?:\x1b\[{HUSHED_CODE})? *\[repeated (?P<repeat>{M}) across cluster\](?: \(Ray deduplicates logs .*)?"
     rf"(?:\x1b\[{HUSHED_CODE})?\s*$"
 )
-_LOKI_LABEL = re.compile(r'\b(?P<key>pod|pod_name|node|node_name|host|hostname|container)="(?P<value>[^"]+)"')
+_LOKI_LABEL = regex(r'\b(?P<key>pod|pod_name|node|node_name|host|hostname|container)="(?P<value>[^"]+)"')
 _LOKI_KIND = {"pod_name": "pod", "node": "host", "node_name": "host", "hostname": "host"}
 _MAX_DEPTH = 16  # prefixes on one line; more would be an attack, not a log
+
+
+def _dispatch(indented: bool) -> dict[str, tuple[Rule, ...]]:
+    """Return first character -> the rules to try there; the first that matches wins."""
+    rules = [rule for rule in (*CARRIERS, *LOGGERS) if rule.indented or not indented]
+    chars = {char for rule in rules for char in rule.first} | {""}
+    return {char: tuple(rule for rule in rules if not rule.first or char in rule.first) for char in chars}
+
+
+_BY_FIRST = _dispatch(indented=False)
+_BY_FIRST_INDENTED = _dispatch(indented=True)
 
 
 def peel(masked: str) -> Header:
@@ -103,9 +117,11 @@ def _peel(text: str) -> Header:
         if found is None:
             break
         rule, match = found
-        fields += [Field(kind, *match.span(i)) for i, kind in rule.kinds if _to_be_read(match, i, kind)]
-        if rule.level:
-            if word := match[rule.level]:
+        fields += [
+            Field(kind, *match.span(group)) for group, kind in rule.kinds if _to_be_read(match, group, kind)
+        ]
+        if rule.tells_level:
+            if word := match["level"]:
                 level, loose = LEVELS.get(word.upper(), level), False
         elif rule.sets & GLOG:
             level, loose = None, False
@@ -132,12 +148,12 @@ def _peel(text: str) -> Header:
 def _next(text: str, start: int, end: int, state: int) -> tuple[Rule, re.Match[str]] | None:
     """Return the first rule that matches at ``start``, or after the blanks there."""
     char = text[start]
-    rules = BY_FIRST.get(char) or BY_FIRST[""]
+    rules = _BY_FIRST.get(char) or _BY_FIRST[""]
     for rule in rules:
         if (
             state & rule.needs == rule.needs
             and not state & rule.forbids
-            and (m := rule.match(text, start, end))
+            and (m := rule.pattern.match(text, start, end))
         ):
             return rule, m
     if char != " ":
@@ -146,17 +162,17 @@ def _next(text: str, start: int, end: int, state: int) -> tuple[Rule, re.Match[s
         start += 1
     if start == end:
         return None
-    for rule in BY_FIRST_INDENTED.get(text[start], ()):
+    for rule in _BY_FIRST_INDENTED.get(text[start], ()):
         if (
             state & rule.needs == rule.needs
             and not state & rule.forbids
-            and (m := rule.match(text, start, end))
+            and (m := rule.pattern.match(text, start, end))
         ):
             return rule, m
     return None
 
 
-def _to_be_read(match: re.Match[str], group: int, kind: str) -> bool:
+def _to_be_read(match: re.Match[str], group: str, kind: str) -> bool:
     """A group that took part; a stream that stands there literally need not be read."""
     begin, stop = match.span(group)
     return stop > begin >= 0 and (kind != "stream" or MASK in match[group])
@@ -180,7 +196,7 @@ def _repeated(text: str, start: int, end: int) -> re.Match[str] | None:
 
 _COLOURED_HEAD = 600
 _ESCAPED = rf"\{M}["  # `\u001b[` inside a JSON string
-_COLOUR = re.compile(rf"(?:\x1b|\\{M})\[{HUSHED_CODE}")
+_COLOUR = regex(rf"(?:\x1b|\\{M})\[{HUSHED_CODE}")
 
 
 def _peel_coloured(masked: str) -> Header:

@@ -12,13 +12,12 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
 
 from l4fast.database import compiled, dumped, is_there, restored
 from l4fast.errors import SignatureError
-from l4fast.signature import MAX_CHARS, Case, Resolved, Signature
+from l4fast.signature import MAX_CHARS, Case, Resolved, Signature, fits
 from l4fast.signature_cache import Shelf, cache_path, read_cache, write_cache
 from l4fast.signature_file import content_of, fault, parse
 from l4fast.source import Unreadable, printable
@@ -212,7 +211,7 @@ def _muted(signatures: dict[str, Signature], silent: Iterable[tuple[str, str]]) 
     """Make the lines of muted signatures harmless; return the names that name nothing."""
     problems = []
     for where, name in silent:
-        hits = [signature for signature in signatures.values() if fnmatchcase(signature.id, name)]
+        hits = [signature for signature in signatures.values() if fits(signature.id, name)]
         if not hits:
             problems.append(Unreadable(where, f"mute: no signature is called {name!r}", True))
         for signature in hits:

@@ -24,6 +24,7 @@ from itertools import pairwise
 from operator import itemgetter
 
 from l4fast.errors import UsageError
+from l4fast.regexes import regex
 
 # A header that does not end within so many characters of the masked text is none.
 HEADER_CHARS = 4096
@@ -35,7 +36,7 @@ LINE, END, ABSENT = -1, -2, -3
 Place = tuple[int, int, int]  # word, edge, delta
 Span = tuple[int, int]
 
-_TOKENS = re.compile(
+_TOKENS = regex(
     r"""<(?P<field>[^<>]+)>
       | (?P<blank>[ ]+|\\s\+?)
       | (?P<open>\((?:\?:)?)

@@ -8,7 +8,6 @@ with one setting for all sets; then its templates are compared with the labels, 
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from l4fast.errors import DataError, NothingToRead, UsageError
 from l4fast.logformat import log_format
 from l4fast.logparser import parse_file, tell
 from l4fast.notation import FULL, SAMPLE
+from l4fast.regexes import regex
 from l4fast.source import Unreadable, printable
 from l4fast.structured import LEFT_OUT, Parsed
 from l4fast.terminal import warn
@@ -52,7 +52,7 @@ AUTO = "auto"
 MEASURES = ("ga", "fga", "pa", "fta")
 # Best first: what the benchmark corrected stands beside what it corrected.
 _LABELS = ("_structured_corrected.csv", "_structured.csv")
-_STEM = re.compile(r"(?P<name>.+?)(?:_(?P<size>2k|full))?\.log")
+_STEM = regex(r"(?P<name>.+?)(?:_(?P<size>2k|full))?\.log")
 # A row must fit into a block.
 _BLOCK_BYTES = 16 << 20
 

@@ -14,8 +14,8 @@ from l4fast.logformat import LogFormat
 from l4fast.logformat import log_format as read_format
 from l4fast.notation import SAMPLE, STYLES
 from l4fast.structured import Parsed, write_structured, write_templates
+from l4fast.targets import staged
 from l4fast.terminal import warn
-from l4fast.write import staged
 
 
 class LogParser:

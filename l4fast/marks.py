@@ -10,7 +10,6 @@ L4 (FSE 2025), section 4.3: the stage of a failure from the temporal pattern.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,11 +18,12 @@ import numpy as np
 
 from l4fast.job import NONE, Job
 from l4fast.readings import Reading, Values
+from l4fast.regexes import regex
 from l4fast.signature import Signature
 from l4fast.temporal import Progress, untold_shapes
 
 # A rehearsal of training or evaluation before the real one begins.
-_REHEARSAL = re.compile(r"(?i)\bwarm(?:ing)?[- ]?ups?\b")
+_REHEARSAL = regex(r"(?i)\bwarm(?:ing)?[- ]?ups?\b")
 
 
 class Mark(NamedTuple):

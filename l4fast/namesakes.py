@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -12,11 +11,12 @@ from l4fast.identities import Said, clean_host
 from l4fast.job import Job
 from l4fast.pathnames import ENDING, stem_of
 from l4fast.paths import PathFacts
+from l4fast.regexes import regex
 from l4fast.topology import Topology
 
-_WORD = re.compile(r"[A-Za-z0-9]+")
-_HOST = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[A-Za-z0-9-]+")  # a word such as `console` may be a label, too
-_DIGITS = re.compile(r"\d+")
+_WORD = regex(r"[A-Za-z0-9]+")
+_HOST = regex(r"(?=.*[A-Za-z])(?=.*\d)[A-Za-z0-9-]+")  # a word such as `console` may be a label, too
+_DIGITS = regex(r"\d+")
 MIN_KIN = 2  # streams that bear the name of the host that their lines name: more than chance
 MOST_WORDS = 6  # of a host's name
 _MACHINES = ("kernel", "agent")

@@ -18,6 +18,7 @@ import numpy as np
 from l4fast.canonical import MASK, VARIABLE, drawn
 from l4fast.logformat import BLANKS, Span, byte_spans, places
 from l4fast.rawshapes import RawShape
+from l4fast.regexes import regex
 from l4fast_kernels import forms as kv
 
 
@@ -128,7 +129,7 @@ def value_spans(raw: RawShape, template: str) -> Sequence[Span]:
     return [span for span in byte_spans(found, raw.words) if span is not None]
 
 
-_UNIT = re.compile(r" ?([A-Za-z%]+)(?![\w<])")
+_UNIT = regex(r" ?([A-Za-z%]+)(?![\w<])")
 _UNIT_TYPE = {
     **dict.fromkeys(kv.DURATION_UNITS, kv.DURATION),
     **dict.fromkeys(kv.SIZE_UNITS, kv.SIZE),

@@ -7,40 +7,23 @@ The kernels answer per line; everything that needs thought is decided once per *
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
-from l4fast.buckets import Buckets, Key, cut, vocabulary
-from l4fast.canonical import MASK, canonical, shape_id
+from l4fast.buckets import Buckets, Key, vocabulary
+from l4fast.canonical import shape_id
 from l4fast.columns import Columns
-from l4fast.layouts import peel
-from l4fast.rawshapes import (
-    PASSING,
-    RawShape,
-    Spot,
-    byte_of,
-    label_spots,
-    peel_bar,
-    plan_of,
-    read_labels,
-    stand_in,
-)
+from l4fast.exemplars import EXEMPLAR_BYTES, exemplars, raw_shape
+from l4fast.rawshapes import RawShape, Spot, label_spots, plan_of, read_labels, stand_in
+from l4fast.voices import MOST_SPEAKERS, Labels, Speaker, Voices
 from l4fast_kernels import fields as kf
 from l4fast_kernels import outlines as ko
 from l4fast_kernels import shapes as ks
 from l4fast_kernels.rows import place_lines
 
-# A longer line is looked at only so far when its shape is worded; its hash covers all of it.
-EXEMPLAR_BYTES = 1 << 18
-MASKED_CHARS = 4096
 _MARK = b"\xef\xbb\xbf"  # that a file of UTF-8 may begin with: no part of its first word
-Labels = tuple[tuple[str, str], ...]
-# A stream with more speakers is told by its lasting labels, with more of those by none: see
-# `Parser._tell_by_less`. A console of 10,000 ranks must not lose their labels.
-MOST_SPEAKERS = (1 << 13, 1 << 16)
 
 
 @dataclass(frozen=True)
@@ -49,13 +32,6 @@ class Shape:
 
     id: str
     text: str
-
-
-class Speaker(NamedTuple):
-    """Who wrote a line: a stream, and the labels of its prefix as (kind, text)."""
-
-    stream: int
-    labels: Labels
 
 
 class Parser:
@@ -83,13 +59,12 @@ class Parser:
         most_speakers: tuple[int, int] = MOST_SPEAKERS,
         buckets: Buckets | None = None,
     ) -> None:
-        self.most_speakers = (*most_speakers, 1 << 62)
+        self.voices = Voices(most_speakers)
         self.reference_day = reference_day
         self.raws: list[RawShape] = []
         self.first_streams: list[int] = []  # where each raw shape was seen first
         self.shapes: list[Shape] = []
         self.outlines: list[Key] = []
-        self.speakers: list[Speaker] = []
         self.buckets = Buckets() if buckets is None else buckets
         self._shape_of: dict[tuple[str, Key], int] = {}
         # Of each collapsed bucket, now or earlier: the hash of its outline, and its raw shape's code.
@@ -104,11 +79,6 @@ class Parser:
         self._shape_keys = np.zeros(ks.SHAPE_SLOTS, np.uint64)
         self._shape_codes = np.zeros(ks.SHAPE_SLOTS, np.int32)
         self._counts = np.zeros(2, np.int64)
-        self._speaker_keys = np.zeros(1 << 12, np.uint64)
-        self._speaker_codes = np.zeros(1 << 12, np.int32)
-        # For each stream: which labels tell its speakers, and the labels that were heard.
-        self._told: dict[int, int] = {}
-        self._heard: dict[int, set[Labels]] = {}
         # Start, stop, origin, line, raw, layout and fresh of the last chunk's segments: see `ks.scan`.
         self._found = [np.empty(4 * ks.WINDOW, np.int32) for _ in range(7)]
         self._fields: list[np.ndarray] = []
@@ -163,7 +133,15 @@ class Parser:
                 who,
             )
 
-        read_headers(self._told.get(stream, kf.ALL_LABELS))
+        def labels(segments: np.ndarray) -> Iterator[Labels]:
+            # The first segment of a line tells who wrote it.
+            first = np.searchsorted(line, line[segments])
+            places = (column[first].tolist() for column in (start, stop, raw, layout))
+            for begin, end, code, place in zip(*places, strict=True):
+                text = buf[begin : min(end, begin + EXEMPLAR_BYTES)].tobytes()
+                yield self._labels(text, code, place)
+
+        read_headers(self.voices.level(stream))
         place_lines(
             n,
             start,
@@ -191,7 +169,7 @@ class Parser:
             origin=origin,
             raw=raw,
             shape=shape,
-            speaker=self._intern(buf, n, start, stop, line, raw, layout, who, stream, read_headers),
+            speaker=self.voices.of(stream, who, labels, read_headers),
             line=number,
             offset=at,
             length=length,
@@ -201,6 +179,11 @@ class Parser:
             level=level,
             coloured=coloured,
         )
+
+    @property
+    def speakers(self) -> list[Speaker]:
+        """Who wrote the lines, by the codes in `Columns.speaker`."""
+        return self.voices.speakers
 
     def time_forms(self, raw: np.ndarray) -> np.ndarray:
         """Return the forms of time that lines of these raw shapes (int32[n]) have, 0 for none: int16[n]."""
@@ -269,60 +252,10 @@ class Parser:
     def _add_raws(
         self, first_code: int, buf: np.ndarray, fresh: np.ndarray, start: np.ndarray, stop: np.ndarray
     ) -> None:
-        for low in range(0, len(fresh), ks.FRESH_AT_ONCE):
-            chosen = fresh[low : low + ks.FRESH_AT_ONCE]
-            n = len(chosen)
-            room = int(np.minimum(stop[chosen] - start[chosen], EXEMPLAR_BYTES).sum())
-            masked, bounds = np.empty(room, np.uint8), np.empty(room + n + 1, np.int32)
-            masked_end, bounds_end = np.empty(n, np.int64), np.empty(n, np.int64)
-            out = np.empty((n, ko.OUTLINE_BYTES), np.uint8)
-            cuts = np.empty((n, len(ko.WIDTHS)), np.int64)
-            ko.describe(
-                buf,
-                chosen,
-                n,
-                start,
-                stop,
-                EXEMPLAR_BYTES,
-                vocabulary(),
-                masked,
-                masked_end,
-                bounds,
-                bounds_end,
-                out,
-                cuts,
-            )
-            at = held = 0
-            for k, segment in enumerate(chosen.tolist()):
-                begin, edges = int(start[segment]), cuts[k].tolist()
-                line = buf[begin : min(int(stop[segment]), begin + EXEMPLAR_BYTES)].tobytes()
-                text = masked[at : masked_end[k]].tobytes().decode("latin-1").replace("\x00", MASK)
-                flat = bounds[held : bounds_end[k]].tolist()
-                words = list(zip(flat[::2], flat[1::2], strict=True))
-                key = cut(out[k, : edges[-1]].tobytes(), edges)
-                self._add_raw(first_code + low + k, line, text, words, key)
-                at, held = int(masked_end[k]), int(bounds_end[k])
-
-    def _add_raw(
-        self, code: int, line: bytes, whole: str, words: list[tuple[int, int]], outline: Key
-    ) -> None:
-        masked = whole[:MASKED_CHARS]
-        header, lead = peel_bar(masked, peel(masked))
-        begin = byte_of(header.start, masked, words)
-        end = len(line) if header.end == len(whole) else byte_of(header.end, masked, words)
-        glued = begin if lead == header.start else byte_of(lead, masked, words)
-        body = masked[header.start : header.end]
-        raw = RawShape(
-            masked=masked,
-            header=header,
-            content=line[begin:end].decode("latin-1"),
-            begin=begin,
-            lead=line[glued:begin].decode("latin-1"),
-            words=tuple(words),
-            shape=self._add_shape(canonical(body), outline),
-        )
-        self._keep(code, raw)
-        self.buckets.add(masked, outline)
+        for code, one in enumerate(exemplars(buf, fresh, start, stop), first_code):
+            raw, text = raw_shape(one)
+            self._keep(code, replace(raw, shape=self._add_shape(text, one.outline)))
+            self.buckets.add(one.masked, one.outline)
 
     def _keep(self, code: int, raw: RawShape) -> None:
         if code >= len(self._plans):
@@ -379,45 +312,6 @@ class Parser:
             for code, bucket in enumerate(own)
         ]
 
-    def _intern(
-        self,
-        buf: np.ndarray,
-        n: int,
-        start: np.ndarray,
-        stop: np.ndarray,
-        line: np.ndarray,
-        raw: np.ndarray,
-        layout: np.ndarray,
-        who: np.ndarray,
-        stream: int,
-        read_headers: Callable[[int], None],
-    ) -> np.ndarray:
-        """Return the speaker of each segment; `read_headers` writes ``who`` anew, told by fewer labels."""
-        out = np.empty(n, np.int32)
-        fresh = np.empty(n, np.int32)
-        while True:
-            n_held = len(self.speakers)
-            state = np.array([n_held, 0, 0], np.int64)
-            while not ks.intern(who, n, self._speaker_keys, self._speaker_codes, state, out, fresh):
-                self._move_speakers(self._speaker_keys.size * 4)
-            told = self._told.get(stream, kf.ALL_LABELS)
-            heard = self._heard.setdefault(stream, set())
-            # The first segment of a line tells who wrote it.
-            first = np.searchsorted(line, line[fresh[: int(state[1])]])
-            places = (column[first].tolist() for column in (start, stop, raw, layout))
-            for begin, end, code, place in zip(*places, strict=True):
-                text = buf[begin : min(end, begin + EXEMPLAR_BYTES)].tobytes()
-                labels = lasting(self._labels(text, code, place), told)
-                self.speakers.append(Speaker(stream, labels))
-                heard.add(labels)
-                if len(heard) > self.most_speakers[told]:
-                    break
-            else:
-                return out
-            del self.speakers[n_held:]
-            self._tell_by_less(stream, told + 1)
-            read_headers(told + 1)
-
     def _labels(self, line: bytes, raw: int, layout: int) -> Labels:
         """Return the labels of a line; where they stand in lines of its layout has just been found."""
         spots = self._spots[raw]
@@ -429,35 +323,3 @@ class Parser:
             (spot[0], text.decode("utf-8", "replace").strip())
             for spot, text in zip(spots, texts, strict=True)
         )
-
-    def told(self, streams: Sequence[int]) -> tuple[int, set[Labels]]:
-        """Return by which labels the speakers of ``streams``, parts of one, are told, and these labels."""
-        told = max((self._told.get(stream, kf.ALL_LABELS) for stream in streams), default=kf.ALL_LABELS)
-        heard = (labels for stream in streams for labels in self._heard.get(stream, ()))
-        return told, {lasting(labels, told) for labels in heard}
-
-    def _tell_by_less(self, stream: int, told: int) -> None:
-        """Tell the speakers of a stream by fewer labels, those that were heard before too.
-
-        Very many process ids or addresses tell nothing of ranks and nodes. How many labels of a kind a
-        stream has is a property of its lines, whatever their order.
-        """
-        self._told[stream] = told
-        self._speaker_keys[self._speaker_codes >= len(self.speakers)] = 0
-        self._move_speakers(self._speaker_keys.size)
-        for i, speaker in enumerate(self.speakers):
-            if speaker.stream == stream:
-                self.speakers[i] = Speaker(stream, lasting(speaker.labels, told))
-        self._heard[stream] = {lasting(labels, told) for labels in self._heard[stream]}
-
-    def _move_speakers(self, slots: int) -> None:
-        keys, codes = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
-        ks.rehash(self._speaker_keys, self._speaker_codes, keys, codes)
-        self._speaker_keys, self._speaker_codes = keys, codes
-
-
-def lasting(labels: Labels, told: int) -> Labels:
-    """Return those of a speaker's labels by which it is told: see `Parser.told`."""
-    if told == kf.ALL_LABELS:
-        return labels
-    return tuple(label for label in labels if told == kf.LASTING_LABELS and label[0] not in PASSING)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from l4fast.regexes import regex
+
 Stream = Literal["stdout", "stderr"]
 Kind = Literal["rank", "node", "console", "kernel", "scheduler", "agent"]
 
@@ -42,10 +44,10 @@ class PathFacts(NamedTuple):
 # -- names without what compression and rotation add ---------------------------------
 
 MAX_CHARS = 1000  # of a name, from its end: int() refuses numbers of thousands of digits
-_PACKED = re.compile(r"\.(?:gz|zst|zstd|xz|bz2|lz4)$", re.IGNORECASE)
-_ROTATED = re.compile(r"(?<=[a-z])(?:\.\d{1,3}|[.-]\d{8}(?:[-T]?\d{4,6})?)$")
-ENDING = re.compile(r"(?:\.(?:log|txt|out|err|json|jsonl|stdout|stderr))+$", re.IGNORECASE)
-_ENDED = re.compile(r"\.(?:log|txt|out|err|json|jsonl|stdout|stderr)$", re.IGNORECASE)
+_PACKED = regex(r"\.(?:gz|zst|zstd|xz|bz2|lz4)$", re.IGNORECASE)
+_ROTATED = regex(r"(?<=[a-z])(?:\.\d{1,3}|[.-]\d{8}(?:[-T]?\d{4,6})?)$")
+ENDING = regex(r"(?:\.(?:log|txt|out|err|json|jsonl|stdout|stderr))+$", re.IGNORECASE)
+_ENDED = regex(r"\.(?:log|txt|out|err|json|jsonl|stdout|stderr)$", re.IGNORECASE)
 
 
 def stem_of(name: str) -> str:
@@ -104,38 +106,38 @@ _TREES: tuple[tuple[str, str, Kind], ...] = (
         "scheduler",
     ),
 )
-_COMPILED_TREES = [(layout, re.compile(rf"(?:^|/){end}$"), kind) for layout, end, kind in _TREES]
-_KERNEL = re.compile(r"(?:^|[._-])(?:dmesg|kern|kmsg|kernel|messages|syslog|journal(?:ctl)?)(?:[._-]|$)")
-_AGENT = re.compile(r"(?:^|[._-])(?:slurmd|kubelet|agent|dcgm|fabricmanager)(?:[._-]|$)")
+_COMPILED_TREES = [(layout, regex(rf"(?:^|/){end}$"), kind) for layout, end, kind in _TREES]
+_KERNEL = regex(r"(?:^|[._-])(?:dmesg|kern|kmsg|kernel|messages|syslog|journal(?:ctl)?)(?:[._-]|$)")
+_AGENT = regex(r"(?:^|[._-])(?:slurmd|kubelet|agent|dcgm|fabricmanager)(?:[._-]|$)")
 
 # Words that name their number wherever they stand. `mp_rank_00` is a piece of a model.
 _END = r"[._=-]?(\d{1,6})(?!\d)"
 _NAMED = {
-    "local_rank": re.compile(rf"(?:^|[/._-])local[_-]?rank{_END}", re.IGNORECASE),
-    "node_index": re.compile(
+    "local_rank": regex(rf"(?:^|[/._-])local[_-]?rank{_END}", re.IGNORECASE),
+    "node_index": regex(
         rf"(?:^|[/._-])(?:node|group|machine)[_-]?(?:rank|id|index|idx){_END}", re.IGNORECASE
     ),
-    "rank": re.compile(
+    "rank": regex(
         r"(?:^|[/._-]|global|world)(?<!local[_-])(?<!node[_-])(?<!group[_-])(?<!machine[_-])(?<![mtpdce]p_)"
         rf"rank{_END}",
         re.IGNORECASE,
     ),
-    "attempt": re.compile(rf"(?:^|[/._-])(?:attempt|restart|retry|requeue|cycle){_END}", re.IGNORECASE),
+    "attempt": regex(rf"(?:^|[/._-])(?:attempt|restart|retry|requeue|cycle){_END}", re.IGNORECASE),
 }
 # Kubeflow, Volcano, KubeRay: `{job}-worker-3`; Kubeflow Trainer: `{job}-node-0-3-x7k2p`.
 # A padded number or a lone `-node-3` belongs to a machine rather than to a pod.
-_POD = re.compile(
+_POD = regex(
     r"[a-z][a-z0-9-]*-(?:(?:master|worker|launcher|chief|ps|head|trainer)-(?P<one>0|[1-9]\d*)"
     r"|node-\d+-(?P<two>\d+))(?:-[a-z0-9]{5})?"
 )
 # JobSet: `{jobset}-{job}-{index of the job}-{index of the pod}[-{random}]`. Two words stand before them.
-JOBSET_POD = re.compile(
+JOBSET_POD = regex(
     r"(?P<words>[a-z][a-z0-9]*(?:-[a-z0-9]*[a-z][a-z0-9]*)+)-(?P<job>0|[1-9]\d{0,3})-(?P<index>0|[1-9]\d{0,4})"
     r"(?:-(?=[a-z0-9]*[a-z])[a-z0-9]{4,6})?"
 )
 # What people put in front of a pod's name when they save what a command tells of it.
-_SAVED = re.compile(r"^(?:(?:kubectl|describe|desc|get|logs?|events?|pod|previous)[-_.]){1,4}(?=[a-z])")
-MASTER = re.compile(r"-(?:master|chief|head)-\d+(?:-[a-z0-9]{5})?$")
+_SAVED = regex(r"^(?:(?:kubectl|describe|desc|get|logs?|events?|pod|previous)[-_.]){1,4}(?=[a-z])")
+MASTER = regex(r"-(?:master|chief|head)-\d+(?:-[a-z0-9]{5})?$")
 
 
 def known(stem: str) -> PathFacts:

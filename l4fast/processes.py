@@ -14,9 +14,10 @@ import numpy as np
 
 from l4fast.identities import Said
 from l4fast.job import Job
+from l4fast.regexes import regex
 from l4fast.topology import Topology, set_node
 
-_AGENT_NAME = re.compile(r"[`'\"](?P<host>[A-Za-z0-9][\w.\-]*?)_(?P<pid>\d+)_\d+[`'\"]")
+_AGENT_NAME = regex(r"[`'\"](?P<host>[A-Za-z0-9][\w.\-]*?)_(?P<pid>\d+)_\d+[`'\"]")
 NEAR = 3  # lines between the line of a table that names a host, a rank, and the next
 
 

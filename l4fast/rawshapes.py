@@ -6,7 +6,6 @@ find them in every line of the shape), and what the canonical shape is. See DESI
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -15,6 +14,7 @@ import numpy as np
 from l4fast.buckets import WILD, Key, text_of
 from l4fast.canonical import MASK, MASKED_WORD, canonical
 from l4fast.layouts import Field, Header, peel
+from l4fast.regexes import regex
 from l4fast_kernels import fields as kf
 from l4fast_kernels import times as kt
 
@@ -92,7 +92,7 @@ class RawShape:
 
 
 # A progress bar has no line end of its own, so the next line is glued onto it by a tee.
-_BAR = re.compile(rf"\s*(?:[^|\n]{{0,40}}: *)?{MASK}%\|[^|]*\| *{MASK}/{MASK} \[[^\]\n]*\](?=\S)")
+_BAR = regex(rf"\s*(?:[^|\n]{{0,40}}: *)?{MASK}%\|[^|]*\| *{MASK}/{MASK} \[[^\]\n]*\](?=\S)")
 
 
 def peel_bar(masked: str, header: Header) -> tuple[Header, int]:

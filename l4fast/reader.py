@@ -6,7 +6,6 @@ A part reads some of the job's streams; parts are read side by side and joined b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -16,15 +15,17 @@ from l4fast.buckets import Buckets
 from l4fast.canonical import canonical, mask, plain, plain_offsets
 from l4fast.columns import Columns
 from l4fast.durations import Duration, find_durations
-from l4fast.fold import Counter, Fold
+from l4fast.fold import Fold
 from l4fast.library import Library, told
 from l4fast.parse import Parser
+from l4fast.progress import Counter
 from l4fast.rawshapes import RawShape, content_place, number_place
+from l4fast.regexes import regex
 from l4fast.signature import Signature
 
 # Words that failures are told with in any framework. A line that holds one is kept with
 # its text; whether it indicates a failure is decided later, against healthy jobs.
-FAILURE_WORDS = re.compile(
+FAILURE_WORDS = regex(
     r"(?i)\b(?:\w*error|errors|errno|\w*exception|fail(?:ed|ure|ures|s|ing)?|fatal|traceback|abort(?:ed|ing|s)?"
     r"|kill(?:ed|ing)?|terminat(?:e|ed|ing)|time[sd]?[ -]?out|timeout|panic|segfault|segmentation|core dumped"
     r"|corrupt\w*|unreachable|refused|denied|lost|crash\w*|died|dead|illegal|invalid|out of memory|oom"
@@ -36,7 +37,7 @@ FAILURE_WORDS = re.compile(
 
 
 # A bar grows with the number behind it.
-_BAR_AT_END = re.compile(r"\|[^|]*\|\s*$")
+_BAR_AT_END = regex(r"\|[^|]*\|\s*$")
 # A guess at a counter (so small a weight) gives way to anything that is known of the line.
 GUESS = -3
 # Groups that tell of whom a line speaks.

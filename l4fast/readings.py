@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from l4fast.job import Job
+from l4fast.regexes import regex
 from l4fast.signature import MAX_CHARS
 
 Values = tuple[tuple[str, str], ...]
@@ -22,7 +23,7 @@ Spans = dict[str, tuple[int, int]]
 
 # What names a digit in a pattern without asking for one: counts, names of groups, classes; the 0 of
 # `0x`, which lines that are alike have in common.
-_NO_DIGITS = re.compile(r"\{\d+(?:,\d*)?\}|\(\?P<\w+>|\\x[0-9a-fA-F]{2}|0-9|0[xX](?![?*+{])")
+_NO_DIGITS = regex(r"\{\d+(?:,\d*)?\}|\(\?P<\w+>|\\x[0-9a-fA-F]{2}|0-9|0[xX](?![?*+{])")
 
 
 @cache

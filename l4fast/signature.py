@@ -55,8 +55,19 @@ MARKERS = (
 SPEAKERS = ("program", "launcher", "scheduler", "kernel")
 # Who says what a line brings about: the same process, any on its node, any in the job.
 PLACES = ("process", "node", "job")
+_WILD = frozenset("*?[")
 # The groups whose value may change what a line means.
 DECIDING = ("exit_code", "signal", "errno", "xid", "sxid", "status", "code")
+
+
+def fits(text: str, wanted: str) -> bool:
+    """Tell whether ``text`` is ``wanted``, in which ``*`` stands for any characters.
+
+    >>> fits("-9", "-*"), fits("-9", "9"), fits("9", "9")
+    (True, False, True)
+    """
+    # Each new pattern costs `fnmatch` a compilation, and most hold no wildcard.
+    return text == wanted if _WILD.isdisjoint(wanted) else fnmatchcase(text, wanted)
 
 
 @dataclass(frozen=True)
@@ -77,8 +88,7 @@ class Case:
     def fits(self, values: Mapping[str, str | None]) -> bool:
         """Tell whether ``values`` (group -> text) are the ones of this case."""
         return all(
-            any(fnmatchcase(values.get(group) or "", wanted) for wanted in choices)
-            for group, choices in self.values
+            any(fits(values.get(group) or "", wanted) for wanted in choices) for group, choices in self.values
         )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from l4fast.cascade import cycle, unknown_targets
 from l4fast.database import compiled, is_there
 from l4fast.errors import SignatureError
 from l4fast.library import PACKAGED, Library, told
-from l4fast.signature import Signature
+from l4fast.signature import Signature, fits
 from l4fast.signature_file import Page, content_of, read
 
 
@@ -39,7 +38,7 @@ def reports(paths: Sequence[Path], packaged: Library) -> list[Report]:
         notes += [
             f"{path}: mute: no signature is called {name!r}"
             for name in page.mute
-            if not any(fnmatchcase(one, name) for one in together)
+            if not any(fits(one, name) for one in together)
         ]
         if not (page.signatures or page.mute or wrong):
             notes.append(f"{path}: no signature in it; one is written [its-id], then its keys")

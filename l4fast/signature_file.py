@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from l4fast.errors import SignatureError
+from l4fast.regexes import regex
 from l4fast.signature import (
     ACTIONS,
     CATEGORIES,
@@ -43,10 +44,10 @@ _ONE_OF = {
 }
 _TEXTS = ("title", "pattern", "advice", "source", *_ONE_OF)
 _KEYS = {*_TEXTS, "weight", "when", "explains", "matches", "spares"}
-ID = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+ID = regex(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _EFFECT_KEYS = {"what", "where", "after_s"}
 _CASE_KEYS = {"values", "role", "category", "title", "advice", "action"}
-_UNSUPPORTED = re.compile(r"(?<!\\)\((?:\?(?:[=!]|<[=!]|P=|\()|\*)|(?<!\\)(?:\\\\)*\\[1-9]")
+_UNSUPPORTED = regex(r"(?<!\\)\((?:\?(?:[=!]|<[=!]|P=|\()|\*)|(?<!\\)(?:\\\\)*\\[1-9]")
 
 
 @dataclass(frozen=True)
@@ -198,16 +199,16 @@ def _check_samples_given(name: str, samples: object, key: str, path: Path) -> No
 def _check_pattern(name: str, pattern: str, path: Path) -> Mapping[str, int]:
     """Refuse what `re` cannot compile and what Hyperscan cannot or should not; return the groups."""
     try:
-        regex = re.compile(pattern, re.ASCII)
+        compiled = re.compile(pattern, re.ASCII)
     except re.error as error:
         raise fault(path, name, "pattern", f"no regular expression: {error}") from error
     if _UNSUPPORTED.search(pattern):
         raise fault(path, name, "pattern", "Hyperscan knows no lookaround, condition or back-reference")
     if pattern.endswith((".*", ".*?", ".+")):
         raise fault(path, name, "pattern", "ends in a repeated dot, which costs a match for every byte")
-    if regex.search(""):
+    if compiled.search(""):
         raise fault(path, name, "pattern", "matches the empty line, and so every line")
-    return regex.groupindex
+    return compiled.groupindex
 
 
 def _cases(name: str, cases: object, groups: Mapping[str, int], path: Path) -> tuple[Case, ...]:

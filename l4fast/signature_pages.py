@@ -6,12 +6,11 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import Any
 
 from l4fast.cascade import between, kinds, named_by
 from l4fast.errors import UsageError
-from l4fast.signature import CATEGORIES, ROLES, Case, Effect, Signature
+from l4fast.signature import CATEGORIES, ROLES, Case, Effect, Signature, fits
 
 MOST_NAMED = 12  # signatures in a line of a page; the rest are counted
 _HEADING = 16  # characters before the text of a page
@@ -70,7 +69,7 @@ def _holds(signature: Signature, word: str) -> bool:
 
 
 def _is_called(signature: Signature, name: str) -> bool:
-    return fnmatchcase(signature.id.lower(), name.lower())
+    return fits(signature.id.lower(), name.lower())
 
 
 def _is_of(signature: Signature, category: str) -> bool:
@@ -213,7 +212,7 @@ def _effects(signature: Signature, signatures: Mapping[str, Signature]) -> list[
 
 
 def _is_from(after_s: tuple[float, float], effect: Effect, target: Signature) -> bool:
-    named = any(fnmatchcase(target.id, what) or what == f"tells:{target.kind}" for what in effect.what)
+    named = any(fits(target.id, what) or what == f"tells:{target.kind}" for what in effect.what)
     return named and after_s == effect.after_s
 
 

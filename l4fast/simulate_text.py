@@ -8,7 +8,6 @@ rows whose numbers have the same count of digits.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l4fast.regexes import regex
+
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-_HOLE = re.compile(r"\{(\w+)(?::(\d+)(?:-(\d+))?)?\}")
+_HOLE = regex(r"\{(\w+)(?::(\d+)(?:-(\d+))?)?\}")
 _PAIRS = np.frombuffer("".join(f"{i:02d}" for i in range(100)).encode(), np.uint8).reshape(100, 2)
 _TRIPLES = np.frombuffer("".join(f"{i:03d}" for i in range(1000)).encode(), np.uint8).reshape(1000, 3)
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)

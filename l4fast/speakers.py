@@ -19,12 +19,12 @@ from l4fast.job import Job
 from l4fast.labels import from_paths, read_labels, tasks_are_ranks, use_tasks
 from l4fast.machines import learn_machines, name_described
 from l4fast.namesakes import name_streams
-from l4fast.parse import Speaker
 from l4fast.paths import PathFacts
 from l4fast.processes import learn_hosts, learn_pids, use_hosts_of_tables
 from l4fast.regular import complete
 from l4fast.tasks import learn_started, learn_tasks
 from l4fast.topology import Topology
+from l4fast.voices import Speaker
 
 
 def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None) -> Topology:

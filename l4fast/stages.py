@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,15 +9,16 @@ import numpy as np
 from l4fast.checkpoints import Checkpoints, names_a_file_of_one
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
+from l4fast.regexes import regex
 from l4fast.temporal import Progress
 from l4fast.verdict import Verdict
 
 # Function names in the culprit's stack that tell what it was doing; innermost calls decide last.
 _FRAMES = (
-    ("launch", re.compile(r"torch/distributed/(?:elastic|launcher|run\.py)|bin/torchrun")),
+    ("launch", regex(r"torch/distributed/(?:elastic|launcher|run\.py)|bin/torchrun")),
     (
         "checkpoint",
-        re.compile(
+        regex(
             r"(?i)\b\w*(?:save|load|restore|write|read)_?\w*(?:checkpoint|ckpt|state_?dict)\w*"
             r"|\bcheckpoint\w*\.(?:save|load)|torch\.save|dcp\.(?:save|load)|_?save_checkpoint"
             r"|serialization\.py"
@@ -26,24 +26,24 @@ _FRAMES = (
     ),
     (
         "evaluate",
-        re.compile(r"(?i)\b(?:evaluate|evaluation_loop|validate|validation_step|run_validation|eval_step)\b"),
+        regex(r"(?i)\b(?:evaluate|evaluation_loop|validate|validation_step|run_validation|eval_step)\b"),
     ),
     (
         "load",
-        re.compile(
+        regex(
             r"(?i)\b(?:_next_data|_MultiProcessingDataLoaderIter|DataLoader|__getitem__|fetch\.py|dataloader\.py)\b"
         ),
     ),
     (
         "init",
-        re.compile(
+        regex(
             r"(?i)\b(?:init_process_group|_initialize_distributed|initialize_megatron"
             r"|initialize_model_parallel|rendezvous|setup_model|build_model|from_pretrained|parse_args)\b"
         ),
     ),
 )
 # A step of the training calls these, and so does an evaluation: they tell only where no other frame does.
-_STEP = re.compile(
+_STEP = regex(
     r"in (?:forward|backward|training_step|train_step|training_step_and_backward|forward_backward\w*)\b"
 )
 _FRAME_LINES = 200

@@ -8,7 +8,6 @@ does, nobody is named.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from l4fast.durations import MOST_TOLD, find_durations, told_of
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
 from l4fast.readings import Reading, Values
+from l4fast.regexes import regex
 from l4fast.slow import Slow
 from l4fast.subjects import Subjects
 from l4fast.templates import Template
@@ -44,7 +44,7 @@ CANNOT_TELL = "cannot tell which node: no rank's own durations and no line of a 
 
 
 # Durations that are long where others are late.
-_WAIT = re.compile(
+_WAIT = regex(
     r"(?i)(?:all[-_ ]?(?:reduce|gather|to[-_ ]?all)|reduce[-_ ]?scatter|broadcast|barrier|collective|\bcomm"
     r"|sync|\brecv|\breceiv|\bwait|\bidle)"
 )

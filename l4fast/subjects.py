@@ -15,6 +15,7 @@ from l4fast.events import Event, Evidence
 from l4fast.hostlists import hosts_in
 from l4fast.identities import clean_host, numbers
 from l4fast.job import NONE, Job
+from l4fast.regexes import regex
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 
@@ -22,10 +23,10 @@ LATE = 1 << 62  # nothing is known of the time: later than all that is known
 # Which words of a line tell whom it is about. A process id in a line about oneself is one's child.
 _NAMING = ("pid", "local_rank", "task", "rank", "node")
 _NAMING_OF = {"victim": ("pid", "local_rank", "task"), "self": ("rank", "node")}
-_DIGITS = re.compile(r"\d+")
-_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
+_DIGITS = regex(r"\d+")
+_ADDRESS = regex(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
 MOSTLY = 0.8  # so many of the nodes' addresses are known: one of nobody's is a machine without a log
-_TIME_INSIDE = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\b")
+_TIME_INSIDE = regex(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\b")
 
 
 class Subject(NamedTuple):

@@ -107,3 +107,26 @@ def publish(staging: Path, folder: Path) -> None:
                 elif old.exists():
                     os.replace(old, target)
         raise
+
+
+@contextmanager
+def staged(folder: Path, out: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a hidden folder inside ``folder``; at the end all that is in it moves out, or nothing does."""
+    made = not folder.exists()
+    try:
+        if made:
+            folder.mkdir()
+        hidden = tempfile.mkdtemp(dir=folder, prefix=".l4fast-")
+    except OSError as error:
+        raise UsageError(f"{os.fspath(out)} cannot be written: {os.strerror(error.errno or 0)}") from error
+    try:
+        try:
+            yield Path(hidden)
+            publish(Path(hidden), folder)
+        finally:
+            remove(hidden)
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise

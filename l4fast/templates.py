@@ -13,13 +13,13 @@ or on who read them: batch, stream, and merge give the same ids. See DESIGN sect
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from l4fast.align import common
 from l4fast.canonical import VARIABLE, shape_id
+from l4fast.regexes import regex
 from l4fast.typed import MASK, WORD_ENDS, joined
 from l4fast.variables import TRUTH, free, words_of
 
@@ -30,20 +30,20 @@ _UNIT = (
     r"(?:[KMGTPE]i?B|[kKMGT]?[Bb]|bytes?|[kKMGT]?bps|[KMGT]?[Bb]/s|[KMGT]?Hz|ns|us|ms|s|secs?|seconds?"
     r"|mins?|minutes?|h|hrs?|hours?|days?|%)"
 )
-_WITH_UNIT = re.compile(rf"{_M} ?{_UNIT}(?!\w)")
+_WITH_UNIT = regex(rf"{_M} ?{_UNIT}(?!\w)")
 _NUMBERED = r"[A-Za-z_]*\d\w*"
-_NUMBERED_LIST = re.compile(rf"(?<![\w.-]){_NUMBERED}(?:[ ,]+{_NUMBERED})+(?![\w.-])")
-_PARTS = re.compile(rf"(?<![\w.]){_M}(?:[-+.@/#$%&~]+(?:{_M}|[a-fA-F]{{1,4}}(?!\w)))+")
-_SIGNED = re.compile(rf"(?<![\w.])-{_M}|#{_M}#?|{_M}#")
-_EMPTY = re.compile(r"(?<!\w)\(\)|(?<!\w)\[ ?\]|=(?=[\s,;]|$)")
+_NUMBERED_LIST = regex(rf"(?<![\w.-]){_NUMBERED}(?:[ ,]+{_NUMBERED})+(?![\w.-])")
+_PARTS = regex(rf"(?<![\w.]){_M}(?:[-+.@/#$%&~]+(?:{_M}|[a-fA-F]{{1,4}}(?!\w)))+")
+_SIGNED = regex(rf"(?<![\w.])-{_M}|#{_M}#?|{_M}#")
+_EMPTY = regex(r"(?<!\w)\(\)|(?<!\w)\[ ?\]|=(?=[\s,;]|$)")
 _FILLED = {"(": f"({_M})", "[": f"[{_M}]", "=": f"={_M}"}
-_ANGLED = re.compile(rf"<{_M}>?|{_M}>")
-_LIST = re.compile(rf"{_M}(?:[ ,:;/|]+{_M}(?!=))+")
-_IN_OTHER_WORDS = re.compile(rf"{_M} [(\[]{_M}[)\]]")
+_ANGLED = regex(rf"<{_M}>?|{_M}>")
+_LIST = regex(rf"{_M}(?:[ ,:;/|]+{_M}(?!=))+")
+_IN_OTHER_WORDS = regex(rf"{_M} [(\[]{_M}[)\]]")
 _QUOTED = rf"(?:'[^']*'|\"[^\"]*\"|{_M})"
-_QUOTED_LIST = re.compile(rf"(?<=\[){_QUOTED}(?:, ?{_QUOTED})*(?=\])")
-_NESTED_LIST = re.compile(rf"[(\[]{_M}[)\]](?:, ?[(\[]?{_M}[)\]]?)+")
-_CALL = re.compile(rf"(?<![\w.])[A-Za-z_]\w*\({_M}\)")
+_QUOTED_LIST = regex(rf"(?<=\[){_QUOTED}(?:, ?{_QUOTED})*(?=\])")
+_NESTED_LIST = regex(rf"[(\[]{_M}[)\]](?:, ?[(\[]?{_M}[)\]]?)+")
+_CALL = regex(rf"(?<![\w.])[A-Za-z_]\w*\({_M}\)")
 
 _ACCOUNTS = {"root", "admin"}
 

@@ -13,7 +13,6 @@ Unicron (2024), section 4: no progress for three mean iterations is a stall.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -22,9 +21,10 @@ import numpy as np
 from l4fast.bars import inner_bars, is_bar
 from l4fast.canonical import plain
 from l4fast.job import NONE, Job
+from l4fast.regexes import regex
 from l4fast.signature import Signature
 
-_NOT_TRAINING = re.compile(
+_NOT_TRAINING = regex(
     r"(?i)\b(?:eval\w*|valid\w*|test\w*|load\w*|download\w*|map|shard\w*|tokeniz\w*|generat\w*|predict\w*"
     r"|fetch\w*|filter\w*|extract\w*|compil\w*|convert\w*|warm\w*|captur\w*|sampl\w*|preprocess\w*)\b"
 )
@@ -301,7 +301,7 @@ def _unit(job: Job, series: int, numbers: np.ndarray, first_time: np.ndarray) ->
     return 1
 
 
-_MLLOG_VALUE = re.compile(r'"key": "(\w+)", "value": (\d+)')
+_MLLOG_VALUE = regex(r'"key": "(\w+)", "value": (\d+)')
 
 
 def _mllog_value(job: Job, key: str) -> int | None:

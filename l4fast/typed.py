@@ -10,35 +10,35 @@ from __future__ import annotations
 
 import re
 
+from l4fast.regexes import regex
+
 # One character of the Unicode private-use area stands for one masked word: lines are
 # decoded as Latin-1 here, so no byte of a log can produce it.
 MASK = "\ue000"
 M = MASK
 
 # A path or a URL ends at a blank or at one of these; a value may end at more.
-PATH_ENDS = re.compile(r"([\s,!;:=|\"'`\[\](){}<>])")
-WORD_ENDS = re.compile(r"([\s,!;:=|\"'`\[\](){}.\-+@#$%&])")
+PATH_ENDS = regex(r"([\s,!;:=|\"'`\[\](){}<>])")
+WORD_ENDS = regex(r"([\s,!;:=|\"'`\[\](){}.\-+@#$%&])")
 
-_URL = re.compile(r"(?<![A-Za-z])([A-Za-z][A-Za-z.+-]*+)://[^\s,;\"'<>()\[\]{}]+")
-_QUERY = re.compile(rf"(?<![\w.{M}])/[^\s\"'<>,;?]*+\?[^\s\"'<>]*")
-_PATH = re.compile(r"(/[^/]+)+/?")
+_URL = regex(r"(?<![A-Za-z])([A-Za-z][A-Za-z.+-]*+)://[^\s,;\"'<>()\[\]{}]+")
+_QUERY = regex(rf"(?<![\w.{M}])/[^\s\"'<>,;?]*+\?[^\s\"'<>]*")
+_PATH = regex(r"(/[^/]+)+/?")
 # A relative path has a dot somewhere: `read/write` and `seq/ack` are words.
-_RELATIVE = re.compile(
-    rf"(?<![\w.{M}/-])(?=[\w{M}/-]*\.)(?=[\w{M}.-]*/)[\w{M}.-]++(?:/[\w{M}.-]++)+/?(?![\w/])"
-)
+_RELATIVE = regex(rf"(?<![\w.{M}/-])(?=[\w{M}/-]*\.)(?=[\w{M}.-]*/)[\w{M}.-]++(?:/[\w{M}.-]++)+/?(?![\w/])")
 
 
 def _hex(n: int) -> str:
     return rf"(?:{M}|[a-fA-F]{{{n}}})"
 
 
-_UUID = re.compile(rf"(?<![\w-])(?=[a-fA-F-]*{M}){_hex(8)}-{_hex(4)}-{_hex(4)}-{_hex(4)}-{_hex(12)}(?![\w-])")
-_MAC = re.compile(rf"(?<![\w:])(?=[a-fA-F:]*{M}){_hex(2)}(?::{_hex(2)}){{5}}(?![\w:])")
-_IPV6 = re.compile(
+_UUID = regex(rf"(?<![\w-])(?=[a-fA-F-]*{M}){_hex(8)}-{_hex(4)}-{_hex(4)}-{_hex(4)}-{_hex(12)}(?![\w-])")
+_MAC = regex(rf"(?<![\w:])(?=[a-fA-F:]*{M}){_hex(2)}(?::{_hex(2)}){{5}}(?![\w:])")
+_IPV6 = regex(
     rf"(?<![\w:])(?=[a-fA-F:]*{M})(?:(?:{M}|[a-fA-F]{{1,4}})?:){{3,7}}(?:{M}|[a-fA-F]{{1,4}})(?![\w:])"
 )
-_HEX_WORD = re.compile(r"(?<![A-Za-z0-9_])[a-f]{8,}(?![A-Za-z0-9_])")
-_USER_AT = re.compile(rf"(?<![\w{M}.+-])[\w{M}.+-]++@[\w{M}-]+(?:\.[\w{M}-]+)*(?![\w{M}])")
+_HEX_WORD = regex(r"(?<![A-Za-z0-9_])[a-f]{8,}(?![A-Za-z0-9_])")
+_USER_AT = regex(rf"(?<![\w{M}.+-])[\w{M}.+-]++@[\w{M}-]+(?:\.[\w{M}-]+)*(?![\w{M}])")
 
 _TLD = (
     "com|net|org|edu|gov|mil|int|info|biz|asia|io|ai|app|dev|me|tv|xyz|cn|hk|jp|de|uk|eu|tw|br|mx|ru|fr|it|nl|us|ca"
@@ -46,30 +46,30 @@ _TLD = (
     "|local|localdomain|lan|internal|arpa"
 )
 # `org.apache.commons.net` is a class: its domain stands first.
-_HOST = re.compile(
+_HOST = regex(
     rf"(?<![\w.@/{M}-])(?!(?:com|org|net|edu|gov|io|cn|java|javax)\.)"
     rf"(?:(?:[A-Za-z_{M}][\w{M}-]*+\.)+(?:{_TLD})|(?:[\w{M}-]++\.){{2,}}[a-z]{{2}})(?![\w{M}(-]|\.\w)"
 )
 
 _DAY, _MONTH = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_DATE = re.compile(
+_DATE = regex(
     rf"(?:\b{_DAY},? )?\b{_MONTH} +{M}(?= {M}:{M})|\b{_DAY},? {_MONTH} +{M}",
 )
-_NOON = re.compile(rf"(?<={M}:{M} )[AP]M\b")
+_NOON = regex(rf"(?<={M}:{M} )[AP]M\b")
 # Files that a program reads or writes; those of its own source say where it is.
-_FILE = re.compile(
+_FILE = regex(
     rf"(?<![\w.{M}/-])[\w{M}][\w{M}.-]*\.(?:json|ya?ml|toml|txt|log|ckpt|pth?|safetensors|bin|npy|npz|tar|gz|tgz|zip|zst"
     rf"|csv|tsv|parquet|arrow|xml|conf|cfg|ini|sh|so|whl|png|db|lock|pid|sock|sqsh)(?![\w{M}-]|\.\w)"
 )
 # Strings that are values by the syntax of JSON and of Python's dicts, unless their key names the event.
 EVENT_KEYS = frozenset({"key", "event", "event_type", "msg", "message"})
-_STRING = re.compile(r"(?P<key>(?P<q>[\"'])(?P<name>[\w.-]+)(?P=q): ?)(?P=q)(?:(?!(?P=q))[^\\])+(?P=q)")
+_STRING = regex(r"(?P<key>(?P<q>[\"'])(?P<name>[\w.-]+)(?P=q): ?)(?P=q)(?:(?!(?P=q))[^\\])+(?P=q)")
 # A frame of a traceback, and what Python shows of an object.
-_FRAME = re.compile(rf'(?<=File )"[^"]+"(, line {M}, in )\S+')
-_OBJECT = re.compile(rf"<[\w.{M}]+ object at {M}>")
-_SIGNED = re.compile(rf"(?<![A-Za-z{M})\]])([A-Za-z]+_)?[-+]{M}")
+_FRAME = regex(rf'(?<=File )"[^"]+"(, line {M}, in )\S+')
+_OBJECT = regex(rf"<[\w.{M}]+ object at {M}>")
+_SIGNED = regex(rf"(?<![A-Za-z{M})\]])([A-Za-z]+_)?[-+]{M}")
 # 1e-05 and 1.2e+03; a range of two numbers looks the same.
-_EXPONENT = re.compile(rf"(?<![\w{M}-])(?:{M}\.)?{M}[-+]{M}(?![\w{M}-])")
+_EXPONENT = regex(rf"(?<![\w{M}-])(?:{M}\.)?{M}[-+]{M}(?![\w{M}-])")
 
 
 def typed(masked: str) -> str:

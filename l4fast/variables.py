@@ -17,10 +17,10 @@ is Drain's and IPLoM's; that typed values vouch for their neighbours, and tied c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 
 from l4fast.neighbours import Columns, Words, groups, masked
+from l4fast.regexes import regex
 from l4fast.typed import EVENT_KEYS, MASK, PATH_ENDS
 
 FIRST_VALUES = 10
@@ -30,11 +30,11 @@ ROUNDS = 4
 # What a number must not be: these tell of a failure, so they stay.
 _NO_NUMBERS = frozenset({"nan", "inf", "infinity"})
 # A digit, an underscore, a dot, a dash inside a word, or a capital after a small letter.
-_IDENTIFIER = re.compile(r"\w[._-]\w|\d|_|[a-z][A-Z]")
+_IDENTIFIER = regex(r"\w[._-]\w|\d|_|[a-z][A-Z]")
 # Words that are values wherever they stand.
 TRUTH = frozenset({"true", "false", "null", "none"})
 _AROUND = frozenset({("[", "]"), ('"', '"'), ("'", "'"), ("`", "`")})
-_DIGITS = re.compile(r"\d+")
+_DIGITS = regex(r"\d+")
 
 
 def words_of(text: str) -> Words:

@@ -7,23 +7,23 @@ ranks, processes and exit codes as other lines do.
 
 from __future__ import annotations
 
-import re
+from l4fast.regexes import regex
 
 # Words that tell of a failure.
-STRONG = re.compile(
+STRONG = regex(
     r"(?i)(?<![\w-])(?:error|fail(?:ed|ure|ures|s|ing)?|fatal|exception|abort(?:ed|ing)?|killed|panic"
     r"|segfault|crash(?:ed|es)?|corrupt(?:ed|ion)?|time[d]?[ -]?out|refused|denied|illegal|out of memory"
     r"|unreachable|died|not respond(?:ing)?|not answer(?:ing)?|no (?:answer|response|reply)"
     r"|cannot|could not|unable to|no such|no space|broken|stuck|lost"
     r"|uncorrectable|core dumped|mismatch)\b"
 )
-HARMLESS = re.compile(
+HARMLESS = regex(
     r"(?i)\b(?:no (?:errors?|failures?)|without (?:errors?|failures?)|retry(?:ing)?|will retry|succeeded"
     r"|recovered|ignor(?:e|ed|ing)|warn(?:ing)?s?|deprecat\w*|falling back|fallback"
     r"|error[_ -](?:handling|feedback|rate|correction|file))\b"
 )
 # The last line of a traceback, or of a C++ one.
-EXCEPTION = re.compile(
+EXCEPTION = regex(
     r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Timeout)\b(?::|$|\()"
     r"|^terminate called"
 )
@@ -58,7 +58,7 @@ _KINDS = (
         r"taking the (?:entire )?process down|terminate called|\babort(?:ed|ing)?\b|terminating the process",
     ),
 )
-_KIND = tuple((kind, re.compile(rf"(?i)(?:{pattern})")) for kind, pattern in _KINDS)
+_KIND = tuple((kind, regex(rf"(?i)(?:{pattern})")) for kind, pattern in _KINDS)
 _PLACES = (
     r"\blocal[_ ]?rank\W{0,3}(?P<local_rank>\d{1,3})\b",
     r"(?<!local)(?<!local[_ ])\brank\W{0,3}(?P<rank>\d{1,7})\b",
@@ -67,11 +67,9 @@ _PLACES = (
     r"\bsignal:? (?P<signal>\d{1,2})\b",
 )
 # Whom and what codes a line names, in whatever order: each place is looked for from its beginning.
-NAMED = re.compile("(?is)\\A" + "".join(f"(?=(?:.*?{place})?)" for place in _PLACES))
-# Who says so heard of it, and did not begin it.
-REACTIONS = ("asked-to-end", "timeout", "lost-peer", "abort")
+NAMED = regex("(?is)\\A" + "".join(f"(?=(?:.*?{place})?)" for place in _PLACES))
 # Frames of a stack and what is drawn around them.
-_FRAME = re.compile(
+_FRAME = regex(
     r'^\s*(?:File "|#\d+ |frame #\d+|at \S+\(|\[0x|0x[0-9a-f]+|Traceback|Exception raised from'
     r"|[=\-*_#+|^~ ]{3,}$)"
 )

@@ -8,19 +8,14 @@ stands beside its target until all of it is complete: an interrupted run leaves 
 from __future__ import annotations
 
 import os
-import tempfile
-import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from queue import Queue
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from l4fast.batches import columns, places_of, ranks_of, templates_of
 from l4fast.days import day_of
@@ -32,25 +27,16 @@ from l4fast.overwriting import overwritten
 from l4fast.parameters import Parameters, Plan
 from l4fast.parse import Parser
 from l4fast.paths import path_facts
+from l4fast.sheets import beside, write_sheets
 from l4fast.source import STDIN, Paths, Unreadable
 from l4fast.speakers import resolve
 from l4fast.stream import CHUNK_BYTES, read
-from l4fast.table import CODE, Codes, batch, schema
-from l4fast.targets import publish, remove
+from l4fast.table import Codes, batch, schema
+from l4fast.targets import staged
 
 SUFFIXES = (".parquet", ".arrow")
-# Rows wait for their row group in memory: enough to pack well, and little to write when all is read.
-ROW_GROUP_BYTES = 32 << 20
 # Who reads a folder of Parquet files as one table leaves out those that begin with `_`.
 FOLDER_TEMPLATES = "_templates"
-# Batches that may wait for the writer.
-WAITING = 2
-# Differences are small where values grow from line to line; packed, they need no compression.
-_DELTA = dict.fromkeys(("line", "offset", "length", "time"), "DELTA_BINARY_PACKED")
-# What Parquet calls the strings in the lists of `types`.
-_TYPES = "types.list.element"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -97,8 +83,8 @@ def write(
     found = kept(discover(paths))
     stem, suffix = os.path.splitext(name)
     names = [name] * len(found.streams) if name else [f"{each}.parquet" for each in _names_below(found)]
-    beside = f"{stem}.templates{suffix}" if name else f"{FOLDER_TEMPLATES}.parquet"
-    _check([folder / each for each in sorted({*names, beside})], found)
+    tables = f"{stem}.templates{suffix}" if name else f"{FOLDER_TEMPLATES}.parquet"
+    _check([folder / each for each in sorted({*names, tables})], found)
     half = None if tick is None else _half(tick)
     with staged(folder, out) as staging:
         got = read([], load(), tick=half, found=found)
@@ -109,17 +95,17 @@ def write(
         parser = Parser(reference_day=day_of(found.streams), buckets=got.job.buckets)
         lines = 0
         first = staging / name if name else None
-        with _beside(partial(_write_sheets, form=form, first=first)) as put:
+        with beside(partial(write_sheets, form=form, first=first)) as put:
             for cols in columns(found.streams, parser, chunk_bytes=chunk_bytes, tick=half):
                 rows = batch(cols, final.codes(parser), form, final.values(parser) if params else None)
                 lines += rows.num_rows
                 put((staging / names[cols.stream], rows))
         if lines != sum(stream.lines for stream in got.job.streams):
             raise changed()
-        _write_sheets(
-            [(staging / beside, each) for each in templates.to_batches()],
+        write_sheets(
+            [(staging / tables, each) for each in templates.to_batches()],
             form=templates.schema,
-            first=staging / beside,
+            first=staging / tables,
         )
     n_templates = len(templates["template_id"].unique())
     unreadable = (*found.unreadable, *got.problems)
@@ -181,29 +167,6 @@ def _names_below(found: Found) -> list[str]:
             own[i] += "_"
         taken.add(own[i])
     return own
-
-
-@contextmanager
-def staged(folder: Path, out: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a hidden folder inside ``folder``; at the end all that is in it moves out, or nothing does."""
-    made = not folder.exists()
-    try:
-        if made:
-            folder.mkdir()
-        hidden = tempfile.mkdtemp(dir=folder, prefix=".l4fast-")
-    except OSError as error:
-        raise UsageError(f"{os.fspath(out)} cannot be written: {os.strerror(error.errno or 0)}") from error
-    try:
-        try:
-            yield Path(hidden)
-            publish(Path(hidden), folder)
-        finally:
-            remove(hidden)
-    except BaseException:
-        if made:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
 
 
 # --------------------------------------------------------------------- names that are final
@@ -276,110 +239,3 @@ class _Final:
 
 def _strings(values: Iterable[str]) -> Any:
     return pa.array(list(values), pa.string())
-
-
-# ------------------------------------------------------------------------- writing beside
-
-
-@contextmanager
-def _beside(work: Callable[[Iterator[T]], None]) -> Iterator[Callable[[T], None]]:
-    """Yield a function that hands an item to ``work``, which runs in a thread of its own.
-
-    At most `WAITING` items wait; then the caller does. An error of ``work`` is raised to the caller.
-    """
-    queue: Queue[T | None] = Queue(WAITING)
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work(iter(queue.get, None))
-        except BaseException as error:
-            failed.append(error)
-            while queue.get() is not None:  # or the caller would wait for ever
-                pass
-
-    def put(item: T) -> None:
-        if failed:
-            raise failed[0]
-        queue.put(item)
-
-    thread = threading.Thread(target=run, name="l4fast-write", daemon=True)
-    thread.start()
-    try:
-        yield put
-    finally:
-        queue.put(None)
-        thread.join()
-    if failed:
-        raise failed[0]
-
-
-def _write_sheets(items: Iterable[tuple[Path, Any]], *, form: pa.Schema, first: Path | None) -> None:
-    """Write batches to their files; the batches of a file come together. ``first`` is made in any case."""
-    sheet = None if first is None else _Sheet(first, form)
-    for path, rows in items:
-        if sheet is None or sheet.path != path:
-            if sheet is not None:
-                sheet.close()
-            sheet = _Sheet(path, form)
-        sheet.add(rows)
-    if sheet is not None:
-        sheet.close()
-
-
-class _Sheet:
-    """A file that is being written."""
-
-    def __init__(self, path: Path, form: pa.Schema) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._form = form
-        self._held: list[Any] = []
-        self._held_bytes = 0
-        self._is_parquet = path.suffix.lower() == ".parquet"
-        if self._is_parquet:
-            self._file = pq.ParquetWriter(
-                path,
-                form,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=[*(name for name in form.names if name not in _DELTA), _TYPES],
-                column_encoding={name: way for name, way in _DELTA.items() if name in form.names},
-            )
-        else:
-            options = pa.ipc.IpcWriteOptions(compression="zstd")
-            self._file = pa.ipc.new_file(os.fspath(path), form, options=options)
-
-    def add(self, rows: Any) -> None:
-        if not self._is_parquet:
-            self._file.write(rows)
-            return
-        self._held.append(rows)
-        self._held_bytes += sum(
-            4 * len(column) if column.type == CODE else column.nbytes for column in rows.columns
-        )
-        if self._held_bytes >= ROW_GROUP_BYTES:
-            self._flush()
-
-    def close(self) -> None:
-        if self._held:
-            self._flush()
-        self._file.close()
-
-    def _flush(self) -> None:
-        table = pa.Table.from_batches(self._held, self._form)
-        for i, field in enumerate(self._form):
-            if field.type == CODE:
-                table = table.set_column(i, field, _fitting(table.column(i)))
-        self._file.write_table(table, max(table.num_rows, 1))
-        self._held, self._held_bytes = [], 0
-
-
-def _fitting(column: Any) -> Any:
-    """Return a dictionary column with the values that it uses, if it is short for its dictionary.
-
-    Parquet keeps a dictionary in each row group: the names of 10,000 logs in 10,000 files.
-    """
-    if len(column.chunk(0).dictionary) * 8 < len(column):
-        return column
-    return column.cast(pa.string()).dictionary_encode()

@@ -13,9 +13,10 @@ import numpy as np
 
 from l4fast.columns import Columns
 from l4fast.days import PEEK, dates_in, latest_told
-from l4fast.fold import STREAM_SHIFT, Fold
+from l4fast.fold import Fold
 from l4fast.kept import Kept
 from l4fast.parse import Parser
+from l4fast.progress import STREAM_SHIFT
 from l4fast_kernels import keeps
 from l4fast_kernels.times import DAYS_AFTER, GLOG, NO_TIME, SYSLOG
 
@@ -104,7 +105,7 @@ def _move(fold: Fold, parser: Parser, streams: Collection[int], day: int) -> Non
     is_moving = np.zeros(max(fold.streams) + 1, bool)
     is_moving[moving] = True
     of_speaker = is_moving[np.array([s.stream for s in parser.speakers], np.int64)]
-    pairs, reached, iterations = fold.pairs, fold.reached, fold.iterations
+    pairs, reached, iterations = fold.pairs, fold.progress.reached, fold.progress.iterations
     _move_columns(pairs.ints[: pairs.n], of_speaker[pairs.left[: pairs.n]], (1, 2), day)
     _move_columns(reached.ints[: reached.n], of_speaker[reached.right[: reached.n]], (5, 6, 11), day)
     table = iterations.ints[: iterations.n]

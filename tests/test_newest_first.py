@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4fast.fold import StreamSums
 from l4fast.job import NONE
 from l4fast.stream import diagnose
+from l4fast.streamsums import StreamSums
 
 from jobs import at, cry, diagnosis, job, library, steps, text, told
 

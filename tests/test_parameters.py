@@ -13,9 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from l4fast.canonical import mask
+from l4fast.exemplars import MASKED_CHARS
 from l4fast.layouts import peel
 from l4fast.parameters import Parameters, value_spans
-from l4fast.parse import MASKED_CHARS, Parser
+from l4fast.parse import Parser
 from l4fast.rawshapes import byte_of, peel_bar
 from l4fast.table import COLUMNS
 from l4fast.write import write

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from l4fast import sheets
 from l4fast import write as writing
 from l4fast.errors import DataError, NothingToRead, UsageError
 from l4fast.write import write
@@ -182,7 +183,7 @@ def test_trouble_leaves_nothing(tmp_path, logs, monkeypatch, out, trouble):
     read = writing.read
     monkeypatch.setattr(writing, "read", read_then)
     if trouble == "writer":
-        monkeypatch.setattr(writing._Sheet, "add", fail)
+        monkeypatch.setattr(sheets.Sheet, "add", fail)
     paths = [str(logs / "none.log")] if trouble == "nothing" else [str(logs)]
     expected = {
         "writer": OSError, "interrupt": KeyboardInterrupt, "changed": DataError, "nothing": NothingToRead,
@@ -202,21 +203,6 @@ def test_each_pass_is_half_of_the_progress(tmp_path, logs):
 
     total = sum(p.stat().st_size for p in logs.rglob("*.log"))
     assert total - len(ticks) <= sum(ticks) <= total
-
-
-def test_row_groups_are_cut_and_a_long_dictionary_is_cut_to_what_is_used(tmp_path, logs, monkeypatch):
-    monkeypatch.setattr(writing, "ROW_GROUP_BYTES", 400)
-
-    write([str(logs)], tmp_path / "x.parquet", chunk_bytes=50)
-
-    file = pq.ParquetFile(tmp_path / "x.parquet")
-    assert file.metadata.num_row_groups > 1
-    assert file.read().num_rows == 17
-    column = pa.chunked_array(
-        [pa.DictionaryArray.from_arrays(pa.array([7, None, 7], pa.int32()), list("abcdefgh"))]
-    )
-    assert writing._fitting(column).chunk(0).dictionary.to_pylist() == ["h"]
-    assert writing._fitting(column).to_pylist() == ["h", None, "h"]
 
 
 def test_templates_wait_for_the_last_batch(logs):
