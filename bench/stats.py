@@ -4,8 +4,9 @@
 
 Each pair is timed turn and turn about on one core, warm, best of several, and only after
 both gave the same answer (or found the same, where they answer differently). Median absolute
-deviations are numpy's and scipy's, and another way to find the odd rank is scikit-learn's Isolation
-Forest; rivals of the change points are numpy over the same prefix sums, and ruptures. Those that are not
+deviations are numpy's and scipy's; a warp's rival is the textbook's table in Python; those of the
+change points are numpy over the same prefix sums, and ruptures; those of the distances are scipy's
+and, as another way to find the odd rank, scikit-learn's Isolation Forest. Rivals that are not
 installed are left out.
 
 The last line is a job of 10,000 ranks, 500 templates and 5,000 iterations after parsing: who is who,
@@ -31,7 +32,7 @@ from l4fast.pathnames import PathFacts
 from l4fast.streamsums import StreamSums
 from l4fast.voices import Speaker
 
-from l4fast_kernels import counts, segments
+from l4fast_kernels import counts, distances, segments
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import naive_stats as naive
@@ -91,6 +92,45 @@ def race_scores(rng: np.random.Generator) -> None:
         race(
             "the odd rank, Isolation Forest", ours, lambda: forest.fit(matrix).score_samples(matrix), rounds=2
         )
+
+
+def race_distances(rng: np.random.Generator) -> None:
+    """Each rank's distance from the usual rank, beside scipy's cdist on the same float32."""
+    if not has("scipy"):
+        return
+    from scipy.spatial.distance import cdist
+
+    rows = rng.gamma(2, 50, (RANKS, TEMPLATES)).astype(np.float32)
+    center = np.median(rows, axis=0).astype(np.float32)
+    for name, metric, angle in (("L1", "cityblock", False), ("cosine", "cosine", True)):
+
+        def ours(angle: bool = angle) -> np.ndarray:
+            return distances.distances_from(center, rows, angle=angle)
+
+        def theirs(metric: str = metric) -> np.ndarray:
+            return cdist(rows, center[None, :], metric)[:, 0]
+
+        np.testing.assert_allclose(ours(), theirs(), rtol=1e-4, atol=1e-6)
+        race(f"{name} distances, 10,000 x 500", ours, theirs)
+
+
+def race_warps(rng: np.random.Generator) -> None:
+    for n, band in ((300, 30), (300, 300)):
+        a, b = rng.normal(1, 0.1, n).tolist(), rng.normal(1, 0.1, n).tolist()
+        assert distances.warped(a, b, band) == naive.dtw(a, b, band)
+        c, d = rng.integers(0, 20, n).tolist(), rng.integers(0, 20, n).tolist()
+        assert distances.warped_codes(c, d, band) == naive.dtw_codes(c, d, band)
+        race(
+            f"DTW of {n}, band {band}",
+            lambda a=a, b=b, band=band: distances.warped(a, b, band),  # type: ignore[misc]
+            lambda a=a, b=b, band=band: naive.dtw(a, b, band),  # type: ignore[misc]
+            rounds=3,
+        )
+    left, right = rng.normal(1, 0.1, 5000), rng.normal(1, 0.1, 5000)
+    distances.warped(left, right, 50)
+    begin = perf_counter()
+    distances.warped(left, right, 50)
+    print(f"{'DTW of 5,000, band 50':36} {(perf_counter() - begin) * 1e3:9.2f} ms")
 
 
 def race_change_points(rng: np.random.Generator) -> None:
@@ -209,6 +249,8 @@ def main() -> None:
     rng = np.random.default_rng(0)
     print(f"{'':36} {'ours':>12} {'theirs':>13}   ours / theirs")
     race_scores(rng)
+    race_distances(rng)
+    race_warps(rng)
     race_change_points(rng)
     time_analysis(rng)
 

@@ -1,7 +1,9 @@
-"""What the kernels of `counts` and `segments` mean, written to be read."""
+"""What the kernels of `counts`, `distances` and `segments` mean, written to be read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from statistics import fmean, median
 
 import numpy as np
@@ -36,6 +38,50 @@ def modified_z_of_numpy(counts: npt.NDArray[np.int64]) -> Floats:
     spread[spread == 0] = 1.0
     score: Floats = (counts - middle) / spread
     return score
+
+
+def dtw(a: Sequence[float], b: Sequence[float], band: int) -> float:
+    """The textbook's table: a cell is its cost and the cheapest of three neighbours."""
+    n, m = len(a), len(b)
+    band = max(band, abs(n - m))
+    table = np.full((n + 1, m + 1), np.inf)
+    table[0, 0] = 0.0
+    for i in range(1, n + 1):
+        for j in range(1, m + 1):
+            if abs(i - j) <= band:
+                cheapest = min(table[i - 1, j - 1], table[i - 1, j], table[i, j - 1])
+                table[i, j] = abs(a[i - 1] - b[j - 1]) + cheapest
+    return float(table[n, m])
+
+
+def dtw_codes(a: Sequence[int], b: Sequence[int], band: int) -> int:
+    """The same with cost 0 for equal codes, 1 for others; -1 for no alignment."""
+    n, m = len(a), len(b)
+    band = max(band, abs(n - m))
+    table = np.full((n + 1, m + 1), np.inf)
+    table[0, 0] = 0
+    for i in range(1, n + 1):
+        for j in range(1, m + 1):
+            if abs(i - j) <= band:
+                cheapest = min(table[i - 1, j - 1], table[i - 1, j], table[i, j - 1])
+                table[i, j] = (a[i - 1] != b[j - 1]) + cheapest
+    return -1 if np.isinf(table[n, m]) else int(table[n, m])
+
+
+def l1_distances(x: npt.NDArray[np.float32], center: npt.NDArray[np.float32]) -> Floats:
+    distances: Floats = np.abs(x - center).sum(axis=1, dtype=np.float64)
+    return distances
+
+
+def cosine_distances(x: npt.NDArray[np.float32], center: npt.NDArray[np.float32]) -> Floats:
+    c = center.astype(np.float64)
+    out = np.zeros(len(x))
+    for i, v in enumerate(x.astype(np.float64)):
+        if v.any() and c.any():
+            out[i] = 1.0 - (v @ c) / (np.linalg.norm(v) * np.linalg.norm(c))
+        else:
+            out[i] = 0.0 if v.any() == c.any() else 1.0
+    return out
 
 
 def best_cut(prefix: Floats, begin: int, end: int, min_size: int) -> tuple[float, int]:
@@ -85,3 +131,13 @@ def change_points(series: Floats, min_size: int, penalty: float, most: int, deep
 
 def sum_of_squares(values: Floats) -> float:
     return float(((values - values.mean()) ** 2).sum())
+
+
+def stalls(times: Sequence[int], factor: float, least: int, window: int, history: int) -> list[int]:
+    """The gaps longer than ``factor`` medians of up to ``window`` gaps before them."""
+    gaps = [max(b - a, 0) for a, b in pairwise(times)]
+    return [
+        i
+        for i, gap in enumerate(gaps)
+        if i >= history and gap >= least and gap > factor * median(gaps[max(0, i - window) : i])
+    ]

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import naive_stats as naive
-from l4fast_kernels import counts, segments
+from l4fast_kernels import counts, distances, segments
 
 # The first example pays for compiling; and the same examples on each run.
 steady = settings(deadline=None, derandomize=True)
@@ -113,6 +113,72 @@ def test_counts_must_be_whole_and_fit() -> None:
 
 
 NUMBERS = st.integers(-3, 3).map(float) | st.floats(-1e6, 1e6)
+SERIES = st.lists(NUMBERS, max_size=12)
+BANDS = st.integers(-1, 14) | st.just(2**62)
+
+
+@steady
+@given(SERIES, SERIES, BANDS)
+@example([], [], 0)
+@example([], [1.0], 0)
+@example([1.0], [], 0)
+@example([1.0], [2.0], 0)
+@example([1.0, 2.0, 3.0], [1.0], 0)
+@example([0.0, 0.0, 5.0, 0.0], [0.0, 5.0, 0.0, 0.0], 1)
+def test_warping_costs_what_the_naive_table_says(a: list[float], b: list[float], band: int) -> None:
+    assert distances.warped(a, b, band) == naive.dtw(a, b, band)
+
+
+CODES = st.lists(st.integers(0, 2) | st.just(-(2**31)), max_size=12)
+
+
+@steady
+@given(CODES, CODES, BANDS)
+@example([], [], 0)
+@example([], [1], 0)
+@example([1, 2, 3, 4], [4], 0)
+def test_warping_event_codes_costs_what_the_naive_table_says(a: list[int], b: list[int], band: int) -> None:
+    assert distances.warped_codes(a, b, band) == naive.dtw_codes(a, b, band)
+
+
+def test_a_long_warp_uses_every_lane_and_every_tail() -> None:
+    rng = np.random.default_rng(2)
+    for n, m, band in [(70, 70, 9), (97, 64, 40), (33, 99, 3)]:
+        a, b = rng.normal(size=n), rng.normal(size=m)
+        assert distances.warped(a, b, band) == naive.dtw(a.tolist(), b.tolist(), band)
+        c, d = rng.integers(0, 4, n), rng.integers(0, 4, m)
+        assert distances.warped_codes(c, d, band) == naive.dtw_codes(c.tolist(), d.tolist(), band)
+
+
+def test_a_window_with_foreign_events_is_far_from_its_sisters() -> None:
+    usual = [1, 2, 3, 4, 4, 5] * 10
+    slower = [1, 2, 2, 3, 4, 5] * 10
+    failing = [*usual[:40], 9, 9, 8, 9, 9, 8, 9]
+    assert distances.warped_codes(usual, slower, 10) == 0
+    assert distances.warped_codes(usual, failing, 30) >= 7
+
+
+@steady
+@given(tables(st.integers(-4, 4)), st.lists(st.integers(-4, 4), min_size=4, max_size=4))
+@example([[0, 0], [1, 1]], [0, 0, 0, 0])
+@example([[1, 2, 3, 4], [0, 0, 0, 0]], [1, 2, 3, 4])
+def test_distances_from_a_center_are_the_naive_ones(rows: Table, center: list[int]) -> None:
+    x = table(rows).astype(np.float32)
+    c = np.array(center[: x.shape[1]], np.float32)
+    np.testing.assert_allclose(distances.distances_from(c, x), naive.l1_distances(x, c), atol=1e-12)
+    np.testing.assert_allclose(
+        distances.distances_from(c, x, angle=True), naive.cosine_distances(x, c), atol=1e-12
+    )
+
+
+def test_distances_of_long_rows() -> None:
+    rng = np.random.default_rng(3)
+    for d in (1, 3, 4, 7, 130):
+        x, c = rng.normal(size=(5, d)).astype(np.float32), rng.normal(size=d).astype(np.float32)
+        np.testing.assert_allclose(distances.distances_from(c, x), naive.l1_distances(x, c), rtol=1e-12)
+        np.testing.assert_allclose(
+            distances.distances_from(c, x, angle=True), naive.cosine_distances(x, c), atol=1e-12
+        )
 
 
 LONG = st.lists(NUMBERS, max_size=40)
@@ -229,3 +295,32 @@ def test_the_median_of_infinities_and_its_input_are_left_alone() -> None:
     values = np.array([np.inf, -np.inf, 2.0])
     assert segments.median(values) == 2.0
     assert values.tolist() == [np.inf, -np.inf, 2.0]
+
+
+@steady
+@given(
+    st.lists(st.integers(-2, 9) | st.integers(0, 2**45), max_size=40),
+    st.sampled_from([0.0, 1.0, 1.5, 3.0]),
+    st.integers(0, 4),
+    st.integers(3, 7),
+)
+@example([], 3.0, 0, 3)
+@example([1, 1, 1, 4], 3.0, 0, 3)
+@example([1, 1, 1, 3], 3.0, 0, 3)
+@example([1, 1, 1, 4], 3.0, 4, 3)
+@example([-10, -10, 10, 10, 3], 3.0, 0, 5)
+def test_stalls_are_the_naive_ones(gaps: list[int], factor: float, least: int, window: int) -> None:
+    times = np.concatenate([[0], np.cumsum(np.array(gaps, np.int64))]).astype(np.int64)
+    ours = segments.find_stalls(times, factor=factor, least_us=least, window=window)
+    assert ours.tolist() == naive.stalls(times.tolist(), factor, least, window, segments.LEAST_HISTORY)
+
+
+def test_stalls_of_one_time_and_of_none() -> None:
+    assert segments.find_stalls(np.empty(0, np.int64)).tolist() == []
+    assert segments.find_stalls([5]).tolist() == []
+    assert segments.find_stalls([5, 6], window=1).tolist() == []
+
+
+def test_a_slower_pace_that_stays_is_a_stall_only_until_it_is_usual() -> None:
+    times = np.cumsum([0] + [1_000_000] * 20 + [9_000_000] + [1_000_000] * 20 + [5_000_000] * 60)
+    assert segments.find_stalls(times, window=11).tolist() == [20, 41, 42, 43, 44, 45, 46]

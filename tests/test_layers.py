@@ -79,7 +79,7 @@ DOORS = {"answer", "commands", "__init__"}
 KERNEL_FLOORS = (
     "cache",
     "jit",
-    "alike blocks counts outlines rows segments",
+    "alike blocks counts distances outlines rows segments",
     "colours",
     "shapes",
     "forms lines names times",
