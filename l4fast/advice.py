@@ -22,7 +22,10 @@ _CONFIDENCE = {
     "busy": 0.6,
 }
 # Signatures of what is there on one host and not on another.
-_MISSING = ("py-import", "py-module-not-found", "py-shared-object", "py-file-not-found", "os-errno")
+_NOT_INSTALLED = ("py-import", "py-module-not-found", "py-shared-object")
+_MISSING = (*_NOT_INSTALLED, "py-file-not-found", "os-errno")
+_FULL = ("disk-full", "torch-save-failed", "save-serialize-failed")
+FIRST_STEPS = 2  # by then a program has taken all the memory that it takes at each
 
 
 def cause_of(story: Story) -> dict[str, Any]:
@@ -169,6 +172,8 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         decided = "resume_older_checkpoint"
     elif category == "data" or (verdict.everybody and _is_certain(story, category)):
         decided = "stop"
+    elif not (few and len(story.top.nodes) > 1) and explicit is None and _comes_back(story, category):
+        decided = "stop"
     elif (
         (
             few
@@ -206,6 +211,23 @@ def _is_certain(story: Story, category: str) -> bool:
     """Whether a fault that is everybody's, before the first iteration, will come again."""
     again = ("user.code", "user.config", "resource", "platform", "framework", "data")
     return story.progress.last_completed is None and category in again
+
+
+def _comes_back(story: Story, category: str) -> bool:
+    """Whether an error that sets no node apart will come again, though not all ranks are seen to tell it.
+
+    What is not installed, memory that was short from the first iterations on, a disk that is full.
+    """
+    verdict, progress = story.verdict, story.progress
+    if verdict.kind != "error":
+        return False
+    known = {e.signature.id for e in verdict.roots if e.signature is not None}
+    if known.intersection(_FULL) or any(dict(e.values).get("errno") == "28" for e in verdict.roots):
+        return True
+    done = (progress.last_completed or 0) - (progress.first or 1) + 1 if progress.last_completed else 0
+    if category == "resource":
+        return done <= FIRST_STEPS
+    return done == 0 and bool(known.intersection(_NOT_INSTALLED))
 
 
 def _is_local(story: Story) -> bool:

@@ -42,7 +42,8 @@ def outcome_of(
         began = finishes[0] if finishes else None
         if complete or (began is not None and all(_after(job, e, began) for e in fatal)):
             return "finished", nothing
-    if fatal and not _may_go_on(job, top, fatal, progress):
+    lost = any(_has_lost_peer(e) for e in evidence.events)
+    if lost or (fatal and not _may_go_on(job, top, fatal, progress)):
         return "failed", evidence
     if fatal:
         return "unknown", evidence
@@ -51,6 +52,12 @@ def outcome_of(
     if progress.series is None and not progress.n_untold and not marks and not evidence.events:
         return "unknown", nothing
     return "running", nothing
+
+
+def _has_lost_peer(event: Event) -> bool:
+    """Whether a library of collectives lost a peer: what it only warns of, its process seldom survives."""
+    known = event.signature is not None and event.signature.by == "program" and event.signature.weight > 0
+    return known and event.tells == "lost-peer" and event.role != "teardown" and event.category == "network"
 
 
 def _may_go_on(job: Job, top: Topology, fatal: Sequence[Event], progress: Progress) -> bool:
