@@ -24,6 +24,7 @@ _CONFIDENCE = {
 # Signatures of what is there on one host and not on another.
 _NOT_INSTALLED = ("py-import", "py-module-not-found", "py-shared-object")
 _MISSING = (*_NOT_INSTALLED, "py-file-not-found", "os-errno")
+_LASTING = ("user.code", "user.config", "resource", "platform", "framework", "data")
 _FULL = ("disk-full", "torch-save-failed", "save-serialize-failed")
 FIRST_STEPS = 2  # by then a program has taken all the memory that it takes at each
 
@@ -170,9 +171,7 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         decided = "stop"
     elif explicit == "resume_older_checkpoint" or category == "numeric":
         decided = "resume_older_checkpoint"
-    elif category == "data" or (verdict.everybody and _is_certain(story, category)):
-        decided = "stop"
-    elif not (few and len(story.top.nodes) > 1) and explicit is None and _comes_back(story, category):
+    elif category == "data" or (explicit is None and _comes_back(story, category, apart=few)):
         decided = "stop"
     elif (
         (
@@ -207,19 +206,17 @@ def _of_whom(story: Story, exclude: list[str]) -> str:
     return ""
 
 
-def _is_certain(story: Story, category: str) -> bool:
-    """Whether a fault that is everybody's, before the first iteration, will come again."""
-    again = ("user.code", "user.config", "resource", "platform", "framework", "data")
-    return story.progress.last_completed is None and category in again
+def _comes_back(story: Story, category: str, *, apart: bool) -> bool:
+    """Whether a restart on the same machines will meet the same error.
 
-
-def _comes_back(story: Story, category: str) -> bool:
-    """Whether an error that sets no node apart will come again, though not all ranks are seen to tell it.
-
-    What is not installed, memory that was short from the first iterations on, a disk that is full.
+    What is everybody's before the first iteration will. So will, though not all ranks are seen to tell it,
+    what sets no node ``apart``: what is not installed, memory that was short from the first iterations
+    on, a disk that is full.
     """
     verdict, progress = story.verdict, story.progress
-    if verdict.kind != "error":
+    if verdict.everybody and progress.last_completed is None and category in _LASTING:
+        return True
+    if verdict.kind != "error" or (apart and len(story.top.nodes) > 1):
         return False
     known = {e.signature.id for e in verdict.roots if e.signature is not None}
     if known.intersection(_FULL) or any(dict(e.values).get("errno") == "28" for e in verdict.roots):

@@ -86,6 +86,7 @@ def attempts_of(
     outcome: str,
     progress: Progress,
     verdict: Verdict,
+    marks: Sequence[Mark],
 ) -> list[dict[str, Any]]:
     """Return each attempt as the answer lists it, oldest first; the last has the outcome and its cause."""
     zoned = any(s.zoned for s in job.streams)
@@ -105,7 +106,8 @@ def attempts_of(
         for k, launch in enumerate(last.launches):
             begin = job.first_time if began is None else began.time
             reached = _reached(job, began, launch, last.whole)
-            found.append(_attempt(k, "failed", begin, launch.ended, None, reached, zoned))
+            became = "finished" if _has_finished(began, launch, marks) else "failed"
+            found.append(_attempt(k, became, begin, launch.ended, None, reached, zoned))
             began = launch
     number = numbers[-1] if len(numbers) > 1 else len(found) or (numbers[0] if numbers else 0)
     begin = last.start
@@ -114,6 +116,18 @@ def attempts_of(
         begin = min((s.first_time for s in its if s.first_time != NONE), default=NONE)
     found.append(_attempt(number, outcome, begin, job.last_time, title, progress.last_completed, zoned))
     return found
+
+
+def _has_finished(began: Launch | None, ended: Launch, marks: Sequence[Mark]) -> bool:
+    """Whether the program told between two launches that its work was done."""
+    its = [m for m in marks if m.kind == "finish"]
+    places = tuple(
+        np.array(column, np.int64) for column in zip(*((m.stream, m.line, m.time) for m in its), strict=True)
+    )
+    if not places:
+        return False
+    mine = ~ended.holds(*places) & (True if began is None else began.holds(*places))
+    return bool(mine.any())
 
 
 def _reached(job: Job, began: Launch | None, ended: Launch, whole: Progress) -> int | None:

@@ -103,7 +103,7 @@ def tell(
         outcome, verdict = "slow", straggler.judge(job, top, templates, heard, slowness)
     if end_is_missing and outcome == "running":
         outcome = "unknown"
-    attempts = attempts_of(job, library, top, last, outcome, progress, verdict)
+    attempts = attempts_of(job, library, top, last, outcome, progress, verdict, every_mark)
     return Story(
         told,  # times as they were written
         top,

@@ -1,8 +1,8 @@
 """Where each launch of a job begins that is started again in the same files.
 
 A launch is announced by marker lines, one or more of each agent. Where nothing announces it, it is
-told by what a program says at its start: after the scheduler ended the job before, or where the
-counter goes back behind it.
+told by what a program says at its start: after the scheduler ended the job before, after the program
+told that its work was done, or where the counter goes back behind it.
 """
 
 from __future__ import annotations
@@ -114,6 +114,8 @@ def launches(job: Job, marks: Sequence[Mark], progress: Progress) -> list[Launch
         for k, group in enumerate(its):
             own = leader[k] if len(its) == len(leader) else None
             undated = own is not None and not job.rows.own_time[[group[0].row, own[0].row]].all()
+            if own is not None and group[0].stream == own[0].stream:
+                undated = undated and not told.between(group[0], own[0])
             if own is not None and (undated or _is_near(group[0], own[0], LONGEST_START_US, told)):
                 found[k] += group
             else:
@@ -223,9 +225,12 @@ def _begun_anew(job: Job, marks: Sequence[Mark], begins: Sequence[Mark], told: R
     found = []
     counted = set(np.unique(told.stream).tolist())
     ends: dict[int, list[int]] = defaultdict(list)
+    done: dict[int, list[int]] = defaultdict(list)
     for mark in marks:
         if mark.kind == "attempt" and mark.stage == "shutdown":
             ends[mark.stream].append(mark.line)
+        if mark.kind == "finish":
+            done[mark.stream].append(mark.line)
     announced: dict[int, set[tuple[int, int]]] = defaultdict(set)
     for mark in begins:
         announced[mark.stream].add(told.around(mark.stream, mark.line))
@@ -247,7 +252,18 @@ def _begun_anew(job: Job, marks: Sequence[Mark], begins: Sequence[Mark], told: R
                 found.append(_first_line(job, first, int(its_end[-1])))
             elif before >= 0 and after >= 0 and _is_resumed(told, said, before, after):
                 found.append(_first_line(job, said[0], above))
+            elif before >= 0 and (anew := _after_its_end(said, above, done[stream])) is not None:
+                found.append(_first_line(job, *anew))
     return found
+
+
+def _after_its_end(said: Sequence[Mark], above: int, done: Sequence[int]) -> tuple[Mark, int] | None:
+    """Return what a launcher says first after a program told that its work was done, and where that was."""
+    for mark in said:
+        ended = max((line for line in done if above < line < mark.line), default=-1)
+        if mark.stage == "launch" and ended >= 0:
+            return mark, ended
+    return None
 
 
 def _starts(job: Job, marks: Sequence[Mark]) -> dict[int, list[Mark]]:

@@ -79,6 +79,19 @@ def test_a_counter_that_goes_back_behind_the_words_of_a_start_tells_of_a_second_
     assert found.cause["category"] == "user.code"
 
 
+def test_what_is_launched_after_a_program_has_finished_is_another_attempt():
+    """Though the counter begins anew, or nothing is counted at all any more."""
+    whole = BANNER + steps(range(1, 31), total=30) + "[after training is done] datetime: 2026-03-02\n"
+    header = "------------------------ arguments ------------------------\n"
+    found = diagnosis({"a.out": whole + header + BANNER + DIES})
+    assert [(a["attempt"], a["outcome"], a["last_iteration"]) for a in found.attempts] == [
+        (0, "finished", 30),
+        (1, "failed", None),
+    ]
+    assert found.cause["category"] == "user.code"
+    assert [a["outcome"] for a in diagnosis({"a.out": whole + BANNER}).attempts] == ["finished"]
+
+
 @pytest.mark.parametrize(
     "between",
     [
