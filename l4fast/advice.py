@@ -61,7 +61,7 @@ def cause_of(story: Story) -> dict[str, Any]:
     elif verdict.kind == "busy":
         category, title = "user.code", "One process did work of its own for longer than the others may wait"
         advice = "Raise the timeout of the group they wait in, or let all ranks share that work."
-    elif verdict.kind == "hang":
+    elif verdict.kind == "hang" and not (top.signature is not None and top.signature.stage == "init"):
         category, title = "hardware.host", "A process hung and the others waited for it"
         advice = advice or "Look at the silent process and its host: a stuck device, driver or file system."
     elif verdict.kind == "peer" and _all_silent(story):

@@ -42,6 +42,7 @@ def silent_ones(
     silent = known - set(about.ranks(own_words))
     silent = silent - _aborted(events, about) or silent
     silent = silent - _told_to_end(events, about) or silent
+    silent = silent - _came(silent, about, timeouts) or silent
     if not waiting or not silent or len(silent) > FEW * len(known):
         return False
     if all(rank in top.node_of_rank for rank in silent):
@@ -51,10 +52,12 @@ def silent_ones(
     silent = _quietest(silent, about, events)
     verdict.roots = timeouts
     first = int(min(int(e.rows[0]) for e in timeouts))
-    reason = "all others timed out waiting, it never said a word"
+    reason = "all others timed out waiting, it did not"
     for rank in sorted(silent):
         verdict.ranks.append((rank, 1.0, [reason], [first]))
     nodes = Counter(top.node_of_rank[r] for r in silent if r in top.node_of_rank)
+    if 2 * nodes.total() < len(silent):
+        nodes.clear()  # most of them are elsewhere
     for node, _ in sorted(nodes.items(), key=lambda nc: (-nc[1], nc[0])):
         verdict.nodes.append((node, 1.0, [reason], [first]))
     if not nodes:
@@ -80,7 +83,7 @@ def silent_beside(about: Subjects, timeouts: list[Event], events: list[Event], v
     silent = sorted(_quietest(set(silent), about, events))
     verdict.roots = timeouts
     first = int(min(int(e.rows[0]) for e in timeouts))
-    reason = "all others on its node timed out waiting, it never said a word"
+    reason = "all others on its node timed out waiting, it did not"
     for rank in silent:
         verdict.ranks.append((rank, 0.8, [reason], [first]))
     for node in dict.fromkeys(top.node_of_rank[rank] for rank in silent):
@@ -99,6 +102,17 @@ def _told_to_end(events: list[Event], about: Subjects) -> set[int]:
     """The ranks of nodes whose launcher was told to end: they may have had no time to say a word."""
     told = about.nodes(e for e in events if e.tells == "stop")
     return {rank for node in told for rank in about.top.ranks_of(node)}
+
+
+def _came(silent: set[int], about: Subjects, timeouts: list[Event]) -> set[int]:
+    """Return rank 0, which keeps the count of a barrier, if one fewer is missing from it than is silent."""
+    groups = about.evidence.groups
+    for row in (int(event.rows[0]) for event in timeouts):
+        counted = groups.get(row, {})
+        if counted.get("joined") and counted.get("expected"):
+            missing = int(counted["expected"]) - int(counted["joined"])
+            return {0} if len(silent) == missing + 1 and 0 in silent else set()
+    return set()
 
 
 def _blocked_first(

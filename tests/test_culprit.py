@@ -148,6 +148,19 @@ def test_a_rank_that_never_said_a_word_leaves_a_gap():
     assert blamed(diagnosis(files)) == (["gpu-2"], [5])
 
 
+@pytest.mark.parametrize(("joined", "ranks"), [(7, [5]), (6, [0, 5])])
+def test_rank_0_came_to_the_barrier_that_it_counts(joined, ranks):
+    """It keeps the store, and may say nothing of who is missing: the others' count tells."""
+    barrier = (
+        "RuntimeError: Timed out initializing process group in store based barrier on rank: {}, for key: "
+        f"store_based_barrier_key:1 (world_size=8, worker_count={joined}, timeout=0:30:00)"
+    )
+    cries = [(1800 + r / 10, r, barrier.format(r)) for r in ALL if r not in (0, 5)]
+    found = judge(*cries, trained=0)
+    assert sorted(blamed(found)[1]) == ranks
+    assert found.cause["title"] == "Not all processes came to the first barrier"
+
+
 def test_the_rank_whose_last_collective_is_behind():
     found = judge(*[(620 + r / 10, r, enqueued(70 if r == 5 else 71)) for r in ALL])
     assert blamed(found) == (["gpu-2"], [5])
