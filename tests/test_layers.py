@@ -76,12 +76,11 @@ SIMULATOR = (
 DOORS = {"answer", "commands", "__init__"}
 
 KERNEL_FLOORS = (
-    "cache",
+    "cache valuetypes",
     "jit",
-    "alike blocks counts outlines rows segments",
-    "colours",
-    "shapes",
-    "forms lines names times",
+    "alike blocks codes counts outlines quantities rows segments",
+    "colours forms hashes",
+    "lines names shapes times",
     "fields",
     "keeps places",
     "csvrows durations sums",
