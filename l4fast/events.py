@@ -89,6 +89,11 @@ class Event:
         return self.signature is not None and self.signature.names == "other"
 
     @property
+    def by(self) -> str | None:
+        """Who prints its lines (see `signature.SPEAKERS`); None where no signature knows them."""
+        return self.signature.by if self.signature is not None else None
+
+    @property
     def weight(self) -> int:
         return self.signature.weight if self.signature is not None else -30
 

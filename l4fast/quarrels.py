@@ -88,7 +88,7 @@ def heard(events: Iterable[Event], about: Subjects) -> set[str]:
 
     A scheduler speaks for no node.
     """
-    theirs = [e.rows for e in events if e.signature is None or e.signature.by != "scheduler"]
+    theirs = [e.rows for e in events if e.by != "scheduler"]
     rows = np.concatenate([np.empty(0, np.int64), *theirs])
     speakers, lines = np.unique(about.job.rows.speaker[rows], return_counts=True)
     homes = [about.top.home(speaker) for speaker in speakers.tolist()]

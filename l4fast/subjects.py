@@ -323,7 +323,7 @@ class Clock:
         bound = self._progress.last_time
         if own.size:
             return int(own.min())
-        if event.signature is not None and event.signature.by == "scheduler":
+        if event.by == "scheduler":
             inside = self._time_inside(event)
             if inside != LATE:
                 return inside
@@ -331,8 +331,7 @@ class Clock:
         died = [self._died[r] for r in ranks if r in self._died]
         if died:
             return max(min(died) - 1, bound)
-        by = event.signature.by if event.signature is not None else None
-        waited = by == "program" and event.tells in ("timeout", "lost-peer")
+        waited = event.by == "program" and event.tells in ("timeout", "lost-peer")
         if not ranks and not self._about.nodes([event]) and not waited:
             # A launcher's or scheduler's word: it comes after what it speaks of.
             return self._time_inside(event)

@@ -123,7 +123,7 @@ def blame_victims(
     verdict.kind = "victims"
     speaking = [e for e in events if e.role == "consequence" or e.tells is not None]
     after = ("death", "asked-to-end", "abort", "ending", "heard")
-    own = [e for e in speaking if e.signature is None or e.signature.by == "program"]
+    own = [e for e in speaking if e.by in (None, "program")]
     # What a launcher sums up is less than what the processes themselves said.
     pool = timeouts or [e for e in own if e.tells not in after]
     pool = pool or [e for e in speaking if e.tells not in after] or speaking or events
@@ -189,7 +189,7 @@ def _ended(events: list[Event], about: Subjects) -> tuple[set[str], set[str]]:
     rows = about.job.rows
     begun: dict[int, int] = {}  # stream -> line
     for event in events:
-        if event.tells == "ending" and _is_schedulers(event):
+        if event.tells == "ending" and event.by == "scheduler":
             for row in event.rows.tolist():
                 stream, line = int(rows.stream[row]), int(rows.line[row])
                 begun[stream] = min(line, begun.get(stream, line))
@@ -200,14 +200,14 @@ def _ended(events: list[Event], about: Subjects) -> tuple[set[str], set[str]]:
             for row in event.rows.tolist():
                 nodes = about.row(event, row).nodes
                 all_told.update(nodes)
-                if not _is_schedulers(event) or rows.line[row] < begun.get(int(rows.stream[row]), LATE):
+                if event.by != "scheduler" or rows.line[row] < begun.get(int(rows.stream[row]), LATE):
                     itself.update(nodes)
     return itself, all_told - itself
 
 
 def _of_no_end(events: list[Event], about: Subjects, known: set[str]) -> set[str]:
     """Return the nodes of whose processes a scheduler tells no end, where it does of most; else none."""
-    ends = [e for e in events if e.tells in ("death", "asked-to-end") and _is_schedulers(e)]
+    ends = [e for e in events if e.tells in ("death", "asked-to-end") and e.by == "scheduler"]
     untold = known - set(about.nodes(ends))
     return untold if len(untold) <= FEW * len(known) else set()
 
@@ -220,14 +220,10 @@ def _speak_alone(roots: list[Event], events: list[Event], about: Subjects) -> bo
     return not about.nodes(roots) and all(e.role == "teardown" for e in other)
 
 
-def _is_schedulers(event: Event) -> bool:
-    return event.signature is not None and event.signature.by == "scheduler"
-
-
 def _speak_once(events: list[Event], about: Subjects, n_nodes: int) -> bool:
     """Whether launchers, of whom nobody tells on which node they are, speak as often as there are nodes."""
     rows = [event.rows for event in events]
-    launchers = all(event.signature is not None and event.signature.by == "launcher" for event in events)
+    launchers = all(event.by == "launcher" for event in events)
     return launchers and not about.nodes(events) and n_nodes > 0 and sum(map(len, rows)) == n_nodes
 
 
