@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from l4fast.addresses import node_at, stranger_at
 from l4fast.events import Event
 from l4fast.explain import SKEW_S
 from l4fast.job import NONE
-from l4fast.subjects import LATE, Clock, Subjects, node_at, stranger_at
+from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.verdict import FEW, Verdict, ranks_on
 
 MUCH = 3  # a tangle with so many times fewer words than another is an after-effect, if it came later

@@ -36,7 +36,7 @@ HOUSE = (
     "rows_joined",
     "joining",
     "diagnosis identities temporal topology",
-    "hostlabels labels machines marks namesakes novelty processes regular tasks",
+    "addresses hostlabels labels machines marks namesakes novelty processes regular tasks",
     "answer checkpoints clocks launches slow spatial speakers survived",
     "events",
     "recovered subjects telling",
