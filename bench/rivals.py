@@ -20,7 +20,7 @@ import numpy as np
 from l4fast.canonical import mask
 from numba import njit
 
-from l4fast_kernels.shapes import CLASS
+from l4fast_kernels.outlines import CLASS
 
 DRAIN_LINES = 200_000
 _SLOTS = 1 << 20

@@ -61,7 +61,7 @@ def _ended(events: list[Event], about: Subjects) -> tuple[set[str], set[str]]:
     rows = about.job.rows
     begun: dict[int, int] = {}  # stream -> line
     for event in events:
-        if event.tells == "ending" and _is_by(event, "scheduler"):
+        if event.tells == "ending" and event.by == "scheduler":
             for row in event.rows.tolist():
                 stream, line = int(rows.stream[row]), int(rows.line[row])
                 begun[stream] = min(line, begun.get(stream, line))
@@ -72,14 +72,14 @@ def _ended(events: list[Event], about: Subjects) -> tuple[set[str], set[str]]:
             for row in event.rows.tolist():
                 nodes = about.row(event, row).nodes
                 all_told.update(nodes)
-                if not _is_by(event, "scheduler") or rows.line[row] < begun.get(int(rows.stream[row]), LATE):
+                if event.by != "scheduler" or rows.line[row] < begun.get(int(rows.stream[row]), LATE):
                     itself.update(nodes)
     return itself, all_told - itself
 
 
 def _of_no_end(events: list[Event], about: Subjects, known: set[str]) -> set[str]:
     """Return the nodes of whose processes a scheduler tells no end, where it does of most; else none."""
-    ends = [e for e in events if e.tells in ("death", "asked-to-end") and _is_by(e, "scheduler")]
+    ends = [e for e in events if e.tells in ("death", "asked-to-end") and e.by == "scheduler"]
     untold = known - set(about.nodes(ends))
     return untold if len(untold) <= FEW * len(known) else set()
 
@@ -103,7 +103,7 @@ def _unheard(events: list[Event], about: Subjects) -> set[str]:
     """Return the few nodes of which no process lost a peer, where one of each other node did; else none."""
     top = about.top
     lost = [
-        e for e in events if e.tells in ("lost-peer", "timeout") and not _is_by(e, "launcher", "scheduler")
+        e for e in events if e.tells in ("lost-peer", "timeout") and e.by not in ("launcher", "scheduler")
     ]
     speakers = np.unique(
         about.job.rows.speaker[np.concatenate([np.empty(0, np.int64), *(e.rows for e in lost)])]
@@ -111,10 +111,6 @@ def _unheard(events: list[Event], about: Subjects) -> set[str]:
     speaking = {top.home(speaker) for speaker in speakers.tolist()} - {None}
     unheard = set(top.nodes) - speaking
     return unheard if len(unheard) <= UNHEARD * len(top.nodes) else set()
-
-
-def _is_by(event: Event, *makers: str) -> bool:
-    return event.signature is not None and event.signature.by in makers
 
 
 def blame_between(verdict: Verdict, about: Subjects) -> None:
@@ -152,13 +148,13 @@ def blame_first_exits(events: list[Event], verdict: Verdict, about: Subjects) ->
     Nobody tells who says it: but as many say something else as nodes are left.
     """
     rows, top = about.job.rows, about.top
-    own = [e for e in verdict.roots if not _is_by(e, "scheduler")]
+    own = [e for e in verdict.roots if e.by != "scheduler"]
     if about.nodes(own) or about.ranks(own) or len(top.nodes) < MIN_NODES:
         return
     ends = [
         (row, event)
         for event in events
-        if event.tells == "death" and _is_by(event, "scheduler")
+        if event.tells == "death" and event.by == "scheduler"
         for row in event.rows.tolist()
     ]
     ends.sort(key=lambda end: end[0])

@@ -60,7 +60,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     device = [e for e in own if e.names_culprit and (e.category or "").startswith("hardware")]
     still = bool(stops) and stood_still(stops, progress, clock)
     # Who ended the job may have done so because it hung: only a scheduler has reasons of its own.
-    asked = bool(hangs) and all(e.signature is not None and e.signature.by == "launcher" for e in stops)
+    asked = bool(hangs) and all(e.by == "launcher" for e in stops)
     cries = [*hangs, *silent, *timeouts, *lost]
     if nan and first_nan <= first_own and not any(clock.of(e) <= first_nan + 60_000_000 for e in device):
         blame_numeric(job, nan, verdict, about, progress)
@@ -213,7 +213,7 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
             nodes |= hosts
     # That a process died is less than why: an oom-killer's line, say. So is what a program makes of an error
     # that it told itself.
-    own_words = [e for e in roots if e.signature is not None and e.signature.by == "program"]
+    own_words = [e for e in roots if e.by == "program"]
     echoed = [e for e in own_words if any(edge(c, e, about, clock) is not None for c in own_words)]
     roots.sort(key=lambda e: (e.tells == "death", e in echoed))
     verdict.roots = roots

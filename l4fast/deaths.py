@@ -50,8 +50,7 @@ def _first_to_break(events: Iterable[Event], about: Subjects) -> dict[int, int]:
     found: dict[int, int] = {}
     for event in events:
         code = dict(event.values).get("exit_code")
-        scheduler = event.signature is not None and event.signature.by == "scheduler"
-        if event.tells == "death" and scheduler and code not in (None, "0", *KILLED):
+        if event.tells == "death" and event.by == "scheduler" and code not in (None, "0", *KILLED):
             for row in event.rows.tolist():
                 stream, line = int(rows.stream[row]), int(rows.line[row])
                 found[stream] = min(line, found.get(stream, line))
@@ -146,7 +145,7 @@ def unexplained_deaths(events: list[Event], about: Subjects, clock: Clock) -> li
         code = dict(event.values).get("exit_code")
         if event.tells != "death" or code in (None, "0", "143"):
             continue
-        if code == "-15" and (event.signature is None or event.signature.by != "launcher"):
+        if code == "-15" and event.by != "launcher":
             continue
         mine = [
             row
@@ -197,12 +196,12 @@ def first_death(events: list[Event], verdict: Verdict, about: Subjects) -> bool:
     others = [
         int(rows.time[r])
         for r, e in deaths
-        if _is_agents(e) and rows.time[r] != NONE and not set(about.row(e, r).nodes) & set(who.nodes)
+        if e.by == "launcher" and rows.time[r] != NONE and not set(about.row(e, r).nodes) & set(who.nodes)
     ]
     if (
         many
         and not quiet
-        and _is_agents(event)
+        and event.by == "launcher"
         and rows.own_time[row]
         and min(others, default=LATE) < rows.time[row] + LOOK_US
     ):
@@ -234,10 +233,6 @@ def _uncomplaining(events: list[Event], cried: set[int], about: Subjects) -> lis
         return []
     found = [(row, e) for e in broken for row in e.rows.tolist()]
     return [(row, e) for row, e in found if alone & set(about.row(e, row).ranks)]
-
-
-def _is_agents(event: Event) -> bool:
-    return event.signature is not None and event.signature.by == "launcher"
 
 
 def also_deaths(events: list[Event], verdict: Verdict, about: Subjects) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from l4fast import checkpoints, clocks, culprit, events, resume, slow, speakers, straggler, temporal
+from l4fast import candidates, checkpoints, clocks, culprit, resume, slow, speakers, straggler, temporal
 from l4fast import marks as marking
 from l4fast.attempts import attempts_of, last_attempt
 from l4fast.checkpoints import Checkpoints
@@ -78,11 +78,11 @@ def tell(
     told, said = job, clocks.heard(job, facts, progress)
     in_attempt &= said[0]
     job = replace(job, rows=replace(job.rows, time=said[1]))
-    evidence = events.find(job, library, templates, progress, baseline, rows_in=in_attempt)
+    evidence = candidates.find(job, library, templates, progress, baseline, rows_in=in_attempt)
     outcome, evidence = outcome_of(job, top, marks, progress, evidence)
     if outcome != "finished" and not any(_is_cause(e) for e in evidence.events):
         # No known line tells of a cause: the failure that nobody has met matters most.
-        found = events.find(job, library, templates, progress, baseline, rows_in=in_attempt, unknown=True)
+        found = candidates.find(job, library, templates, progress, baseline, rows_in=in_attempt, unknown=True)
         outcome, evidence = outcome_of(job, top, marks, progress, found)
     verdict = culprit.judge(job, top, evidence, progress, hung=outcome == "hung")
     if verdict.kind == "stall":
@@ -99,7 +99,7 @@ def tell(
     if slowness is not None:
         # What the job went on after does not tell of an end, but it may tell of why it is slow.
         untold = replace(progress, series=None)
-        heard = events.find(job, library, templates, untold, baseline, rows_in=in_attempt)
+        heard = candidates.find(job, library, templates, untold, baseline, rows_in=in_attempt)
         outcome, verdict = "slow", straggler.judge(job, top, templates, heard, slowness)
     if end_is_missing and outcome == "running":
         outcome = "unknown"

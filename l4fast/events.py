@@ -1,47 +1,21 @@
-"""Which lines indicate the failure: rows -> events.
+"""Events: what the lines that indicate a failure say, and how often, each with its deciding values.
 
-An event is a template with its deciding values (exit code, signal, errno, Xid, status). A line
-is a candidate if the failure library names it, or if its words or its level speak of a failure;
-it stays one unless healthy jobs say it too (with the same values), or the job survived it: three
-more iterations were done after it. In the study of L4 45 % of the wanted lines are not at error
-level and 42 % are not rare, so neither decides alone.
+An event is a template with its deciding values (exit code, signal, errno, Xid, status); a line belongs to
+one event. See `candidates` for which lines these are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from l4fast.canonical import shape_id
-from l4fast.crossjob import Baseline
 from l4fast.job import Job
-from l4fast.library import Library
-from l4fast.novelty import new_shapes, strange_shapes, went_on
-from l4fast.rawshapes import RawShape
 from l4fast.readings import Groups, Reading, Values
-from l4fast.regexes import regex
 from l4fast.signature import DECIDING, Signature
-from l4fast.survived import passed, shortly_before, what_it_survived
 from l4fast.templates import Template
-from l4fast.temporal import Progress
-from l4fast.words import EXCEPTION, HARMLESS, NAMED, STRONG, groups_of, kind_of, tells_of_failure
-
-LAST_LINES = 50  # of a file: what stands there is told at its end
-FAILURE_ROLES = ("root", "consequence", "teardown")
-
-# A count or a code in a line decides for that line alone, not for all lines of its shape.
-_NUMBERED = regex(
-    r"(?i)(?<![\w.])(?:(?P<n>\d+(?:\.\d+)?)"
-    r" (?:errors?|failures?|failed|exceptions|warnings?|timeouts|retries)"
-    r"|(?:errors?|failures?|failed|exceptions|timeouts|num_errors|error_count|nan_count|num_nans?)"
-    r"(?:_count|_total)?['\"]?[:= ]+['\"]?(?P<m>\d+(?:\.\d+)?)"
-    r"|(?:error code:|exit(?:ed)?|exit code|status) (?P<code>\d+))\b"
-)
-# Frames of a stack, source lines under them and other continuation lines are indented.
-_INDENTED = 2
 
 
 @dataclass
@@ -89,6 +63,11 @@ class Event:
         return self.signature is not None and self.signature.names == "other"
 
     @property
+    def by(self) -> str | None:
+        """Who prints its lines (see `signature.SPEAKERS`); None where no signature knows them."""
+        return self.signature.by if self.signature is not None else None
+
+    @property
     def weight(self) -> int:
         return self.signature.weight if self.signature is not None else -30
 
@@ -129,268 +108,3 @@ def deciding_values(job: Job) -> dict[str, set[str]]:
 
 def _decides(signature: Signature) -> bool:
     return bool(set(DECIDING) & signature.regex.groupindex.keys())
-
-
-def find(
-    job: Job,
-    library: Library,
-    templates: Mapping[str, Template],
-    progress: Progress,
-    baseline: Baseline | None,
-    *,
-    rows_in: np.ndarray,
-    unknown: bool = False,
-) -> Evidence:
-    """Return the candidate events among ``rows_in`` (bool per row: the attempt's).
-
-    ``unknown`` says that no known event tells of a failure: what was never said before the rhythm
-    broke, in whatever words, is a candidate then, and may be the root.
-    """
-    rows = job.rows
-    nothing = np.zeros(len(job.shapes), bool)
-    fresh, certain = new_shapes(job, progress, baseline) if unknown else (nothing, nothing)
-    heard = any(_is_heard(s) for note in job.notes for s in note.failures[:1])
-    strange = strange_shapes(job, nothing if heard else certain)
-    healthy = _healthy_templates(baseline, templates)
-    survived = what_it_survived(job, progress)
-    buckets: dict[tuple[str, Values, str | None], list[np.ndarray]] = defaultdict(list)
-    meaning: dict[tuple[str, Values, str | None], tuple[Signature | None, str]] = {}
-    readings: list[Reading] = []
-    n_survived = n_known = 0
-    numeric: list[tuple[tuple[str, Values, str | None], np.ndarray]] = []
-    announced: list[tuple[tuple[str, Values, str | None], np.ndarray]] = []
-    ignored = {i for i, raw in enumerate(job.raws) if raw.content.startswith("Exception ignored in")}
-    for raw_idx, note in enumerate(job.notes):
-        mine = job.rows_of_raw(raw_idx)
-        mine = mine[rows_in[mine]]
-        if mine.size == 0 or not (note.suspect or strange[raw_idx]):
-            continue
-        raw = job.raws[raw_idx]
-        signature = note.failures[0] if note.failures else None
-        if signature is not None and signature.is_harmless:
-            continue
-        if signature is not None and _is_retry(raw.text, raw.header.level, signature):
-            continue
-        text = job.shapes[raw.shape].text
-        template = templates[text]
-        is_known = template.id in healthy
-        if signature is None and not (
-            _speaks_of_failure(job, raw_idx, baseline is not None)
-            or strange[raw_idx]
-            or (
-                fresh[raw.shape]
-                and raw.header.level not in ("info", "debug")
-                and tells_of_failure(raw.text)
-                and _is_said(raw)
-            )
-        ):
-            continue
-        if ignored and signature is not None and EXCEPTION.search(raw.text):
-            mine = mine[[not _is_ignored(job, row, ignored) for row in mine.tolist()]]
-        weak = signature is None or signature.weight <= -1
-        if weak and _NUMBERED.search(raw.text) is not None:
-            mine = mine[[not _counts_none(job.content(row)) for row in mine.tolist()]]
-        each: list[tuple[Values, np.ndarray]] = [((), mine)]
-        if signature is None or signature.regex.groupindex:
-            readings.append(Reading(job, mine, NAMED if signature is None else signature.regex))
-            different, code = readings[-1].distinct(DECIDING)
-            each = [(values, mine[code == k]) for k, values in enumerate(different)]
-        for values, its in each:
-            role = library.resolve(signature, dict(values)).role if signature is not None else "consequence"
-            if role not in FAILURE_ROLES:
-                continue
-            if is_known and _same_values(baseline, text, values):
-                n_known += its.size
-                continue
-            key = (template.id, values, signature.id if signature else None)
-            meaning[key] = (signature, text)
-            if signature is not None and signature.category == "numeric":
-                numeric.append((key, its))
-                continue
-            over = survived[its]
-            if signature is not None and signature.tells == "stop" and over.any():
-                announced.append((key, its[over]))
-            n_survived += int(over.sum())
-            if not over.all():
-                buckets[key].append(its[~over])
-    ended = [rows.time[mine].max() for found in buckets.values() for mine in found]
-    for key, its in announced:
-        # A machine that will be taken away says so minutes before.
-        buckets[key] += [mine] if (mine := its[shortly_before(rows.time[its], ended)]).size else []
-    if not passed(job, survived, [its for _, its in numeric]):
-        for key, its in numeric:
-            buckets[key].append(its)
-    events = [
-        _event(library, templates[meaning[key][1]], key[1], meaning[key][0], np.concatenate(found))
-        for key, found in buckets.items()
-        if found
-    ]
-    moved = went_on(job) if unknown else np.zeros(len(rows), bool)
-    for event in events:
-        shape = int(rows.shape[event.rows[0]])
-        is_new = bool(fresh[shape]) and (bool(certain[shape]) or _are_last_words(job, event, moved))
-        if event.signature is None and is_new and event.tells in (None, "death"):
-            event.role = "root"
-        event.grave = _is_grave(job, event, is_new)
-    if not any(event.grave for event in events):
-        # A line that is only new tells nothing where nothing else does.
-        events = [e for e in events if not strange[rows.raw[e.rows]].all() or _says(job, e)]
-    events.sort(key=lambda e: (int(e.rows[0]), e.id))
-    return Evidence(events, Groups(len(rows), readings), n_survived, n_known)
-
-
-def is_exception(job: Job, event: Event) -> bool:
-    """Whether an event's first line is what an exception ends with."""
-    return EXCEPTION.search(job.content(int(event.rows[0]))) is not None
-
-
-def _says(job: Job, event: Event) -> bool:
-    """Whether an event that no signature knows tells of a failure by its level or in plain words."""
-    row = int(event.rows[0])
-    level = job.level(row)
-    if level in ("error", "critical") or is_exception(job, event):
-        return True
-    if level in ("info", "debug"):
-        return False
-    return event.tells is not None or STRONG.search(job.content(row)) is not None
-
-
-def _are_last_words(job: Job, event: Event, moved: np.ndarray) -> bool:
-    """Whether an event of unknown time is the end of who says it, and not just of their part in a file."""
-    rows = event.rows[~moved[event.rows]]
-    if rows.size == 0:
-        return False
-    lines = np.array([s.lines for s in job.streams], np.int64)[job.rows.stream[rows]]
-    at_end = bool((job.rows.line[rows] > lines - LAST_LINES).any())
-    return at_end or event.tells is not None or is_exception(job, event)
-
-
-def _is_grave(job: Job, event: Event, is_new: bool) -> bool:
-    """Whether an event by itself shows that the job failed: a warning of a lost peer does not."""
-    signature = event.signature
-    if signature is None:
-        return is_new and _says(job, event)
-    if event.category == "numeric":
-        return signature.weight >= -10
-    level = job.level(int(event.rows[0]))
-    if signature.tells in ("death", "hang", "stop", "abort", "asked-to-end", "ending"):
-        return True
-    if is_exception(job, event) or level in ("error", "critical"):
-        return True
-    if level in ("warning", "info", "debug"):
-        return event.role == "root" and signature.weight > -10
-    return event.role == "root" or signature.weight > -5
-
-
-def _event(
-    library: Library,
-    template: Template,
-    values: Values,
-    signature: Signature | None,
-    rows: np.ndarray,
-) -> Event:
-    event_id = shape_id(template.text + "".join(f"\x00{k}={v}" for k, v in values))
-    if signature is None:
-        return Event(
-            event_id,
-            template,
-            values,
-            "consequence",
-            None,
-            None,
-            "A line that speaks of a failure",
-            "",
-            None,
-            rows,
-            kind_of(template.text),
-        )
-    told = library.resolve(signature, dict(values))
-    return Event(
-        id=event_id,
-        template=template,
-        values=values,
-        role=told.role,
-        signature=signature,
-        category=told.category,
-        title=told.title,
-        advice=told.advice,
-        action=told.action,
-        rows=rows,
-        tells=signature.tells,
-    )
-
-
-def _healthy_templates(baseline: Baseline | None, templates: Mapping[str, Template]) -> frozenset[str]:
-    if baseline is None:
-        return frozenset()
-    return frozenset(templates[text].id for text in baseline.shapes if text in templates)
-
-
-def _same_values(baseline: Baseline | None, text: str, values: Values) -> bool:
-    """Whether healthy jobs say this shape with these values too (an unseen value is news)."""
-    if baseline is None or not values:
-        return True
-    known = baseline.values.get(text, frozenset())
-    return all("=".join(value) in known for value in values)
-
-
-def _speaks_of_failure(job: Job, raw_idx: int, has_baseline: bool) -> bool:
-    raw = job.raws[raw_idx]
-    text = raw.text
-    level = raw.header.level
-    if raw.indent >= _INDENTED:
-        return False
-    if HARMLESS.search(text):
-        return level in ("error", "critical") and has_baseline
-    if level in ("error", "critical"):
-        return True
-    if level in ("debug", "info"):
-        return False
-    return STRONG.search(text) is not None and (has_baseline or level is None or level == "warning")
-
-
-def _is_heard(signature: Signature) -> bool:
-    """Whether a signature tells of a failure, and of more than that something waited or ended."""
-    return signature.kind in ("error", "echo") or (signature.kind is not None and signature.weight > -10)
-
-
-def _is_said(raw: RawShape) -> bool:
-    """Whether a line is no quotation: source code under a frame is indented; so are ends in a table."""
-    told = raw.text.lstrip().startswith("what():") or groups_of(raw.text).keys() & set(DECIDING)
-    return raw.indent < _INDENTED or bool(told)
-
-
-def _counts_none(text: str) -> bool:
-    """Whether all that a line counts is nothing: `0 errors`, `exit code 0`."""
-    found = [float(number) for match in _NUMBERED.finditer(text) for number in match.groups() if number]
-    return bool(found) and not any(found)
-
-
-def _is_ignored(job: Job, row: int, heads: set[int]) -> bool:
-    """Whether Python itself says above an exception that it is ignored."""
-    rows = job.rows
-    for above in range(row - 1, max(row - 40, -1), -1):
-        if rows.stream[above] != rows.stream[row]:
-            return False
-        if rows.speaker[above] != rows.speaker[row]:
-            continue
-        raw = int(rows.raw[above])
-        if raw in heads:
-            return True
-        text = job.raws[raw].content
-        if not text[:1].isspace() and not text.startswith("Traceback"):
-            return False
-    return False
-
-
-_RETRY = regex(
-    r"(?i)\b(?:retry(?:ing)?|will retry|re-?try|attempt)\b[^/]{0,40}?\b\d+ ?(?:/|of) ?\d+"
-    r"|\bretrying\b|\bwill retry\b"
-)
-
-
-def _is_retry(text: str, level: str | None, signature: Signature) -> bool:
-    """A failed try that is going to be repeated is no failure yet."""
-    if level in ("error", "critical") or signature.tells not in ("timeout", "lost-peer"):
-        return False
-    return _RETRY.search(text) is not None

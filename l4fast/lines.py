@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l4fast_kernels import lines as kl
-from l4fast_kernels import shapes as ks
+from l4fast_kernels.codes import intern, rehash
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class LineReader:
         hashes = np.empty(n_max, np.uint64)
         n = int(kl.hash_lines(buf, size, self._key, start, stop, hashes))
         state = np.array([self.n_shapes, 0, 0], np.int64)
-        while not ks.intern(hashes, n, self._keys, self._codes, state, code, fresh):
+        while not intern(hashes, n, self._keys, self._codes, state, code, fresh):
             keys, codes = np.zeros(self._keys.size * 4, np.uint64), np.zeros(self._keys.size * 4, np.int32)
-            ks.rehash(self._keys, self._codes, keys, codes)
+            rehash(self._keys, self._codes, keys, codes)
             self._keys, self._codes = keys, codes
         self.n_shapes = int(state[0])
         return Lines(buf, n, start[:n], stop[:n], code[:n], fresh[: int(state[1])])

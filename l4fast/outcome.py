@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from l4fast import clocks, events, recovered, temporal
+from l4fast import clocks, recovered, temporal
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
+from l4fast.telling import is_exception
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 
@@ -65,7 +66,7 @@ def _may_go_on(job: Job, top: Topology, fatal: Sequence[Event], progress: Progre
 
     A process that ended, an uncaught exception, a second voice or a long silence says that it does not.
     """
-    if any(e.signature is not None or e.tells is not None or events.is_exception(job, e) for e in fatal):
+    if any(e.signature is not None or e.tells is not None or is_exception(job, e) for e in fatal):
         return False
     speakers = {int(speaker) for e in fatal for speaker in job.rows.speaker[e.rows]}
     return len(speakers) == 1 and not _stalled(job, top, progress)
@@ -73,7 +74,7 @@ def _may_go_on(job: Job, top: Topology, fatal: Sequence[Event], progress: Progre
 
 def _is_farewell(job: Job, event: Event) -> bool:
     """Whether an event may belong to processes that end after their work is done."""
-    if events.is_exception(job, event) and event.tells not in ("lost-peer", "timeout", "abort"):
+    if is_exception(job, event) and event.tells not in ("lost-peer", "timeout", "abort"):
         return False
     if event.tells == "death":
         return dict(event.values).get("exit_code") not in ("1", "2")

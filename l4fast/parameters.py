@@ -19,7 +19,7 @@ from l4fast.canonical import MASK, VARIABLE, drawn
 from l4fast.logformat import BLANKS, Span, byte_spans, places
 from l4fast.rawshapes import RawShape
 from l4fast.regexes import regex
-from l4fast_kernels import forms as kv
+from l4fast_kernels import valuetypes as kv
 
 
 def variables(template: str, text: bytes, span: Span) -> Sequence[Span]:

@@ -21,6 +21,7 @@ from l4fast.voices import MOST_SPEAKERS, Labels, Speaker, Voices
 from l4fast_kernels import fields as kf
 from l4fast_kernels import outlines as ko
 from l4fast_kernels import shapes as ks
+from l4fast_kernels.codes import rehash
 from l4fast_kernels.rows import place_lines
 
 _MARK = b"\xef\xbb\xbf"  # that a file of UTF-8 may begin with: no part of its first word
@@ -246,7 +247,7 @@ class Parser:
     def _grow_shapes(self) -> None:
         keys = np.zeros(self._shape_keys.size * 4, np.uint64)
         codes = np.zeros(keys.size, np.int32)
-        ks.rehash(self._shape_keys, self._shape_codes, keys, codes)
+        rehash(self._shape_keys, self._shape_codes, keys, codes)
         self._shape_keys, self._shape_codes = keys, codes
 
     def _add_raws(

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from l4fast.addresses import node_at, stranger_at
 from l4fast.events import Event
 from l4fast.explain import SKEW_S
 from l4fast.job import NONE
-from l4fast.subjects import LATE, Clock, Subjects, node_at, stranger_at
+from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.verdict import FEW, Verdict, ranks_on
 
 MUCH = 3  # a tangle with so many times fewer words than another is an after-effect, if it came later
@@ -88,7 +89,7 @@ def heard(events: Iterable[Event], about: Subjects) -> set[str]:
 
     A scheduler speaks for no node.
     """
-    theirs = [e.rows for e in events if e.signature is None or e.signature.by != "scheduler"]
+    theirs = [e.rows for e in events if e.by != "scheduler"]
     rows = np.concatenate([np.empty(0, np.int64), *theirs])
     speakers, lines = np.unique(about.job.rows.speaker[rows], return_counts=True)
     homes = [about.top.home(speaker) for speaker in speakers.tolist()]

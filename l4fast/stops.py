@@ -31,7 +31,7 @@ def is_answer(stop: Event, events: list[Event], about: Subjects, clock: Clock) -
 
     An order from outside reaches all of them; the one whose process failed first is not told.
     """
-    if stop.signature is None or stop.signature.by != "launcher":
+    if stop.by != "launcher":
         return False
     failed = [e for e in events if e.tells == "death" and dict(e.values).get("exit_code") not in ENDED]
     cries = [
@@ -74,7 +74,7 @@ def only_after(
 
     def is_after(event: Event) -> bool | None:
         nodes = set(about.nodes([event]))
-        noted = _by_scheduler(event) and event.tells is not None and clock.of(event) == LATE
+        noted = event.by == "scheduler" and event.tells is not None and clock.of(event) == LATE
         if noted and nodes and nodes <= told:
             return True
         first: dict[tuple[int, int], int] = {}  # of each speaker in each stream
@@ -108,9 +108,5 @@ def orders(events: list[Event], stops: list[Event], clock: Clock) -> list[Event]
     Where nothing had failed, what a scheduler tells of the job's end is the order that all others heard.
     """
     begun = min(clock.of(s) for s in stops)
-    ended = [e for e in events if e.tells == "ending" and _by_scheduler(e)]
+    ended = [e for e in events if e.tells == "ending" and e.by == "scheduler"]
     return [*(e for e in ended if clock.of(e) <= begun + SKEW_S * 1e6), *stops]
-
-
-def _by_scheduler(event: Event) -> bool:
-    return event.signature is not None and event.signature.by == "scheduler"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from l4fast.addresses import ADDRESS, node_at
 from l4fast.events import Event, Evidence
 from l4fast.hostlists import hosts_in
 from l4fast.identities import clean_host, numbers
@@ -23,9 +23,6 @@ LATE = 1 << 62  # nothing is known of the time: later than all that is known
 # Which words of a line tell whom it is about. A process id in a line about oneself is one's child.
 _NAMING = ("pid", "local_rank", "task", "rank", "node")
 _NAMING_OF = {"victim": ("pid", "local_rank", "task"), "self": ("rank", "node")}
-_DIGITS = regex(r"\d+")
-_ADDRESS = regex(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
-MOSTLY = 0.8  # so many of the nodes' addresses are known: one of nobody's is a machine without a log
 _TIME_INSIDE = regex(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d\b")
 
 
@@ -99,7 +96,7 @@ def subject(
 def _hosts(top: Topology, event: Event, text: str | None) -> list[str]:
     """Return the nodes that a line names: one host, its address, or a scheduler's list of hosts."""
     names = hosts_in(text) if text and "[" in text else [text]
-    known = [name if name is not None and _ADDRESS.fullmatch(name) else clean_host(name) for name in names]
+    known = [name if name is not None and ADDRESS.fullmatch(name) else clean_host(name) for name in names]
     hosts = [top.node_of_address.get(host, host) for host in known if host is not None]
     hosts = [top.pod_on.get(host, host) for host in hosts]
     if _may_be_a_server(event):
@@ -133,54 +130,6 @@ def _speaker(top: Topology, speaker: int) -> Subject | None:
     if node is None and top.local_rank[speaker] is not None:
         return None
     return Subject((), (node,) if node else ())
-
-
-def node_at(top: Topology, address: str | None) -> str | None:
-    if not address:
-        return None
-    bare = address.strip("[]").removeprefix("::ffff:")
-    if bare in top.node_of_address:
-        return top.node_of_address[bare]
-    if bare in top.nodes:
-        return bare
-    name = clean_host(bare)
-    name = top.pod_on.get(name, name) if name is not None else None
-    return name if name in top.nodes else None
-
-
-def stranger_at(top: Topology, address: str | None) -> str | None:
-    """Return the machine at an address that is no known node's, if it must be one of the job; else None.
-
-    A host is one if its name differs from those of all nodes in digits only. An address is one of the net
-    of the others': its host where theirs count up with their addresses, else itself, if nearly every
-    node's address is known.
-    """
-    bare = (address or "").strip("[]").removeprefix("::ffff:")
-    if not bare or node_at(top, bare) is not None:
-        return None
-    outlines = {_DIGITS.sub("0", node) for node in top.nodes}
-    if not _ADDRESS.fullmatch(bare):
-        name = clean_host(bare)
-        alike = len(top.nodes) > 1 and name is not None and outlines == {_DIGITS.sub("0", name)}
-        return name if alike and "0" in _DIGITS.sub("0", name or "") else None
-    net = bare.rsplit(".", 1)[0]
-    placed = {a: node for a, node in top.node_of_address.items() if a.rsplit(".", 1)[0] == net}
-    names = {
-        _counted(node, int(bare.rsplit(".", 1)[1]) - int(a.rsplit(".", 1)[1])) for a, node in placed.items()
-    }
-    if len(names) == 1 and len(set(placed.values())) > 1 and len(outlines) == 1:
-        return names.pop()
-    known = set(top.node_of_address.values())
-    return bare if placed and len(known) >= MOSTLY * len(top.nodes) and len(known) > 1 else None
-
-
-def _counted(node: str, steps: int) -> str | None:
-    """Return the name so many steps further: `nid0018`, three steps after `nid0015`."""
-    found = list(_DIGITS.finditer(node))
-    if not found:
-        return None
-    last = found[-1]
-    return f"{node[: last.start()]}{int(last[0]) + steps:0{len(last[0])}}{node[last.end() :]}"
 
 
 def _may_be_a_server(event: Event) -> bool:
@@ -323,7 +272,7 @@ class Clock:
         bound = self._progress.last_time
         if own.size:
             return int(own.min())
-        if event.signature is not None and event.signature.by == "scheduler":
+        if event.by == "scheduler":
             inside = self._time_inside(event)
             if inside != LATE:
                 return inside
@@ -331,8 +280,7 @@ class Clock:
         died = [self._died[r] for r in ranks if r in self._died]
         if died:
             return max(min(died) - 1, bound)
-        by = event.signature.by if event.signature is not None else None
-        waited = by == "program" and event.tells in ("timeout", "lost-peer")
+        waited = event.by == "program" and event.tells in ("timeout", "lost-peer")
         if not ranks and not self._about.nodes([event]) and not waited:
             # A launcher's or scheduler's word: it comes after what it speaks of.
             return self._time_inside(event)

@@ -20,10 +20,11 @@ from l4fast.parameters import Plan
 from l4fast.rawshapes import LEVELS
 from l4fast_kernels.colours import show
 from l4fast_kernels.fields import word_bounds
-from l4fast_kernels.forms import TYPES, classify
+from l4fast_kernels.forms import classify
 from l4fast_kernels.places import find_values
 from l4fast_kernels.rows import fill_codes, known_bits
 from l4fast_kernels.times import NO_TIME
+from l4fast_kernels.valuetypes import TYPES
 
 CODE = pa.dictionary(pa.int32(), pa.string())
 TYPE = pa.dictionary(pa.int8(), pa.string())

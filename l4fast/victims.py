@@ -176,7 +176,7 @@ def blame_victims(
     verdict.kind = "victims"
     speaking = [e for e in events if e.role == "consequence" or e.tells is not None]
     after = ("death", "asked-to-end", "abort", "ending", "heard")
-    own = [e for e in speaking if e.signature is None or e.signature.by == "program"]
+    own = [e for e in speaking if e.by in (None, "program")]
     # What a launcher sums up is less than what the processes themselves said.
     pool = timeouts or [e for e in own if e.tells not in after]
     pool = pool or [e for e in speaking if e.tells not in after] or speaking or events

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from l4fast.rawshapes import PASSING
-from l4fast_kernels import shapes as ks
+from l4fast_kernels.codes import intern, rehash
 from l4fast_kernels.fields import ALL_LABELS, LASTING_LABELS
 
 Labels = tuple[tuple[str, str], ...]
@@ -75,7 +75,7 @@ class Voices:
         while True:
             n_held = len(self.speakers)
             state = np.array([n_held, 0, 0], np.int64)
-            while not ks.intern(who, n, self._keys, self._codes, state, out, fresh):
+            while not intern(who, n, self._keys, self._codes, state, out, fresh):
                 self._move(self._keys.size * 4)
             level = self.level(stream)
             heard = self._heard.setdefault(stream, set())
@@ -109,7 +109,7 @@ class Voices:
 
     def _move(self, slots: int) -> None:
         keys, codes = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
-        ks.rehash(self._keys, self._codes, keys, codes)
+        rehash(self._keys, self._codes, keys, codes)
         self._keys, self._codes = keys, codes
 
 

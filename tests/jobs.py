@@ -18,7 +18,10 @@ from l4fast.job import Job
 from l4fast.joining import join
 from l4fast.kept import Kept
 from l4fast.library import Library, load
+from l4fast.paths import path_facts
 from l4fast.reader import Part
+from l4fast.speakers import resolve
+from l4fast.topology import Topology
 
 from l4fast_kernels import keeps
 
@@ -98,6 +101,11 @@ def feed(part: Part, index: int, name: str, content: str | bytes, cuts: Sequence
 def job(files: Files, shares: Sequence[Sequence[str]] | None = None) -> Job:
     """Read files as one job; ``shares`` deals them out to parts that are joined."""
     return join(read(files, shares), len(files))
+
+
+def topology(files: Files) -> Topology:
+    """Who is who in a job."""
+    return resolve(job(files), path_facts(list(files)))
 
 
 def story(files: Files, baseline: Baseline | None = None) -> Story:

@@ -143,6 +143,7 @@ def test_it_is_kept_beside_the_source_or_in_the_users_cache(monkeypatch):
     cache._places.cache_clear()
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_who_has_no_home_gets_no_folder_called_tilde(place, monkeypatch):
     cache._places.cache_clear()
     monkeypatch.chdir(place / "cache")

@@ -108,28 +108,6 @@ def test_a_full_layout_table_costs_speed_not_answers():
     assert small[4].tolist() == scan(data)[4].tolist()
 
 
-@given(st.lists(st.integers(1, 40), max_size=200))
-def test_intern_gives_codes_in_order_of_appearance(items):
-    hashes = np.array(items, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    out, fresh = np.zeros(len(items), np.int32), np.zeros(len(items), np.int32)
-    state = np.zeros(3, np.int64)
-    keys, codes = np.zeros(128, np.uint64), np.zeros(128, np.int32)
-    assert shapes.intern(hashes, len(items), keys, codes, state, out, fresh)
-    assert out.tolist() == naive.codes(items)
-
-
-def test_a_table_grows_without_losing_codes():
-    items = np.arange(1, 1001, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    out, fresh = np.zeros(1000, np.int32), np.zeros(1000, np.int32)
-    state = np.zeros(3, np.int64)
-    keys, codes = np.zeros(16, np.uint64), np.zeros(16, np.int32)
-    while not shapes.intern(items, 1000, keys, codes, state, out, fresh):
-        bigger, bigger_codes = np.zeros(keys.size * 4, np.uint64), np.zeros(keys.size * 4, np.int32)
-        shapes.rehash(keys, codes, bigger, bigger_codes)
-        keys, codes = bigger, bigger_codes
-    assert out.tolist() == list(range(1000))
-
-
 @given(TEXT, st.integers(1, 8))
 def test_word_edges_are_those_of_the_naive_reader(data, n):
     edges = np.zeros(2 * fields.MAX_WORDS, np.int64)
@@ -249,9 +227,10 @@ def test_pair_sums_are_those_of_a_dictionary(rows, by_time, order):
             t, at = min(said, key=lambda s: (s[0] == times.NO_TIME, s))
             end, last = max(said)
         else:
-            t, timed = next((s for s in said if s[0] != times.NO_TIME), said[0])
+            t, timed = next((s for s in said if s[0] != times.NO_TIME), (times.NO_TIME, None))
             at, (end, last) = said[0][1], said[-1]
-            assert [ints[k, 7] for k in range(int(state[0])) if (lefts[k], rights[k]) == pair] == [timed]
+            (k,) = (k for k in range(int(state[0])) if (lefts[k], rights[k]) == pair)
+            assert timed in (None, ints[k, 7])  # where no time is known, it has no line
         want[pair] = [len(said), t, end, at, at * 10, last, last * 10]
     got = {(int(lefts[k]), int(rights[k])): ints[k, :7].tolist() for k in range(int(state[0]))}
     assert got == want

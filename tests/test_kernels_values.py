@@ -8,9 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import naive
-from l4fast_kernels import forms as kv
 from l4fast_kernels import places as kp
+from l4fast_kernels import valuetypes as kv
 from l4fast_kernels.fields import read_numbers
+from l4fast_kernels.forms import classify
 
 EXAMPLES = {
     "integer": "0 -12 +7 00123",
@@ -47,7 +48,7 @@ def types_of(values: list[bytes], hint: int = kv.NO_HINT) -> list[str]:
     begin = (end - [len(value) for value in values]).astype(np.int32)
     kind = np.empty(len(values), np.int8)
     hints = np.full(len(values), hint, np.int8)
-    kv.classify(padded(b"".join(values)), len(values), begin, end, hints, kind)
+    classify(padded(b"".join(values)), len(values), begin, end, hints, kind)
     return [kv.TYPES[k] for k in kind]
 
 

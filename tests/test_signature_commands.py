@@ -166,6 +166,7 @@ def test_headings_are_whole_sentences() -> None:
     assert not [name for name, text in told.items() if len(text) < 10 or text.endswith((",", " and"))]
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_check_tells_all_that_is_wrong(capfd: pytest.CaptureFixture[str], tmp_path: Path, mine: str) -> None:
     code, out, _ = _told(capfd, "signatures", "check", mine)
     assert code == 0 and "1 signature" in out
@@ -186,6 +187,7 @@ def test_check_tells_all_that_is_wrong(capfd: pytest.CaptureFixture[str], tmp_pa
         assert part in told
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_check_finds_a_circle_and_what_is_replaced(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     circle = 'explains = [{{ what = ["{}"], where = "node", after_s = [0, 1] }}]\nsource '
     path = tmp_path / "circle.toml"
@@ -200,6 +202,7 @@ def test_check_finds_a_circle_and_what_is_replaced(capfd: pytest.CaptureFixture[
     assert "replaces the packaged signature" in out
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_check_says_who_wins_over_a_signature(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "weak.toml"
     path.write_text(
@@ -219,6 +222,7 @@ def test_check_of_a_folder_without_signatures(capfd: pytest.CaptureFixture[str],
     assert code == 64 and str(tmp_path) in err and err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_check_goes_on_behind_what_cannot_be_read(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, mine: str
 ) -> None:
@@ -234,6 +238,7 @@ def test_check_goes_on_behind_what_cannot_be_read(
         assert any(line.startswith(f"{path}: ") and reason in line for line in out.splitlines())
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_check_reads_stdin_and_says_what_holds_nothing(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -247,6 +252,7 @@ def test_check_reads_stdin_and_says_what_holds_nothing(
     assert "mute: no signature is called 'nobody-*'" in out and "'xid'" not in out
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_files_that_are_checked_together_may_explain_each_other(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -262,6 +268,7 @@ def test_files_that_are_checked_together_may_explain_each_other(
     assert code == 65 and "no signature is called 'disk-b'" in out
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_test_names_hits_and_doubts(capfd: pytest.CaptureFixture[str], logs: str, mine: str) -> None:
     code, out, _ = _told(capfd, "signatures", "test", logs, "--signatures", mine, "--json")
     found = json.loads(out)
@@ -274,6 +281,7 @@ def test_test_names_hits_and_doubts(capfd: pytest.CaptureFixture[str], logs: str
     assert "a quokka escaped" in out and "no signature names" in out
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_diagnose_with_own_signatures_and_a_mute_list(
     capfd: pytest.CaptureFixture[str], logs: str, mine: str
 ) -> None:
@@ -285,6 +293,7 @@ def test_diagnose_with_own_signatures_and_a_mute_list(
     assert "disk-gone" not in {e["signature"] for e in json.loads(out)["events"]}
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_a_bad_signature_file_does_not_stop_a_diagnosis(
     capfd: pytest.CaptureFixture[str], logs: str, tmp_path: Path
 ) -> None:
@@ -299,6 +308,7 @@ def test_a_bad_signature_file_does_not_stop_a_diagnosis(
     assert str(bad) in err
 
 
+@pytest.mark.usefixtures("few_signatures")
 def test_learn_adds_to_a_file_once(capfd: pytest.CaptureFixture[str], logs: str, tmp_path: Path) -> None:
     with open(logs, "a") as log:
         log.write("srun: error: n1: task 0: Exited with exit code 1\n")

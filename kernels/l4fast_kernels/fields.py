@@ -8,8 +8,9 @@ of its first words; every field is then an addition.
 
 import numpy as np
 
+from l4fast_kernels.hashes import next_word, run_hash, whole_words
 from l4fast_kernels.jit import inline, kernel
-from l4fast_kernels.shapes import CLASS, next_word, run_hash, whole_words
+from l4fast_kernels.outlines import CLASS
 from l4fast_kernels.times import FORMS, NO_TIME, parse_number, parse_time
 
 MAX_WORDS = 64  # a field behind more masked words than this is not read

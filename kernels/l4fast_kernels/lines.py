@@ -1,7 +1,7 @@
 """Bytes -> lines as Python's text files have them: `\\n`, `\\r\\n` and a lone `\\r` end a line."""
 
+from l4fast_kernels.hashes import shape_hash
 from l4fast_kernels.jit import kernel
-from l4fast_kernels.shapes import shape_hash
 
 NEWLINE, RETURN = 10, 13
 

@@ -8,7 +8,7 @@ shape is a set, so it does not matter in which order lines are read.
 import numpy as np
 
 from l4fast_kernels.jit import inline, kernel
-from l4fast_kernels.shapes import CLASS
+from l4fast_kernels.outlines import CLASS
 
 # More different words than this at one place are values.
 MOST_NAMES = 3

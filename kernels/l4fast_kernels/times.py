@@ -7,8 +7,9 @@ import numpy as np
 
 from l4fast_kernels.blocks import eight_bytes
 from l4fast_kernels.colours import ESCAPE
+from l4fast_kernels.hashes import first_bytes
 from l4fast_kernels.jit import inline
-from l4fast_kernels.shapes import CLASS, first_bytes
+from l4fast_kernels.outlines import CLASS
 
 NO_TIME = np.int64(-(2**63))
 
