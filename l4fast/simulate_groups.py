@@ -86,18 +86,6 @@ def begun(job: Job, kind: int, last: int) -> int:
     return job.seqnum + per * last + (per + 1) // 2
 
 
-def same_group(job: Job, kind: int, rank: int) -> NDArray[np.int64]:
-    """Return all ranks of the group of ``kind`` that holds ``rank``, ascending."""
-    if kind == WORLD:
-        return np.arange(job.n_ranks)
-    mine = (rank % job.tensor, rank // job.tensor % job.data, rank // (job.tensor * job.data))
-    keep = np.ones(job.n_ranks, bool)
-    for index, (column, value) in enumerate(zip(coordinates(job), mine, strict=True)):
-        if index != {TENSOR: 0, DATA: 1, PIPE: 2}[kind]:
-            keep &= column == value
-    return np.flatnonzero(keep)
-
-
 def under_switch(job: Job, node: int) -> range:
     """The nodes that hang on the same switch as ``node``; the last switch may have fewer."""
     first = node // job.switch * job.switch

@@ -68,8 +68,6 @@ _PLACES = (
 )
 # Whom and what codes a line names, in whatever order: each place is looked for from its beginning.
 NAMED = regex("(?is)\\A" + "".join(f"(?=(?:.*?{place})?)" for place in _PLACES))
-# Who says so heard of it, and did not begin it.
-REACTIONS = ("asked-to-end", "timeout", "lost-peer", "abort")
 # Frames of a stack and what is drawn around them.
 _FRAME = regex(
     r'^\s*(?:File "|#\d+ |frame #\d+|at \S+\(|\[0x|0x[0-9a-f]+|Traceback|Exception raised from'

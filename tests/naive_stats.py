@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from statistics import fmean, median
 
 import numpy as np
@@ -131,13 +130,3 @@ def change_points(series: Floats, min_size: int, penalty: float, most: int, deep
 
 def sum_of_squares(values: Floats) -> float:
     return float(((values - values.mean()) ** 2).sum())
-
-
-def stalls(times: Sequence[int], factor: float, least: int, window: int, history: int) -> list[int]:
-    """The gaps longer than ``factor`` medians of up to ``window`` gaps before them."""
-    gaps = [max(b - a, 0) for a, b in pairwise(times)]
-    return [
-        i
-        for i, gap in enumerate(gaps)
-        if i >= history and gap >= least and gap > factor * median(gaps[max(0, i - window) : i])
-    ]

@@ -295,32 +295,3 @@ def test_the_median_of_infinities_and_its_input_are_left_alone() -> None:
     values = np.array([np.inf, -np.inf, 2.0])
     assert segments.median(values) == 2.0
     assert values.tolist() == [np.inf, -np.inf, 2.0]
-
-
-@steady
-@given(
-    st.lists(st.integers(-2, 9) | st.integers(0, 2**45), max_size=40),
-    st.sampled_from([0.0, 1.0, 1.5, 3.0]),
-    st.integers(0, 4),
-    st.integers(3, 7),
-)
-@example([], 3.0, 0, 3)
-@example([1, 1, 1, 4], 3.0, 0, 3)
-@example([1, 1, 1, 3], 3.0, 0, 3)
-@example([1, 1, 1, 4], 3.0, 4, 3)
-@example([-10, -10, 10, 10, 3], 3.0, 0, 5)
-def test_stalls_are_the_naive_ones(gaps: list[int], factor: float, least: int, window: int) -> None:
-    times = np.concatenate([[0], np.cumsum(np.array(gaps, np.int64))]).astype(np.int64)
-    ours = segments.find_stalls(times, factor=factor, least_us=least, window=window)
-    assert ours.tolist() == naive.stalls(times.tolist(), factor, least, window, segments.LEAST_HISTORY)
-
-
-def test_stalls_of_one_time_and_of_none() -> None:
-    assert segments.find_stalls(np.empty(0, np.int64)).tolist() == []
-    assert segments.find_stalls([5]).tolist() == []
-    assert segments.find_stalls([5, 6], window=1).tolist() == []
-
-
-def test_a_slower_pace_that_stays_is_a_stall_only_until_it_is_usual() -> None:
-    times = np.cumsum([0] + [1_000_000] * 20 + [9_000_000] + [1_000_000] * 20 + [5_000_000] * 60)
-    assert segments.find_stalls(times, window=11).tolist() == [20, 41, 42, 43, 44, 45, 46]

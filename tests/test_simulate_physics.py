@@ -17,7 +17,6 @@ from l4fast.simulate_groups import (
     begun,
     coordinates,
     place,
-    same_group,
     under_switch,
 )
 from l4fast.simulate_job import plan
@@ -47,6 +46,18 @@ def strike(job, happen, seed):
     scene = Scene(job, job.begin_of(21) + 0.5 * job.step_s, (rank,), 20, rng)
     incident = happen(scene)
     return scene, incident, unfold(job, incident, LAUNCHERS.get(job.style, "torchrun"), rng)
+
+
+def same_group(job, kind, rank):
+    """All ranks of the group of ``kind`` that holds ``rank``, ascending."""
+    if kind == WORLD:
+        return np.arange(job.n_ranks)
+    mine = (rank % job.tensor, rank // job.tensor % job.data, rank // (job.tensor * job.data))
+    keep = np.ones(job.n_ranks, bool)
+    for index, (column, value) in enumerate(zip(coordinates(job), mine, strict=True)):
+        if index != {TENSOR: 0, DATA: 1, PIPE: 2}[kind]:
+            keep &= column == value
+    return np.flatnonzero(keep)
 
 
 @given(JOBS, HAPPENINGS, st.integers(0, 100))

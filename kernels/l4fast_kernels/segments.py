@@ -1,4 +1,4 @@
-"""A series -> the points where its level changes, its median, and the gaps that are too long.
+"""A series -> the points where its level changes, and its median.
 
 Change points are found by binary segmentation: cut the series where that explains most of
 its variance, then cut the parts, as long as a cut explains more than the penalty. To find a
@@ -6,7 +6,7 @@ part's best cut is one pass over prefix sums. The exact search (PELT) is quadrat
 the series that healthy jobs write, those in which nothing changes: 26 s for 1e5 points.
 
 A rise that soon falls back explains little variance in a long series, and can be missed: give
-a window around it, or look for it with `stalls`.
+a window around it.
 
 References
 ----------
@@ -32,8 +32,6 @@ MAD_OF_NORMAL = 0.6745
 SD_PER_MEAN_DEVIATION = 1.253314
 
 TOP_BIT = np.int64(-(2**63))
-
-LEAST_HISTORY = 3  # fewer gaps do not tell what is usual
 
 
 @kernel
@@ -228,69 +226,6 @@ def median_of(values, keys, bins):
     return lower if not_above > n // 2 else (lower + upper) / 2.0
 
 
-@kernel
-def stalls(times, factor, least, out, recent, ordered):
-    """Write the gaps longer than ``factor`` times the median of the gaps before them.
-
-    The median is of the last ``window`` gaps, long ones included: it bears with a few of
-    them, and gets used to a slower pace that stays. The first `LEAST_HISTORY` gaps are not
-    judged. A step back in time counts as a gap of 0.
-
-    Parameters
-    ----------
-    times : int64[n]
-        Microseconds, as they come.
-    factor : float64
-    least : int64
-        Microseconds. A shorter gap is no stall, whatever the median, which is 0 where many
-        lines share a time.
-    out : int64[>= n - 1], written
-        Gap ``i`` is from ``times[i]`` to ``times[i + 1]``.
-    recent, ordered : int64[window], window >= `LEAST_HISTORY`, scratch
-
-    Returns
-    -------
-    int64
-        How many there are in ``out``.
-    """
-    window = recent.size
-    found = 0
-    for i in range(times.size - 1):
-        gap = max(times[i + 1] - times[i], 0)
-        known = min(i, window)
-        if known >= LEAST_HISTORY and gap >= least:
-            median = (ordered[(known - 1) // 2] + ordered[known // 2]) / 2.0
-            if gap > factor * median:
-                out[found] = i
-                found += 1
-        if known == window:
-            _take(ordered, known, recent[i % window])
-            known -= 1
-        _put(ordered, known, gap)
-        recent[i % window] = gap
-    return found
-
-
-@inline
-def _put(ordered, n, value):
-    """Insert a value into the first ``n``, which are in order."""
-    at = n
-    while at > 0 and ordered[at - 1] > value:
-        ordered[at] = ordered[at - 1]
-        at -= 1
-    ordered[at] = value
-
-
-@inline
-def _take(ordered, n, value):
-    """Remove a value, which is there, from the first ``n``."""
-    at = n - 1
-    held = ordered[at]
-    while held != value:
-        at -= 1
-        held, ordered[at] = ordered[at], held
-
-
 def find_change_points(
     series: npt.ArrayLike,
     *,
@@ -362,29 +297,3 @@ def median(values: npt.ArrayLike) -> float:
     """
     array = np.ascontiguousarray(values, np.float64)
     return float(median_of(array, np.empty(array.size, np.int64), np.empty(256, np.int64)))
-
-
-def find_stalls(
-    times: npt.ArrayLike, *, factor: float = 3.0, least_us: int = 0, window: int = 101
-) -> npt.NDArray[np.int64]:
-    """Return the gaps longer than ``factor`` times the usual one; see `stalls`.
-
-    Parameters
-    ----------
-    times : int64[n]
-        Microseconds.
-    least_us : int
-        A gap shorter than this is no stall.
-    window : int
-        Over how many gaps back the median is taken; at least 3.
-
-    Examples
-    --------
-    >>> find_stalls([0, 10, 21, 30, 41, 90, 101])
-    array([4])
-    """
-    array = np.ascontiguousarray(np.asarray(times).astype(np.int64, casting="safe", copy=False))
-    out = np.empty(max(array.size - 1, 0), np.int64)
-    window = max(window, LEAST_HISTORY)
-    recent, ordered = np.empty(window, np.int64), np.empty(window, np.int64)
-    return out[: stalls(array, float(factor), least_us, out, recent, ordered)]
