@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from l4fast import candidates, checkpoints, clocks, culprit, resume, slow, speakers, straggler, temporal
@@ -33,7 +34,7 @@ class Story:
 
     job: Job
     top: Topology
-    templates: dict[str, Template]
+    templates: Mapping[str, Template]
     progress: Progress
     marks: list[Mark]
     checkpoint: Checkpoints
@@ -65,7 +66,7 @@ def tell(
     facts = path_facts([*(s.name for s in job.streams), *empty])
     facts, of_empty = facts[: len(job.streams)], facts[len(job.streams) :]
     texts = [s.text for s in job.shapes]
-    templates = dict(derive([*texts, *(baseline.shapes if baseline else ())]))
+    templates = _derived((*texts, *(baseline.shapes if baseline else ())))
     every_mark = marking.marks(job)
     last = last_attempt(job, library, facts, every_mark)
     in_attempt = last.rows.copy()
@@ -118,6 +119,12 @@ def tell(
         slowness,
         ended,
     )
+
+
+@lru_cache(maxsize=2)
+def _derived(texts: tuple[str, ...]) -> Mapping[str, Template]:
+    """Return the template of each shape: a `Session` asks again of the same shapes, mostly."""
+    return derive(texts)
 
 
 def _is_cause(event: Event) -> bool:

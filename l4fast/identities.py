@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
@@ -46,6 +47,7 @@ MIN_AGENTS = 3  # tasks, each on a host of its own, before they are taken for no
 _NAMING = frozenset(("host", "rank", "pid", "task", "node"))
 
 
+@lru_cache(maxsize=65_536)
 def clean_host(name: str | None) -> str | None:
     """Return a host's short name, or None if the text is no name of a host."""
     if not name:

@@ -9,6 +9,7 @@ does, nobody is named.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,7 +69,7 @@ class Odd:
     waits: bool
 
 
-def judge(job: Job, top: Topology, templates: dict[str, Template], heard: Evidence, slow: Slow) -> Verdict:
+def judge(job: Job, top: Topology, templates: Mapping[str, Template], heard: Evidence, slow: Slow) -> Verdict:
     """Name who makes the job slow, with the lines that show it.
 
     ``heard`` holds all that known lines tell, also what the job went on after.
@@ -256,7 +257,9 @@ def _of_hosts(job: Job, about: Subjects, heard: Evidence, slow: Slow) -> list[Ev
     return sorted(found, key=lambda e: (-e.weight, int(rows.time[e.rows].min()), int(e.rows[0])))
 
 
-def _own_lines(job: Job, top: Topology, templates: dict[str, Template], odd: Odd, slow: Slow) -> list[Event]:
+def _own_lines(
+    job: Job, top: Topology, templates: Mapping[str, Template], odd: Odd, slow: Slow
+) -> list[Event]:
     """Return the first line of each odd rank that stands out since the change, as one event."""
     rows = job.rows
     if odd.waits:
