@@ -78,6 +78,38 @@ def last_attempt(job: Job, library: Library, facts: Sequence[PathFacts], marks: 
     return Last(found, streams, inside, whole)
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """An attempt before the last: between two launches of the same files, or in files of its own."""
+
+    number: int
+    began: Launch | None
+    ended: Launch | None
+    streams: frozenset[int] | None
+
+    def holds(self, stream: np.ndarray, line: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Return which lines (int64[n] each) are this attempt's, bool[n]."""
+        mine = np.ones(len(stream), bool) if self.streams is None else np.isin(stream, list(self.streams))
+        if self.began is not None:
+            mine &= self.began.holds(stream, line, time)
+        if self.ended is not None:
+            mine &= ~self.ended.holds(stream, line, time)
+        return mine
+
+
+def earlier_attempts(last: Last, facts: Sequence[PathFacts]) -> list[Earlier]:
+    """Return the attempts before the last, oldest first."""
+    numbers = sorted({f.attempt for f in facts if f.attempt is not None})
+    if len(numbers) > 1:
+        return [
+            Earlier(number, None, None, frozenset(i for i, f in enumerate(facts) if f.attempt == number))
+            for number in numbers[:-1]
+        ]
+    begins: list[Launch | None] = [None, *last.launches[:-1]]
+    pairs = zip(begins, last.launches, strict=True) if last.launches else ()
+    return [Earlier(k, began, ended, None) for k, (began, ended) in enumerate(pairs)]
+
+
 def attempts_of(
     job: Job,
     library: Library,
@@ -86,29 +118,28 @@ def attempts_of(
     outcome: str,
     progress: Progress,
     verdict: Verdict,
-    marks: Sequence[Mark],
+    ends: Sequence[tuple[str, str | None]],
 ) -> list[dict[str, Any]]:
-    """Return each attempt as the answer lists it, oldest first; the last has the outcome and its cause."""
+    """Return each attempt as the answer lists it, oldest first; the last has the outcome and its cause.
+
+    ``ends`` says of each of the earlier ones whether it finished or failed, and of what.
+    """
     zoned = any(s.zoned for s in job.streams)
-    numbers = sorted({f.attempt for f in top.facts if f.attempt is not None})
     title = verdict.roots[0].title if verdict.roots else None
     found: list[dict[str, Any]] = []
-    if len(numbers) > 1:
-        for number in numbers[:-1]:
-            mine = [job.streams[i] for i, f in enumerate(top.facts) if f.attempt == number]
+    earlier = earlier_attempts(last, top.facts)
+    for attempt, (became, cause) in zip(earlier, ends, strict=True):
+        if attempt.streams is not None:
+            mine = [job.streams[i] for i in sorted(attempt.streams)]
             low = min((s.first_time for s in mine if s.first_time != NONE), default=NONE)
             high = max((s.last_time for s in mine), default=NONE)
-            streams = frozenset(i for i, f in enumerate(top.facts) if f.attempt == number)
-            reached = temporal.follow(job, library.signatures, streams=streams).last_completed
-            found.append(_attempt(number, "failed", low, high, None, reached, zoned))
-    elif last.launches:
-        began: Launch | None = None
-        for k, launch in enumerate(last.launches):
-            begin = job.first_time if began is None else began.time
-            reached = _reached(job, began, launch, last.whole)
-            became = "finished" if _has_finished(began, launch, marks) else "failed"
-            found.append(_attempt(k, became, begin, launch.ended, None, reached, zoned))
-            began = launch
+            reached = temporal.follow(job, library.signatures, streams=attempt.streams).last_completed
+        else:
+            low = job.first_time if attempt.began is None else attempt.began.time
+            high = attempt.ended.ended if attempt.ended is not None else NONE
+            reached = _reached(job, attempt, last.whole)
+        found.append(_attempt(attempt.number, became, low, high, cause, reached, zoned))
+    numbers = sorted({f.attempt for f in top.facts if f.attempt is not None})
     number = numbers[-1] if len(numbers) > 1 else len(found) or (numbers[0] if numbers else 0)
     begin = last.start
     if begin == NONE:
@@ -118,30 +149,13 @@ def attempts_of(
     return found
 
 
-def _has_finished(began: Launch | None, ended: Launch, marks: Sequence[Mark]) -> bool:
-    """Whether the program told between two launches that its work was done."""
-    its = [m for m in marks if m.kind == "finish"]
-    places = tuple(
-        np.array(column, np.int64) for column in zip(*((m.stream, m.line, m.time) for m in its), strict=True)
-    )
-    if not places:
-        return False
-    mine = ~ended.holds(*places) & (True if began is None else began.holds(*places))
-    return bool(mine.any())
-
-
-def _reached(job: Job, began: Launch | None, ended: Launch, whole: Progress) -> int | None:
-    """Return the last iteration of the attempt between two launches; one that was also done before and after
-    it is not known."""
+def _reached(job: Job, attempt: Earlier, whole: Progress) -> int | None:
+    """Return the last iteration of an attempt; one that was also done before and after it is not known."""
     it = job.iterations
     if whole.series is None:
         return None
-    mine = np.zeros(len(it.series), bool)
-    for places in (
-        (it.first_stream, it.first_line, it.first_time),
-        (it.last_stream, it.last_line, it.last_time),
-    ):
-        mine |= ~ended.holds(*places) & (True if began is None else began.holds(*places))
+    mine = attempt.holds(it.first_stream, it.first_line, it.first_time)
+    mine |= attempt.holds(it.last_stream, it.last_line, it.last_time)
     mine &= it.series == whole.series
     return int(it.iteration[mine].max()) // whole.unit + whole.offset if mine.any() else None
 

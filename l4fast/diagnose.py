@@ -7,9 +7,20 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from l4fast import candidates, checkpoints, clocks, culprit, resume, slow, speakers, straggler, temporal
+from l4fast import (
+    candidates,
+    checkpoints,
+    clocks,
+    culprit,
+    earlier,
+    resume,
+    slow,
+    speakers,
+    straggler,
+    temporal,
+)
 from l4fast import marks as marking
-from l4fast.attempts import attempts_of, last_attempt
+from l4fast.attempts import attempts_of, earlier_attempts, last_attempt
 from l4fast.checkpoints import Checkpoints
 from l4fast.crossjob import Baseline
 from l4fast.events import Event, Evidence
@@ -104,7 +115,9 @@ def tell(
         outcome, verdict = "slow", straggler.judge(job, top, templates, heard, slowness)
     if end_is_missing and outcome == "running":
         outcome = "unknown"
-    attempts = attempts_of(job, library, top, last, outcome, progress, verdict, every_mark)
+    before_it = earlier_attempts(last, top.facts)
+    ends = earlier.ends(job, library, templates, baseline, top, every_mark, before_it)
+    attempts = attempts_of(job, library, top, last, outcome, progress, verdict, ends)
     return Story(
         told,  # times as they were written
         top,

@@ -47,6 +47,17 @@ def test_what_the_first_attempt_died_of_is_not_the_cause_though_the_second_dies_
     assert (found.cause["category"], found.iterations["last_completed"]) == ("user.code", None)
 
 
+def test_each_attempt_has_the_cause_of_its_own_end():
+    stack = text(["Traceback (most recent call last):", '  File "/opt/train.py", line 7, in step'])
+    memory = stack + "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 7.83 GiB.\n"
+    found = diagnosis({"a.out": FIRST + memory + BANNER + LOADED + AGAIN + DIES})
+    assert [(a["outcome"], a["cause"]) for a in found.attempts] == [
+        ("failed", "The GPU's memory is used up"),
+        ("failed", found.cause["title"]),
+    ]
+    assert found.cause["category"] == "user.code"
+
+
 def test_complaints_after_the_schedulers_word_are_the_first_attempts():
     late = text(["srun: error: Node failure on cn024", "srun: error: cn021: tasks 4-7: Killed"])
     found = diagnosis({"a.out": FIRST + ENDED.format("NODE FAILURE") + late + BANNER + AGAIN + DIES})

@@ -45,6 +45,7 @@ HOUSE = (
     "absent",
     "victims",
     "culprit",
+    "earlier",
     "diagnose",
     "advice",
     "wording",
