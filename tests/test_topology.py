@@ -640,3 +640,10 @@ def test_what_a_batch_system_runs_on_a_node_says_so():
         "c1",
         "c2",
     ]
+
+
+@pytest.mark.parametrize(("said", "nodes"), [("", []), ("hgx3", ["hgx3"]), ("hgx3-1", ["hgx3-1"])])
+def test_a_folder_called_like_a_host_is_one_where_its_lines_name_it(said, nodes):
+    host = f"{said}:41:77 [0] NCCL INFO Bootstrap : Using eth0\n" if said else ""
+    top = topology({"hgx3-mamba/logs/console.log": f"[rank0]: a\n{host}[rank1]: loading\n"})
+    assert top.nodes == nodes
