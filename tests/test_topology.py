@@ -647,3 +647,50 @@ def test_a_folder_called_like_a_host_is_one_where_its_lines_name_it(said, nodes)
     host = f"{said}:41:77 [0] NCCL INFO Bootstrap : Using eth0\n" if said else ""
     top = topology({"hgx3-mamba/logs/console.log": f"[rank0]: a\n{host}[rank1]: loading\n"})
     assert top.nodes == nodes
+
+
+_SAID = ("loading", "  File x", "done", "compiled", "[rank{r}]: ready", "saved")
+
+
+def _labelled(*hosts: str, lines=_SAID) -> str:
+    return text(f"{host}: {line.format(r=r)}" for line in lines for r, host in enumerate(hosts))
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        ("localhost", "10.7.0.2"),
+        ("master", "worker-a", "worker-b"),
+        ("localhost", "node-a"),
+        ("gx-01", "localhost"),
+    ],
+)
+def test_labels_without_a_name_that_holds_digits(hosts):
+    top = topology({"console.log": _labelled(*hosts)})
+    assert top.nodes == sorted(hosts)
+    assert top.node_of_rank == dict(enumerate(hosts))
+
+
+@pytest.mark.parametrize("lines", [_SAID[:2], ("refused",)])
+def test_a_word_in_front_of_its_own_message_is_no_label(lines):
+    assert topology({"console.log": _labelled("localhost", "10.7.0.2", lines=lines)}).nodes == []
+
+
+def test_a_word_in_front_of_few_of_the_lines_is_no_label():
+    rest = text(f"epoch{'s' * n} done" for n in range(40))
+    assert topology({"console.log": _labelled("localhost", "10.7.0.2") + rest}).nodes == []
+
+
+def test_the_only_node_is_not_called_localhost():
+    top = topology({"console.log": _labelled("localhost")})
+    assert (top.ranks, top.nodes) == ([0], [])
+
+
+def test_an_address_goes_by_the_host_that_its_lines_name():
+    nccl = text(
+        f"{label}: {host}:{70 + r}:{90 + r} [0] NCCL INFO x"
+        for r, (label, host) in enumerate([("localhost", "titan-1"), ("10.7.0.2", "titan-2")])
+    )
+    top = topology({"console.log": _labelled("localhost", "10.7.0.2") + nccl})
+    assert top.node_of_rank == {0: "titan-1", 1: "titan-2"}
+    assert top.nodes == ["titan-1", "titan-2"]
