@@ -46,6 +46,41 @@ def believe_labels(job: Job, top: Topology, names: Sequence[str | None], known: 
     top.mistaken = frozenset(i for i in wanted if names[i] not in hosts)
 
 
+def believe_tasks(
+    job: Job, top: Topology, task: Sequence[int | None], expected: int | None
+) -> list[int | None]:
+    """Return ``task`` (the number in front of each speaker's lines) without those that number a list.
+
+    A launcher labels every line of its tasks, whatever they say. A program that numbers what it prints,
+    as layers of a model, writes more lines without a number; each has few forms, or there are more
+    numbers than the ``expected`` ranks. Such speakers are noted as mistaken.
+    """
+    if not any(t is not None for t in task):
+        return list(task)
+    lines = np.bincount(job.pairs.speaker, job.pairs.count, len(job.speakers)).tolist()
+    bounds = np.searchsorted(job.pairs.speaker, np.arange(len(job.speakers) + 1)).tolist()
+    in_stream: Counter[int] = Counter()
+    numbered: Counter[int] = Counter()
+    largest: Counter[int] = Counter()
+    shapes: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for i, (speaker, t) in enumerate(zip(job.speakers, task, strict=True)):
+        in_stream[speaker.stream] += lines[i]
+        if t is not None:
+            numbered[speaker.stream] += lines[i]
+            largest[speaker.stream] = max(largest[speaker.stream], t)
+            shapes[speaker.stream, t].update(job.pairs.shape[bounds[i] : bounds[i + 1]].tolist())
+    said_much = {stream for (stream, _), found in shapes.items() if len(found) >= MANY_SHAPES}
+    lists = {
+        stream
+        for stream, n in numbered.items()
+        if 2 * n < in_stream[stream]
+        and (stream not in said_much or (expected is not None and largest[stream] >= expected))
+    }
+    wrong = {i for i, t in enumerate(task) if t is not None and job.speakers[i].stream in lists}
+    top.mistaken |= wrong
+    return [None if i in wrong else t for i, t in enumerate(task)]
+
+
 def _named_behind(names: Sequence[str | None], node: Sequence[str | None]) -> dict[str, str]:
     """Return the host of each address, and of `localhost`: the only one that prefixes behind it tell.
 

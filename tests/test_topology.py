@@ -694,3 +694,19 @@ def test_an_address_goes_by_the_host_that_its_lines_name():
     top = topology({"console.log": _labelled("localhost", "10.7.0.2") + nccl})
     assert top.node_of_rank == {0: "titan-1", 1: "titan-2"}
     assert top.nodes == ["titan-1", "titan-2"]
+
+
+def test_a_numbered_list_among_other_lines_is_no_task():
+    layers = text(f"    {k:2d}: {'BlockPipe' if k % 30 else 'EmbedPipe'}" for k in range(31))
+    ranks = text(f"[rank{r}]: ready" for r in range(4))
+    said = "using world size: 4, x\n" + text(f"{word} is set" for word in "abcdefghijklmnopqrstuvwxyz")
+    assert topology({"console.log": said + layers + ranks + said}).ranks == [0, 1, 2, 3]
+    # A list of which each number says much has more numbers than there are ranks.
+    much = text(f"  {k}: {word}" for word in ("weight", "bias", "scale", "shift") for k in range(6))
+    assert topology({"console.log": said * 2 + much + ranks}).ranks == [0, 1, 2, 3]
+
+
+def test_tasks_that_said_much_before_a_long_tail_without_labels_are_ranks():
+    much = text(f"  {k}: {word}" for word in ("loading", "ready", "saved", "done") for k in range(6))
+    said = "using world size: 6, x\n" + text(f"{word} is set" for word in "abcdefghijklmnopqrstuvwxyz")
+    assert topology({"console.log": said + much}).ranks == list(range(6))
