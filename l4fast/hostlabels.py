@@ -22,6 +22,8 @@ from l4fast.topology import Topology
 _DIGITS = regex(r"\d+")
 _DEVICE = regex(r"(?i)(?:gpu|npu|tpu|xpu|hpu|gcd|device|dev|cuda|hip|card|chip|core|cpu|rank)[-_]?\d{1,2}")
 _IN_FRONT = ("label", "host")
+MIN_NUMBERED = 3  # lines with a number each, all of them large, are numbered
+FAR = 64  # times as large as they are many: the numbers are no tasks
 MANY_SHAPES = 4  # an error's code stands in front of its own message, a host in front of whatever is said
 
 
@@ -53,7 +55,8 @@ def believe_tasks(
 
     A launcher labels every line of its tasks, whatever they say. A program that numbers what it prints,
     as layers of a model, writes more lines without a number; each has few forms, or there are more
-    numbers than the ``expected`` ranks. Such speakers are noted as mistaken.
+    numbers than the ``expected`` ranks. Lines that are numbered themselves have each number once, and
+    processes have large ones. Such speakers are noted as mistaken.
     """
     if not any(t is not None for t in task):
         return list(task)
@@ -61,21 +64,22 @@ def believe_tasks(
     bounds = np.searchsorted(job.pairs.speaker, np.arange(len(job.speakers) + 1)).tolist()
     in_stream: Counter[int] = Counter()
     numbered: Counter[int] = Counter()
-    largest: Counter[int] = Counter()
-    shapes: dict[tuple[int, int], set[int]] = defaultdict(set)
+    shapes: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))  # stream -> task -> them
     for i, (speaker, t) in enumerate(zip(job.speakers, task, strict=True)):
         in_stream[speaker.stream] += lines[i]
         if t is not None:
             numbered[speaker.stream] += lines[i]
-            largest[speaker.stream] = max(largest[speaker.stream], t)
-            shapes[speaker.stream, t].update(job.pairs.shape[bounds[i] : bounds[i + 1]].tolist())
-    said_much = {stream for (stream, _), found in shapes.items() if len(found) >= MANY_SHAPES}
-    lists = {
-        stream
-        for stream, n in numbered.items()
-        if 2 * n < in_stream[stream]
-        and (stream not in said_much or (expected is not None and largest[stream] >= expected))
-    }
+            shapes[speaker.stream][t].update(job.pairs.shape[bounds[i] : bounds[i + 1]].tolist())
+    lists = set()
+    for stream, said in shapes.items():
+        n, smallest = len(said), min(said)
+        too_many = expected is not None and max(said) >= expected
+        few_forms = all(len(forms) < MANY_SHAPES for forms in said.values())
+        among_others = 2 * numbered[stream] < in_stream[stream] and (few_forms or too_many)
+        of_lines = numbered[stream] == n >= MIN_NUMBERED and smallest >= n
+        of_processes = smallest > FAR * n and (too_many or expected is None)
+        if among_others or of_lines or of_processes:
+            lists.add(stream)
     wrong = {i for i, t in enumerate(task) if t is not None and job.speakers[i].stream in lists}
     top.mistaken |= wrong
     return [None if i in wrong else t for i, t in enumerate(task)]

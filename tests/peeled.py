@@ -71,6 +71,13 @@ LINES = [
         [("bracket", "rank3-group_rank1-attempt0")],
         "go",
     ),
+    (
+        "2026-02-03 04:05:06.789\tfair-tide-04:3\tolmo.train:11\tWARNING\thi\tthere",
+        "olmo",
+        "warning",
+        [("time.iso", "2026-02-03 04:05:06.789"), ("host", "fair-tide-04"), ("local_rank", "3")],
+        "hi\tthere",
+    ),
     ("[gpu01:5]:go", "torchrun-tee", None, [("bracket", "gpu01:5")], "go"),
     ("[gpu01:5]go", "host-bracket", None, [("bracket", "gpu01:5")], "go"),
     ("[n9:4711] *** Process", "host-bracket", None, [("bracket", "n9:4711")], "*** Process"),

@@ -710,3 +710,23 @@ def test_tasks_that_said_much_before_a_long_tail_without_labels_are_ranks():
     much = text(f"  {k}: {word}" for word in ("loading", "ready", "saved", "done") for k in range(6))
     said = "using world size: 6, x\n" + text(f"{word} is set" for word in "abcdefghijklmnopqrstuvwxyz")
     assert topology({"console.log": said + much}).ranks == list(range(6))
+
+
+@pytest.mark.parametrize("words", [("late",), ("late", "gone", "on", "end", "up")])
+def test_numbers_of_lines_and_of_processes_are_no_tasks(words):
+    lines = (f"[{7001 + 10 * r + k}] [rank{r}]: {w}" for k, w in enumerate(words) for r in range(4))
+    top = topology({"console.log": text(lines)})
+    assert (top.ranks, top.nodes) == (list(range(4)), [])
+    pids = text(f"[{7001 + r}] [rank{r}]: {w}" for w in words for r in range(4))
+    top = topology({"console.log": pids})
+    assert (top.ranks, top.nodes) == (list(range(4)), [])
+
+
+def test_a_few_tasks_of_many_that_say_one_line_each_are_ranks():
+    said = "0: using world size: 4096, x\n0: a\n"
+    assert topology({"console.log": said + "3001: late\n3005: late\n3007: late\n"}).ranks == [
+        0,
+        3001,
+        3005,
+        3007,
+    ]
