@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from l4fast.bars import inner_bars, is_bar
+from l4fast.bars import inner_bars, is_bar, is_rushed
 from l4fast.canonical import plain
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
@@ -102,7 +102,7 @@ def follow(
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
-        if k in inner or (_is_guess(job, library, k) and not _may_count(job, k, chosen)):
+        if k in inner or is_rushed(job, k) or (_is_guess(job, library, k) and not _may_count(job, k, chosen)):
             continue
         # A bar of an evaluation begins again and again; the training's counter hardly ever does.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
@@ -186,7 +186,7 @@ def _is_guess(job: Job, library: Mapping[str, Signature], series: int) -> bool:
 
 
 def _may_count(job: Job, series: int, chosen: np.ndarray) -> bool:
-    """Whether ``chosen`` iterations (bool[n]) of a guessed counter are enough, and no table written at once."""
+    """Whether ``chosen`` iterations (bool[n]) of a guessed counter are enough, and no table."""
     it = job.iterations
     n = int(chosen.sum())
     if n < MIN_GUESSED:

@@ -133,6 +133,14 @@ def test_a_bar_that_is_drawn_over_counts_every_segment():
     assert (found.last_completed, found.total) == (20, 100)  # a bar shows 0 before anything is done
 
 
+@pytest.mark.parametrize(("rate", "last"), [("512.07it/s", None), ("4.00it/s", 40), (" 2.00s/it", 40)])
+def test_a_bar_without_a_name_that_rushes_is_no_training(rate, last):
+    bar = "\r".join(f"{k:3d}%|#   | {k}/40 [00:00<00:00, {rate}]" for k in (10, 25, 40)) + "\n"
+    assert progress(bar).last_completed == last
+    assert progress(bar).median_s == (None if last is None else pytest.approx(0.25 if "it/" in rate else 2))
+    assert progress("Epoch " + bar.replace("\r", "\rEpoch ")).last_completed == 40
+
+
 def test_a_bar_to_which_a_log_line_is_glued_goes_on_counting():
     bar = text(
         f" {i}%|# | {i}/100 [00:{i:02d}<01:00, 1.00s/it]{{'loss': 2.1, 'epoch': 0.1}}" for i in range(21)
