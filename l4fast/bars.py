@@ -1,7 +1,7 @@
 """Which counters are progress bars, and which of these are drawn within another one's.
 
 The trainer of Hugging Face draws the same bar, without a name, for an evaluation as for the training
-around it.
+around it; and many a loop over data, which runs much faster than any training.
 """
 
 from __future__ import annotations
@@ -16,10 +16,19 @@ from l4fast.regexes import regex
 _BAR = regex(r"%\s?\|")
 _UNNAMED_BAR = regex(r"^\W*<\*>%\s?\|$")
 
+SHORTEST_S = 0.005  # of an iteration of a training that is worth a log
+
 
 def is_bar(lead: str) -> bool:
     """Whether a counter is a progress bar, which shows 0 before anything is done."""
     return _BAR.search(lead) is not None
+
+
+def is_rushed(job: Job, series: int) -> bool:
+    """Whether a counter is a bar without a name that ran faster than any training: a loop over data."""
+    counter = job.series[series]
+    rushed = counter.spans.size > 0 and float(np.median(counter.spans)) < SHORTEST_S
+    return rushed and _UNNAMED_BAR.search(counter.lead) is not None
 
 
 def inner_bars(job: Job, mine: np.ndarray) -> set[int]:

@@ -31,6 +31,16 @@ _CONTAINER = "pytorch|tensorflow|trainer|training|train|mpi|jax|mindspore|node|m
 _ROLE = "worker|master|node|launcher|chief|head|ps|task|replica"
 # Words that programs number with a hyphen; `step-3: ` is no host.
 _NO_HOST = r"(?:step|epoch|iter|iteration|batch|layer|stage|shard|loss|phase|block|part|slurmstepd|srun)[-.]"
+# What clusters of few machines call them.
+_NAMELESS = (
+    r"localhost(?:\.localdomain)?|master|slave|(?:worker|node|host|gpu|server|machine|compute)[-_][a-z]"
+)
+_PLAIN = rf"(?!(?:{WORDS.lower()}):)[a-z][a-z-]{{0,62}}"
+# A prefix that no message begins with: a rank's, C++'s, a time with a level, NCCL's.
+_HEADER = (
+    rf"\[{M}\]:|\[?{M} {M}:{M}:{M}(?:\.{M})? +(?:{M} +)?[^\s\]]{{1,160}}:{M}\]"
+    rf"|\[?{ISO}\]?[ :|,-]{{1,4}}\[?(?:{WORDS})\b|{HOST}:{M}:{M} \[-?{M}\] NCCL "
+)
 
 CARRIERS: tuple[Rule, ...] = (
     # Transports: what carried the line here. A label may follow.
@@ -145,10 +155,13 @@ CARRIERS: tuple[Rule, ...] = (
         "pdsh",
         rf"(?P<host>(?!{_NO_HOST})(?:[a-z][a-z_]*|{M})(?:-[a-z_]+|-{M})*-{M}"
         rf"(?:\.[\w{M}-]{{1,63}}){{0,8}}|[a-z{M}][\w{M}-]{{0,62}}(?=[\w.-]{{0,252}}{M})(?:\.[\w{M}-]{{1,63}}){{0,8}}"
-        rf"\.(?:local|internal|com|net|org|edu|gov|lan|cloud)|{M}\.{M}\.{M}\.{M}): ",
+        rf"\.(?:local|internal|com|net|org|edu|gov|lan|cloud)): ",
         ALPHA + M,
         needs=OUTER,
     ),
+    # Names of hosts without a digit: whether they are hosts, all lines of a job tell.
+    rule("pdsh", rf"(?P<label>{M}\.{M}\.{M}\.{M}|{_NAMELESS}): ", ALPHA + M, needs=OUTER),
+    rule("pdsh", rf"(?P<label>{_PLAIN}): (?={_HEADER})", ALPHA, needs=OUTER),
     rule(
         "torchrun-tee",
         rf"\[(?!{SOURCE}\])(?P<bracket>(?=[^\]]*{M})[\w.{M}@:-]{{1,80}})\]:{_ODD_BLANK}",

@@ -20,9 +20,11 @@ from l4fast.signature import Signature
 _T = TypeVar("_T")
 
 _HOSTLIKE = regex(r"^(?=.*[A-Za-z])[A-Za-z0-9][\w.\-]*$")
+LOCAL = "localhost"
+_ADDRESS = regex(r"\d{1,3}(?:\.\d{1,3}){3}")
 _NOT_HOSTS = frozenset(
     [
-        "localhost",
+        LOCAL,
         "none",
         "null",
         "true",
@@ -57,6 +59,13 @@ def clean_host(name: str | None) -> str | None:
     if not short or short.lower() in _NOT_HOSTS or not _HOSTLIKE.match(short):
         return None
     return short
+
+
+def address_or_local(label: str) -> str | None:
+    """Return a launcher's label that is no name of a host, but stands for one: an address, `localhost`."""
+    if label.partition(".")[0] == LOCAL:
+        return LOCAL
+    return label if _ADDRESS.fullmatch(label) else None
 
 
 class Said(NamedTuple):

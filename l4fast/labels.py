@@ -10,7 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from l4fast.identities import Said, clean_host, small
+from l4fast.identities import Said, address_or_local, clean_host, small
 from l4fast.pathnames import ENDING
 from l4fast.paths import PathFacts
 from l4fast.regexes import regex
@@ -57,7 +57,7 @@ def read_labels(speakers: Sequence[Speaker], top: Topology) -> tuple[list[int | 
                 elif number is not None and "rank" in number["name"].lower():
                     top.rank[i] = small(number["number"])
                 else:
-                    name[i] = clean_host(text)
+                    name[i] = address_or_local(text) or clean_host(text)
             elif kind == "bracket":
                 _read_bracket(text, number, i, top)
     return task, name

@@ -81,6 +81,12 @@ LOGGERS: tuple[Rule, ...] = (
         "[",
         sets=GLOG,
     ),
+    rule(
+        "olmo",
+        rf"(?P<time_iso>{ISO})\t(?P<host>{HOST}):(?P<local_rank>{M})\t[\w.{M}]{{1,120}}:{M}\t{_LEVEL}\t",
+        M,
+        sets=LOG,
+    ),
     # Python loggers: whole formats first, then time, level and the rest piece by piece.
     rule(
         "nemo",

@@ -26,7 +26,8 @@ def name_streams(job: Job, top: Topology, said: Iterable[Said]) -> None:
     """Give each stream that is no process's the host in its name, where lines of the job name that host.
 
     Not where the stream's own lines name another: a console is called after the host that it was written
-    on, and holds what all of them say.
+    on, and holds what all of them say. A process's too, where its own lines name what looks like a host in
+    its name.
     """
     named: dict[int, set[str]] = defaultdict(set)
     for speaker, node in zip(job.speakers, top.node, strict=True):
@@ -44,6 +45,8 @@ def name_streams(job: Job, top: Topology, said: Iterable[Said]) -> None:
     common = _common([folders[:-1] for folders in parts])
     facts = list(top.facts)
     for i, fact in enumerate(facts):
+        if fact.maybe_host is not None and named[i] == {fact.maybe_host}:
+            facts[i] = fact = _on(fact, fact.maybe_host)
         is_machine = fact.kind in _MACHINES or i not in processes
         if fact.host is None and fact.pod is None and is_machine:
             host = _namesake([*parts[i][common:-1], ENDING.sub("", parts[i][-1])], hosts)

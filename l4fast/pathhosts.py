@@ -36,7 +36,10 @@ _INSIDE = {"torchrun": 4, "open-mpi": 3, "mindformers": 2, "ascend-plog": 1, "as
 
 
 def find_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
-    """Fill host from the parts of the names that differ and look like host names."""
+    """Fill host from the parts of the names that differ and look like host names.
+
+    Where a part looks like one and does not differ, it fills maybe_host.
+    """
     parts_of: dict[int, list[str]] = {}
     siblings: defaultdict[str, set[str]] = defaultdict(set)
     shape_of: dict[str, str] = {}
@@ -53,14 +56,22 @@ def find_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
                 if part not in shape_of:
                     shape_of[part] = _shape(part)
                 siblings[shape_of[part]].add(part)
-    host_of: dict[str, str | None] = {}
+    host_of: dict[str, tuple[str, bool] | None] = {}
     for group in siblings.values():
         columns = [_Column.of(set(column)) for column in zip(*map(_WORD.findall, group), strict=True)]
         host_of |= {part: _host_in(part, columns) for part in group}
     for i, parts in parts_of.items():
-        host = next((host_of[part] for part in reversed(parts) if host_of[part]), None)
-        if host is not None:
-            facts[i] = facts[i]._replace(host=host, layout=facts[i].layout or "per-host")
+        fact = facts[i]
+        for part in reversed(parts):
+            found = host_of[part]
+            if found is None:
+                continue
+            host, differs = found
+            # A file that is called as a host and nothing else is that host's; a folder may hold a run.
+            if differs or (host == part and part == parts[-1] and fact.layout not in _INSIDE):
+                facts[i] = fact._replace(host=host, layout=fact.layout or "per-host", maybe_host=None)
+                break
+            fact = facts[i] = fact._replace(maybe_host=fact.maybe_host or host)
 
 
 def _shape(part: str) -> str:
@@ -82,14 +93,17 @@ class _Column:
         return cls(len(values) > 1, count_from_zero(numbers), 0 in numbers)
 
 
-def _host_in(part: str, columns: Sequence[_Column]) -> str | None:
-    """Return the host named in one part of a path, judged beside the like parts of others."""
+def _host_in(part: str, columns: Sequence[_Column]) -> tuple[str, bool] | None:
+    """Return the host named in one part of a path, judged beside the like parts of others.
+
+    With it whether that is sure: it is an address, or others have another word in its place.
+    """
     if match := _IP_HOST.search(part):
-        return match[0]
+        return match[0], True
     words = list(_WORD.finditer(part))
     for k in reversed(range(len(words))):
         if NUMBER.search(words[k][0]) and (host := _host_at(part, words, k, columns[k])):
-            return host
+            return host, columns[k].varies
     return None
 
 
@@ -148,7 +162,7 @@ def find_lone_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
         if fact.host is None and fact.pod is None and fact.node_index is None:
             host = _lone_host(stem)
             if host is not None:
-                facts[i] = fact._replace(host=host, layout=fact.layout or "per-host")
+                facts[i] = fact._replace(host=host, layout=fact.layout or "per-host", maybe_host=None)
 
 
 def _lone_host(stem: str) -> str | None:

@@ -25,6 +25,9 @@ class PathFacts(NamedTuple):
     kind : str or None
         Who writes it: one process ("rank"), everybody on a host ("node"), the whole job
         ("console"), the host's kernel, the batch system, or a launcher's agent.
+    maybe_host : str or None
+        Looks like a host, but no sibling has another in its place: a folder may be called after the
+        kind or number of machines. It is one where lines name it.
     """
 
     host: str | None = None
@@ -39,6 +42,7 @@ class PathFacts(NamedTuple):
     layout: str = ""
     stream: Stream | None = None
     kind: Kind | None = None
+    maybe_host: str | None = None
 
 
 # -- names without what compression and rotation add ---------------------------------

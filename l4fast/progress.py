@@ -27,8 +27,8 @@ class Counter:
 
     ``name`` is the signature and the canonical text before the number: lines that differ behind it
     (a loss that is no number, a bar that a message is glued to) count one thing. ``span_at`` is
-    where the seconds of an iteration stand, in units of ``span_s``. Where ``epoch_at`` is given, the
-    counter begins again in each epoch, which has ``total`` iterations.
+    where the seconds of an iteration stand, in units of ``span_s``; ``rate_at`` where iterations a second
+    do. Where ``epoch_at`` is given, the counter begins again in each epoch, which has ``total`` iterations.
     """
 
     name: tuple[str, str]
@@ -37,6 +37,7 @@ class Counter:
     span_at: Place | None = None
     span_s: float = 0.0
     epoch_at: Place | None = None
+    rate_at: Place | None = None
 
 
 class Progress:
@@ -66,13 +67,14 @@ class Progress:
         self._total_at = np.full((256, 3), -1, np.int16)
         self._span_at = np.full((256, 3), -1, np.int16)
         self._epoch_at = np.full((256, 3), -1, np.int16)
+        self._rate_at = np.full((256, 3), -1, np.int16)
 
     def know_raw(self, raw: int, counter: Counter | None) -> None:
         """Say of a new raw shape where its lines tell an iteration, if they do."""
         while len(self._counter) <= raw:
             for name in ("_counts_iteration", "_counter", "_span_s"):
                 setattr(self, name, grown(getattr(self, name), 2 * len(getattr(self, name))))
-            for name in ("_iteration_at", "_total_at", "_span_at", "_epoch_at"):
+            for name in ("_iteration_at", "_total_at", "_span_at", "_epoch_at", "_rate_at"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.full_like(old, -1)]))
         if counter is None:
@@ -90,6 +92,8 @@ class Progress:
             self._span_s[raw] = counter.span_s
         if counter.epoch_at is not None:
             self._epoch_at[raw] = counter.epoch_at
+        if counter.rate_at is not None:
+            self._rate_at[raw] = counter.rate_at
 
     @property
     def names(self) -> list[tuple[str, str, int]]:
@@ -179,30 +183,39 @@ class Progress:
         own = np.bincount(series, cols.time[chosen] != NO_TIME, len(self.series))
         for k in np.flatnonzero(own).tolist():
             self.own_times[k] = self.own_times.get(k, 0) + int(own[k])
-        told = np.flatnonzero(self._span_at[cols.raw[chosen], 0] >= 0)
+        seconds, is_rate = self._seconds(cols, chosen)
+        told = np.flatnonzero(seconds > 0)
         for k in np.unique(series[told]).tolist():
             left = SPANS_KEPT - self._n_spans.setdefault(k, 0)
-            if left <= 0:
-                continue
-            mine = chosen[told][series[told] == k]
-            value = np.empty(mine.size, np.float64)
-            read_numbers(cols.buf, mine, cols.start, cols.stop, cols.raw, self._span_at, value)
-            value *= self._span_s[cols.raw[mine]]
-            value = value[value > 0][:left]
-            self._n_spans[k] += value.size
-            self.spans.setdefault(k, []).append((cols.stream, value))
+            if left > 0:
+                value = seconds[told][series[told] == k][:left]
+                self._n_spans[k] += value.size
+                self.spans.setdefault(k, []).append((cols.stream, value))
+        # A rate is rounded, and smoothed by most bars: it tells of no iteration of its own.
+        told = told[(iteration[told] >= 0) & (iteration[told] < 2**31) & ~is_rate[told]]
         if told.size:
-            value = np.empty(told.size, np.float64)
-            rows = chosen[told]
-            read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._span_at, value)
-            value *= self._span_s[cols.raw[rows]]
-            good = (value > 0) & (iteration[told] >= 0) & (iteration[told] < 2**31)
-            found = (series[told][good], iteration[told][good].astype(np.int64), value[good])
-            self.told.append(longest(*found))
+            self.told.append(longest(series[told], iteration[told].astype(np.int64), seconds[told]))
             self._n_told += len(self.told[-1][0])
             if self._n_told > TOLD_TOGETHER:
                 self.told = [longest(*map(np.concatenate, zip(*self.told, strict=True)))]
                 self._n_told = 0
+
+    def _seconds(self, cols: Columns, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how long each progress line says that an iteration takes, 0 if it does not; is it a rate?"""
+        seconds, is_rate = np.zeros(chosen.size), np.zeros(chosen.size, bool)
+        for place in (self._span_at, self._rate_at):
+            told = np.flatnonzero(place[cols.raw[chosen], 0] >= 0)
+            if told.size == 0:
+                continue
+            rows, value = chosen[told], np.empty(told.size, np.float64)
+            read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, place, value)
+            if place is self._rate_at:
+                value = np.divide(1.0, value, out=np.zeros(told.size), where=value > 0)
+                is_rate[told] = True
+            else:
+                value *= self._span_s[cols.raw[rows]]
+            seconds[told] = value
+        return seconds, is_rate
 
 
 def longest(

@@ -127,7 +127,8 @@ def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:
     if raw.lead:
         both, of_bar = library.match([whole, plain(raw.lead)[:2000]])
         hits = hits + [s for s in both if s.marker == "progress" and s not in hits]
-    markers = tuple(told(hits)[1])
+    # What the bar is drawn for goes on while a message is glued to it.
+    markers = (*told(hits)[1], *(s for s in of_bar if s.marker == "stage" and s not in hits))
     failures = tuple(s for s in hits if s.role != "marker")
     suspect = (
         any(s.role in ("root", "consequence", "teardown", "context") for s in failures)
@@ -160,17 +161,19 @@ def _counter(raw: RawShape, markers: Iterable[Signature]) -> Counter | None:
         iteration_at = number_place(raw, offsets[begin])
         if iteration_at is None:
             continue
-        total_at = span_at = None
+        total_at = span_at = rate_at = None
         if "total" in groups and match.start("total") >= 0:
             total_at = number_place(raw, offsets[match.start("total")])
         scale = 0.0
         for name, factor in (("seconds", 1.0), ("ms", 1e-3)):
             if name in groups and match.start(name) >= 0 and span_at is None:
                 span_at, scale = number_place(raw, offsets[match.start(name)]), factor
+        if "rate" in groups and match.start("rate") >= 0 and span_at is None:
+            rate_at = number_place(raw, offsets[match.start("rate")])
         epoch_at = None
         if "epochs" in groups and match.start("epochs") >= 0 and total_at is not None:
             epoch_at = number_place(raw, offsets[match.start("epochs")])
         lead = _BAR_AT_END.sub("|", text[:begin]).encode("latin-1")
         name = canonical(mask(lead)[0])[-LEAD_CHARS:]
-        return Counter((signature.id, name), iteration_at, total_at, span_at, scale, epoch_at)
+        return Counter((signature.id, name), iteration_at, total_at, span_at, scale, epoch_at, rate_at)
     return None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from l4fast.hostlabels import believe_labels, hosts_of_tasks
+from l4fast.hostlabels import believe_labels, believe_tasks, hosts_of_tasks
 from l4fast.identities import Said, are_agents, believed, clean_host, identities
 from l4fast.job import Job
 from l4fast.labels import from_paths, read_labels, tasks_are_ranks, use_tasks
@@ -41,6 +41,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     known = {clean_host(host) for f in facts for host in (f.host, f.pod)} | {*top.node}
     told_of = known | {s.host for s in said if not s.is_guess}
     believe_labels(job, top, front, [host for host in told_of if host is not None])
+    task = believe_tasks(job, top, task, top.expected)
     said = believed(job, said, known | {*top.node})
     tasks = [s for s in said if s.is_task and s.rank is not None]
     launched = any(s.by == "launcher" for note in job.notes for s in note.failures)

@@ -48,6 +48,8 @@ _STEP = regex(
 )
 _FRAME_LINES = 200
 
+_WITHIN = ("init", "load")  # stages that the program tells, once it was launched
+
 
 def stage_of_failure(
     job: Job,
@@ -91,10 +93,10 @@ def stage_of_failure(
             return hint
         if stack == "iterate":
             return "iterate"
-        if verdict.roots and _is_launcher(verdict) and not any(m.stage == "init" for m in marks):
+        if verdict.roots and _is_launcher(verdict) and not any(m.stage in _WITHIN for m in marks):
             return "launch"
         # The launchers of other nodes may speak later, by their clocks.
-        said = _last_mark(marks, verdict.root_time, ("init", "load", "iterate"))
+        said = _last_mark(marks, verdict.root_time, (*_WITHIN, "iterate"))
         return said or _last_mark(marks, verdict.root_time, ("launch",)) or "init"
     if stack == "checkpoint" and hint != "iterate":
         return "checkpoint"

@@ -187,6 +187,24 @@ def test_words_that_differ_and_look_like_hosts(pattern: str, hosts: list[str]) -
     assert [fact.host for fact in path_facts([pattern.format(host) for host in hosts])] == hosts
 
 
+@pytest.mark.parametrize(
+    ("name", "maybe"),
+    [
+        ("dgx4-mixtral/logs/console.log", "dgx4"),
+        ("runs/node16-bf16/train.log", "node16"),
+        ("hpc3/out/train.log", "hpc3"),
+        ("a/dgx-2/console.log", "dgx-2"),
+        ("pretrain-node8-2026.log", "node8"),
+    ],
+)
+def test_a_word_that_no_sibling_has_another_for_may_be_a_host(name: str, maybe: str) -> None:
+    (fact,) = path_facts([name])
+    assert (fact.host, fact.maybe_host) == (None, maybe)
+    beside = path_facts([name, name.replace(maybe, maybe[:-1] + "9")])
+    assert [each.maybe_host for each in beside] == [None, None]
+    assert beside[0].host == maybe
+
+
 def test_random_words_are_no_hosts() -> None:
     names = [
         "none_ab12cd_x/attempt_0/0/stdout.log",

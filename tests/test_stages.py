@@ -47,6 +47,12 @@ def test_what_the_launcher_says_belongs_to_the_launch():
     )
 
 
+def test_a_message_glued_to_a_bar_came_while_it_was_drawn():
+    bar = "Tokenizing texts (num_proc=4):   0%|          | 0/9000 [00:00<?, ? examples/s]"
+    end = f"{bar}slurmstepd: error: *** JOB 77 ON n03 CANCELLED AT 2026-03-02T10:00:09 ***\n"
+    assert stage(INIT, f"{at(1)} INFO ready\n", end) == stage(end) == "load"
+
+
 @pytest.mark.parametrize(
     ("frame", "expected"),
     [

@@ -92,6 +92,25 @@ def test_a_counter_of_any_program(form):
     assert progress(said(form, range(1, 12))).last_completed == 11
 
 
+@pytest.mark.parametrize(("numbers", "last"), [([0], None), ([0, 5, 10, 15, 20], 20), ([5, 10], 10)])
+def test_the_step_0_of_deepspeed_is_told_before_the_training(numbers, last):
+    form = "[Rank 0] step={}, skipped=0, lr=[0.0, 0.0], mom=[(0.9, 0.95), (0.9, 0.95)]"
+    assert progress(said(form, numbers)).last_completed == last
+
+
+def _table(begin: float, every: float) -> str:
+    return text(f"{at(begin + every * k)} INFO Step {k}:   7F2  9F1" for k in range(1, 41))
+
+
+def test_a_table_of_steps_written_at_once_is_no_progress():
+    assert progress(_table(5.005, 0)).series is None
+    assert progress(_table(5.005, 0.5)).last_completed == 40
+    assert progress(_table(5, 0)).last_completed == 40  # within a second, for all that its times tell
+    assert progress(steps(range(1, 4)) + _table(5.005, 0)).last_completed == 3
+    untimed = text(f"step {k} in 0.1 s" for k in range(1, 41))
+    assert progress(f"{at(0.005)} INFO begin\n{untimed}").last_completed == 40
+
+
 def test_a_number_that_does_not_count_is_no_counter():
     assert progress(said("listening on port {}", [29500] * 8)).series is None
     assert progress(said("shard of {} rows", [7, 3, 9, 1, 12, 2])).series is None
@@ -112,6 +131,14 @@ def test_a_bar_that_is_drawn_over_counts_every_segment():
     bar = "\r".join(f" {i}%|# | {i}/100 [00:{i:02d}<01:00, 1.00s/it]" for i in range(21)) + "\n"
     found = progress(bar)
     assert (found.last_completed, found.total) == (20, 100)  # a bar shows 0 before anything is done
+
+
+@pytest.mark.parametrize(("rate", "last"), [("512.07it/s", None), ("4.00it/s", 40), (" 2.00s/it", 40)])
+def test_a_bar_without_a_name_that_rushes_is_no_training(rate, last):
+    bar = "\r".join(f"{k:3d}%|#   | {k}/40 [00:00<00:00, {rate}]" for k in (10, 25, 40)) + "\n"
+    assert progress(bar).last_completed == last
+    assert progress(bar).median_s == (None if last is None else pytest.approx(0.25 if "it/" in rate else 2))
+    assert progress("Epoch " + bar.replace("\r", "\rEpoch ")).last_completed == 40
 
 
 def test_a_bar_to_which_a_log_line_is_glued_goes_on_counting():

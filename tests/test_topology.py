@@ -512,3 +512,93 @@ def test_what_a_batch_system_runs_on_a_node_says_so():
         "c1",
         "c2",
     ]
+
+
+@pytest.mark.parametrize(("said", "nodes"), [("", []), ("hgx3", ["hgx3"]), ("hgx3-1", ["hgx3-1"])])
+def test_a_folder_called_like_a_host_is_one_where_its_lines_name_it(said, nodes):
+    host = f"{said}:41:77 [0] NCCL INFO Bootstrap : Using eth0\n" if said else ""
+    top = topology({"hgx3-mamba/logs/console.log": f"[rank0]: a\n{host}[rank1]: loading\n"})
+    assert top.nodes == nodes
+
+
+_SAID = ("loading", "  File x", "done", "compiled", "[rank{r}]: ready", "saved")
+
+
+def _labelled(*hosts: str, lines=_SAID) -> str:
+    return text(f"{host}: {line.format(r=r)}" for line in lines for r, host in enumerate(hosts))
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        ("localhost", "10.7.0.2"),
+        ("master", "worker-a", "worker-b"),
+        ("localhost", "node-a"),
+        ("gx-01", "localhost"),
+    ],
+)
+def test_labels_without_a_name_that_holds_digits(hosts):
+    top = topology({"console.log": _labelled(*hosts)})
+    assert top.nodes == sorted(hosts)
+    assert top.node_of_rank == dict(enumerate(hosts))
+
+
+@pytest.mark.parametrize("lines", [_SAID[:2], ("refused",)])
+def test_a_word_in_front_of_its_own_message_is_no_label(lines):
+    assert topology({"console.log": _labelled("localhost", "10.7.0.2", lines=lines)}).nodes == []
+
+
+def test_a_word_in_front_of_few_of_the_lines_is_no_label():
+    rest = text(f"epoch{'s' * n} done" for n in range(40))
+    assert topology({"console.log": _labelled("localhost", "10.7.0.2") + rest}).nodes == []
+
+
+def test_the_only_node_is_not_called_localhost():
+    top = topology({"console.log": _labelled("localhost")})
+    assert (top.ranks, top.nodes) == ([0], [])
+
+
+def test_an_address_goes_by_the_host_that_its_lines_name():
+    nccl = text(
+        f"{label}: {host}:{70 + r}:{90 + r} [0] NCCL INFO x"
+        for r, (label, host) in enumerate([("localhost", "titan-1"), ("10.7.0.2", "titan-2")])
+    )
+    top = topology({"console.log": _labelled("localhost", "10.7.0.2") + nccl})
+    assert top.node_of_rank == {0: "titan-1", 1: "titan-2"}
+    assert top.nodes == ["titan-1", "titan-2"]
+
+
+def test_a_numbered_list_among_other_lines_is_no_task():
+    layers = text(f"    {k:2d}: {'BlockPipe' if k % 30 else 'EmbedPipe'}" for k in range(31))
+    ranks = text(f"[rank{r}]: ready" for r in range(4))
+    said = "using world size: 4, x\n" + text(f"{word} is set" for word in "abcdefghijklmnopqrstuvwxyz")
+    assert topology({"console.log": said + layers + ranks + said}).ranks == [0, 1, 2, 3]
+    # A list of which each number says much has more numbers than there are ranks.
+    much = text(f"  {k}: {word}" for word in ("weight", "bias", "scale", "shift") for k in range(6))
+    assert topology({"console.log": said * 2 + much + ranks}).ranks == [0, 1, 2, 3]
+
+
+def test_tasks_that_said_much_before_a_long_tail_without_labels_are_ranks():
+    much = text(f"  {k}: {word}" for word in ("loading", "ready", "saved", "done") for k in range(6))
+    said = "using world size: 6, x\n" + text(f"{word} is set" for word in "abcdefghijklmnopqrstuvwxyz")
+    assert topology({"console.log": said + much}).ranks == list(range(6))
+
+
+@pytest.mark.parametrize("words", [("late",), ("late", "gone", "on", "end", "up")])
+def test_numbers_of_lines_and_of_processes_are_no_tasks(words):
+    lines = (f"[{7001 + 10 * r + k}] [rank{r}]: {w}" for k, w in enumerate(words) for r in range(4))
+    top = topology({"console.log": text(lines)})
+    assert (top.ranks, top.nodes) == (list(range(4)), [])
+    pids = text(f"[{7001 + r}] [rank{r}]: {w}" for w in words for r in range(4))
+    top = topology({"console.log": pids})
+    assert (top.ranks, top.nodes) == (list(range(4)), [])
+
+
+def test_a_few_tasks_of_many_that_say_one_line_each_are_ranks():
+    said = "0: using world size: 4096, x\n0: a\n"
+    assert topology({"console.log": said + "3001: late\n3005: late\n3007: late\n"}).ranks == [
+        0,
+        3001,
+        3005,
+        3007,
+    ]
