@@ -49,7 +49,9 @@ def file_name(function, *kind):
 def settings():
     """Return numba's settings that change what it compiles, as they stand in the environment."""
     return tuple(
-        sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] not in _WHERE_ONLY)
+        sorted(
+            item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] not in _WHERE_ONLY
+        )
     )
 
 
@@ -123,8 +125,12 @@ def _stamp(folder):
 
 def _numbas_version():
     """Return bytes that differ from one version of numba to the next, without importing it."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        with open(os.path.join(os.path.dirname(find_spec("numba").origin), "_version.py"), "rb") as file:
+    spec = find_spec("numba")
+    if spec is not None and spec.origin is not None:
+        with (
+            contextlib.suppress(OSError),
+            open(os.path.join(os.path.dirname(spec.origin), "_version.py"), "rb") as file,
+        ):
             return file.read()
     from importlib.metadata import version  # 40 ms
 

@@ -5,7 +5,6 @@ Numba compiles them and is not there later: it takes longer to import than most 
 
 import functools
 import os
-import secrets
 import threading
 from contextlib import suppress
 
@@ -88,7 +87,7 @@ class Kernel:
         if kept is not None:
             with suppress(LookupError, RuntimeError):  # kept by a process that had more to link it with
                 return _linked(kept)
-        entry = f"l4fast_{secrets.token_hex(16)}"
+        entry = f"l4fast_{os.urandom(16).hex()}"
         code, needs = _compiler().compiled(self.dispatcher, args, described, entry)
         kept = b"" if code is None else " ".join((entry, *needs)).encode() + b"\n" + code
         cache.keep(self.py_func, name, kept)

@@ -7,12 +7,11 @@ Beside it stands the little of numba's runtime that a kernel refers to: memory f
 own, and the end of one.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.np import arrayobj
-
-import numpy as np
 
 from l4fast_kernels.native import GIVEN, HEAD, ITEMS, Array, DType, fail
 
@@ -88,7 +87,9 @@ def write(context, compiled, described, name):
     args = []
     for i, (what, kind) in enumerate(zip(described, compiled.argtypes, strict=True)):
         arg = w.builder.load(w.builder.gep(w.function.args[1], [_WORD(i)]))
-        args.append(_array(w, arg, what, kind) if isinstance(kind, types.Array) else _number(w, arg, what, kind))
+        args.append(
+            _array(w, arg, what, kind) if isinstance(kind, types.Array) else _number(w, arg, what, kind)
+        )
     kernel = context.declare_function(w.module, compiled)
     state = w.call("PyEval_SaveThread", _POINTER)
     status, result = context.call_conv.call_function(
