@@ -75,8 +75,12 @@ def _object(context, result, described, entry):
             named.linkage = "internal"
     module.verify()
     triple, processor, features = result.library.codegen.magic_tuple()
-    target = binding.Target.from_triple(triple)
-    return target.create_target_machine(cpu=processor, features=features, opt=3, jit=True).emit_object(module)
+    # As numba itself has it: code that stays where it is put.
+    relocation = "static" if triple.startswith("x86") else "default"
+    target = binding.Target.from_triple(triple).create_target_machine(
+        cpu=processor, features=features, opt=3, reloc=relocation, jit=True
+    )
+    return target.emit_object(module)
 
 
 def _check_memory():
