@@ -69,19 +69,10 @@ def fail(pickled):
     raise kind(*(args or ()))
 
 
+_PYTHONS = (int, bool, float)
+_NUMPYS = {np.dtype(code).type: code for code in NUMBERS}
 # What compiled code needs of this process. It is called with it, and knows each by its place.
-GIVEN = (
-    NotImplemented,
-    None,
-    True,
-    False,
-    fail,
-    np.ndarray,
-    *(int, bool, float),
-    *dict.fromkeys(np.dtype(code).type for code in NUMBERS),
-)
-_PYTHONS = frozenset((int, bool, float))
-_NUMPYS = frozenset(GIVEN[9:])
+GIVEN = (NotImplemented, None, True, fail, np.ndarray, *_PYTHONS, *_NUMPYS)
 
 _lock = threading.Lock()
 _methods = []  # what builtins point to, kept as long as the process
@@ -118,7 +109,7 @@ def describe(args):
     """Return what compiled code depends on in its arguments: a tuple each.
 
     That is (code, ndim, layout, writable) of an array, (name,) of a number of Python's, and
-    (name, "numpy") of one of NumPy's; None if there is anything else among them.
+    (code, "number") of one of NumPy's; None if there is anything else among them.
     """
     return tuple(described) if None not in (described := [_describe(arg) for arg in args]) else None
 
@@ -134,7 +125,7 @@ def _describe(arg):
     if kind in _PYTHONS:
         fits = kind is not int or -(1 << 63) <= arg < 1 << 63
         return (kind.__name__,) if fits else None
-    return (kind.__name__, "numpy") if kind in _NUMPYS else None
+    return (_NUMPYS[kind], "number") if kind in _NUMPYS else None
 
 
 @functools.cache
@@ -162,12 +153,15 @@ def link(code, entry, needs):
     ``needs`` names all that the file does not hold itself. LookupError if something of it is
     missing: LLVM would end the process.
     """
+    code = bytes(code)
+    if not code.startswith(b"\x7fELF"):
+        raise LookupError("an object file")  # LLVM would not look
     with _lock:
         engine = _engine()
         for name in needs:
             if not binding.address_of_symbol(name):
                 raise LookupError(name)
-        engine.add_object_file(binding.object_file.ObjectFileRef.from_data(bytes(code)))
+        engine.add_object_file(binding.object_file.ObjectFileRef.from_data(code))
         engine.finalize_object()
         address = engine.get_function_address(entry)
         if not address:

@@ -129,12 +129,12 @@ def _array(w, arg, what, kind):
 
 def _number(w, arg, what, kind):
     """Return the value of a number that is as described."""
-    name, *numpys = what
-    wanted = next(known for known in GIVEN if isinstance(known, type) and known.__name__ == name)
-    w.require_type(arg, wanted)
-    if numpys:
+    if len(what) > 1:
+        w.require_type(arg, np.dtype(what[0]).type)
         stored = w.at(arg, HEAD, w.context.get_data_type(kind))
         return w.context.data_model_manager[kind].from_data(w.builder, stored)
+    wanted = next(known for known in (int, bool, float) if known.__name__ == what[0])
+    w.require_type(arg, wanted)
     if wanted is bool:
         return w.builder.icmp_unsigned("==", arg, w.given(True))
     if wanted is float:
@@ -155,8 +155,9 @@ def _packed(w, value, kind):
         if kind.signed:
             return w.call("PyLong_FromLongLong", _POINTER, _widened(w.builder.sext, value))
         return w.call("PyLong_FromUnsignedLongLong", _POINTER, _widened(w.builder.zext, value))
-    if kind == types.float64:
-        return w.call("PyFloat_FromDouble", _POINTER, value)
+    if kind in (types.float32, types.float64):
+        double = value if kind == types.float64 else w.builder.fpext(value, ir.DoubleType())
+        return w.call("PyFloat_FromDouble", _POINTER, double)
     if isinstance(kind, types.BaseTuple) and not isinstance(kind, types.BaseNamedTuple):
         # What lacks memory for a tuple of two numbers cannot tell it.
         made = w.call("PyTuple_New", _POINTER, _WORD(len(kind)))
