@@ -14,12 +14,19 @@ from l4fast_kernels import cache
 pytestmark = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
 
 KERNEL = """
+import numpy as np
 from l4fast_kernels.jit import kernel
 
 @kernel
 def add_up_in_order(values):
     values[:].sort()  # of numba's runtime
     return values[0] + values[-1]
+
+LARGE = np.full(2_000_000, 7, np.uint8)  # numba takes it from where it lies in this process
+
+@kernel
+def look_up(values):
+    return LARGE[values[3]]
 
 @kernel
 def add_up(values):
@@ -95,6 +102,13 @@ def test_what_needs_numba_is_loaded_by_numba(place):
     assert sorted(path.suffix for path in first) == [".l4k", ".nbc"]
     assert call(place, kernel=kernel) == ([folder], "", True)
     assert kept(place) == first, "it was compiled again"
+
+
+def test_what_holds_addresses_of_its_process_is_compiled_by_each(place):
+    for _ in range(2):
+        *_, with_numba = call(place, kernel=("look_up", 7))
+        assert with_numba
+        assert [len(data) < 100 for _, data in kept(place).values()] == [True], "that numba must call it"
 
 
 @pytest.mark.parametrize(

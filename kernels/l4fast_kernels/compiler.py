@@ -16,12 +16,8 @@ from numba.core.runtime import nrtdynmod
 from numba.core.serialize import dumps
 from numba.extending import typeof_impl
 
-from l4fast_kernels import cache, native, vectors, wrapper
-
-__all__ = ["compiled", "dispatcher", "numbas_own", "teach"]
-
-# What numba's functions may be told by before they are compiled: see `vectors`.
-assert vectors
+import l4fast_kernels.vectors  # noqa: F401  it tells numba what the functions of `blocks` become
+from l4fast_kernels import cache, native, wrapper
 
 
 def teach(kernel_class):
@@ -64,6 +60,8 @@ def compiled(dispatcher, args, described, entry):
 
 
 def _object(context, result, described, entry):
+    if result.lifted or result.library.has_dynamic_globals:
+        raise wrapper.Unsupported("it holds addresses of this process")
     module = binding.parse_assembly(result.library.get_llvm_str())
     module.link_in(binding.parse_assembly(wrapper.write(context, result.fndesc, described, entry)))
     if any(function.name.startswith("NRT_") and function.is_declaration for function in module.functions):
@@ -87,7 +85,7 @@ def _check_memory():
     """Check that numba's arrays own their memory as is assumed in `wrapper.write_runtime`."""
     fields = nrtdynmod._meminfo_struct_type.elements
     if len(fields) != 5 or not isinstance(fields[3], type(nrtdynmod._pointer_type)):
-        raise wrapper.Unsupported("another runtime")
+        raise wrapper.Unsupported("numba's arrays own their memory in another way")
 
 
 class _Cache:

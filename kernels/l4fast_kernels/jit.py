@@ -84,13 +84,11 @@ class Kernel:
     def _kept_or_compiled(self, args, described):
         name = cache.file_name(self.py_func, described, native.machine()) + ".l4k"
         kept = cache.find(self.py_func, name)
-        if kept is not None:
-            with suppress(LookupError, RuntimeError):  # kept by a process that had more to link it with
-                return _linked(kept)
-        entry = f"l4fast_{os.urandom(16).hex()}"
-        code, needs = _compiler().compiled(self.dispatcher, args, described, entry)
-        kept = b"" if code is None else " ".join((entry, *needs)).encode() + b"\n" + code
-        cache.keep(self.py_func, name, kept)
+        if kept is None:
+            entry = f"l4fast_{os.urandom(16).hex()}"
+            code, needs = _compiler().compiled(self.dispatcher, args, described, entry)
+            kept = b"" if code is None else " ".join((entry, *needs)).encode() + b"\n" + code
+            cache.keep(self.py_func, name, kept)
         return _linked(kept)
 
 
@@ -100,7 +98,9 @@ def _linked(kept):
     if not head:
         return None
     entry, *needs = head.decode().split()
-    return native.link(code, entry, needs)
+    with suppress(LookupError, RuntimeError):  # this process has less to link it with
+        return native.link(code, entry, needs)
+    return None
 
 
 @functools.cache

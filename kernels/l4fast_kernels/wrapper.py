@@ -20,8 +20,9 @@ _POINTER = _BYTE.as_pointer()
 _CONTIGUOUS = {"C": 1, "F": 3, "A": 3}  # NumPy's flags that tell a layout: the bits that count,
 _CONTIGUOUS_SET = {"C": 1, "F": 2, "A": 0}  # and those of them that are set
 _ALIGNED, _WRITEABLE = 0x100, 0x400
-# An array's memory begins so: references, two addresses of numba's, where the items lie, how many bytes.
-_MEMORY_BYTES, _MEMORY_ITEMS = 64, 24
+# What an array's memory begins with, in words: references, two addresses of numba's, where the items
+# lie, how many bytes they are; and room for more.
+_REFERENCES, _ITEMS_AT, _SIZE, _HEAD_WORDS = 0, 3, 4, 8
 
 
 class Unsupported(Exception):
@@ -39,8 +40,9 @@ class _Writer:
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.elsewhere = self.function.append_basic_block("elsewhere")
 
-    def call(self, name, result, *args, more=False):
-        kind = ir.FunctionType(result, [arg.type for arg in args], var_arg=more)
+    def call(self, name, result, *args):
+        """Call a function of CPython's."""
+        kind = ir.FunctionType(result, [arg.type for arg in args])
         return self.builder.call(cgutils.get_or_insert_function(self.module, kind, name), args)
 
     def at(self, base, offset, kind):
@@ -49,6 +51,7 @@ class _Writer:
         return self.builder.load(self.builder.bitcast(place, kind.as_pointer()))
 
     def given(self, what):
+        """Load one of `native.GIVEN`."""
         index = next(i for i, known in enumerate(GIVEN) if known is what)
         return self.at(self.function.args[0], ITEMS + 8 * index, _POINTER)
 
@@ -110,10 +113,10 @@ def _array(w, arg, what, kind):
     dtype = np.dtype(char)
     w.require_type(arg, np.ndarray)
     w.require_equal(w.at(arg, HEAD + Array.ndim.offset, _INT), ndim)
-    counts = w.builder.and_(
+    flags = w.builder.and_(
         w.at(arg, HEAD + Array.flags.offset, _INT), _INT(_CONTIGUOUS[layout] | _ALIGNED | _WRITEABLE)
     )
-    w.require_equal(counts, _CONTIGUOUS_SET[layout] | _ALIGNED | _WRITEABLE * writable)
+    w.require_equal(flags, _CONTIGUOUS_SET[layout] | _ALIGNED | _WRITEABLE * writable)
     described = w.at(arg, HEAD + Array.dtype.offset, _POINTER)
     w.require_equal(w.at(described, HEAD + DType.num.offset, _INT), dtype.num)
     w.require_equal(w.at(described, HEAD + DType.byteorder.offset, _BYTE), ord(dtype.byteorder))
@@ -159,7 +162,7 @@ def _packed(w, value, kind):
         double = value if kind == types.float64 else w.builder.fpext(value, ir.DoubleType())
         return w.call("PyFloat_FromDouble", _POINTER, double)
     if isinstance(kind, types.BaseTuple) and not isinstance(kind, types.BaseNamedTuple):
-        # What lacks memory for a tuple of two numbers cannot tell it.
+        # As numba has it: memory for two numbers is there.
         made = w.call("PyTuple_New", _POINTER, _WORD(len(kind)))
         for i, item in enumerate(kind):
             packed = _packed(w, w.builder.extract_value(value, i), item)
@@ -199,16 +202,16 @@ def write_runtime(context, name):
     new = ir.Function(module, kind, "NRT_MemInfo_alloc_aligned")
     builder = ir.IRBuilder(new.append_basic_block())
     size, alignment = new.args[0], builder.zext(new.args[1], _WORD)
-    # The head, room to move the items up to where they are aligned, and they.
-    made = builder.call(malloc, (builder.add(builder.add(size, alignment), _WORD(_MEMORY_BYTES)),))
+    head = _WORD(8 * _HEAD_WORDS)
+    # Behind the head, room to move the items up to where they are aligned.
+    made = builder.call(malloc, (builder.add(builder.add(size, alignment), head),))
     with builder.if_then(builder.icmp_unsigned("==", made, _POINTER(None)), likely=False):
         builder.ret(made)
+    behind = builder.add(builder.ptrtoint(made, _WORD), builder.add(head, alignment))
+    items = builder.and_(builder.sub(behind, _WORD(1)), builder.neg(alignment))
     words = builder.bitcast(made, _WORD.as_pointer())
-    for i, value in enumerate((_WORD(1), _WORD(0), _WORD(0), None, size)):
-        if value is not None:
-            builder.store(value, builder.gep(words, [_WORD(i)]))
-    items = builder.add(builder.ptrtoint(made, _WORD), builder.add(alignment, _WORD(_MEMORY_BYTES - 1)))
-    items = builder.and_(items, builder.neg(alignment))
-    builder.store(items, builder.gep(words, [_WORD(_MEMORY_ITEMS // 8)]))
+    nothing = ((1, _WORD(0)), (2, _WORD(0)))
+    for i, value in ((_REFERENCES, _WORD(1)), *nothing, (_ITEMS_AT, items), (_SIZE, size)):
+        builder.store(value, builder.gep(words, [_WORD(i)]))
     builder.ret(made)
     return str(module)
