@@ -77,7 +77,7 @@ class Chain:
     def shapes(self, path: Path) -> None:
         """Do what the automaton does: line bounds and shape codes."""
         for chunk in chunks(discover([path]).streams[0], chunk_bytes=CHUNK_BYTES):
-            self.parser._scan(chunk.data, chunk.size, chunk.last)
+            self.parser._scan(chunk.data, chunk.size, chunk.last, 0)
 
     def run(self, path: Path, shapes: Counter[str] | None = None) -> tuple[int, int]:
         """Parse a file; return lines and rows, and count the segments of each raw shape if asked to."""

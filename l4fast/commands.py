@@ -8,6 +8,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from typing import TYPE_CHECKING
 
 import orjson
@@ -296,13 +297,25 @@ def warmup(options: Namespace) -> int:
 
     begun = time.perf_counter()
     with scratch("l4fast-warmup-") as folder:
-        logs = folder / "job" / "logs"
-        run(logs.parent, style="megatron", nodes=2, ranks_per_node=4, iterations=20, fault="nan", seed=1)
-        ask([str(logs)])
-        write(logs, folder / "lines.parquet", params=True)
+        for number, fault in enumerate((None, "checkpoint-stall", "nan")):
+            job = folder / str(number)
+            run(job, style="megatron", nodes=2, ranks_per_node=4, iterations=60, fault=fault, seed=1)
+            ask([str(job / "logs")])
+        write(job / "logs", folder / "lines.parquet", params=True)
+        odd = folder / "odd.log"
+        odd.write_text("".join(_odd_lines()))
+        ask([str(odd)])
+        write(odd, folder / "odd.parquet", text=True)
         warm()
     print(f"kernels and failure library are compiled and cached ({time.perf_counter() - begun:.1f} s)")
     shelf = cache_folder()
     places = [*folders(), *([str(shelf)] if shelf is not None and shelf.is_dir() else [])]
     print("in " + " and ".join(map(escaped, dict.fromkeys(places))) if places else "for this run only")
     return 0
+
+
+def _odd_lines() -> Iterator[str]:
+    """Yield what small logs lack: colours, many ranks, and a kind of lines with ever new words."""
+    yield "\x1b[31m2026-03-02 10:00:00 ERROR\x1b[0m out of words\n"
+    for rank, (a, b, c) in enumerate(product("abcdefghijklmnop", repeat=3)):
+        yield f"2026-03-02 10:00:00 INFO [Rank {rank}] user{a}{b}{c} logged in on {c}{b}{a}host\n"

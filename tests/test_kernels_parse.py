@@ -201,6 +201,7 @@ def test_thousands_commas_and_lists():
     st.booleans(),
     st.permutations(range(120)),
 )
+@example([(0, 0, 9, False)] * 2, False, range(120))  # nothing tells a time
 def test_pair_sums_are_those_of_a_dictionary(rows, by_time, order):
     order = order if by_time else sorted(order)  # of one stream, lines come as they are
     n = len(rows)

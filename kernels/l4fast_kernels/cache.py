@@ -1,31 +1,29 @@
 """Compiled kernels on disk: found where they were kept, kept where that can be done.
 
-Numba's own cache ends the program where no folder can be written, the disk is full or a file of it
-is damaged, and does not notice that a function which a kernel calls has changed. This one never
-fails: what cannot be read is compiled anew, and what cannot be kept is told once, as a
-`CacheWarning`. Each file states what it was compiled from and with, and its checksum.
+It never fails: what cannot be read, or was made of or with something else, is compiled anew, and
+what cannot be kept is told once, as a `CacheWarning`. Each file states what it was compiled from
+and with, and its checksum. Nothing here waits for the compiler: numba is known by its files.
 """
 
 import contextlib
 import functools
 import hashlib
 import os
-import pickle
 import stat
 import sys
 import tempfile
 import time
 import warnings
 import zlib
+from importlib.util import find_spec
 
-import numba
-from numba.core import config
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
+import llvmlite
+import numpy
 
-_MAGIC = b"l4fast kernel 1\n"
+_MAGIC = b"l4fast kernel 2\n"
 _STAMP_BYTES = 32
 _HEAD_BYTES = len(_MAGIC) + _STAMP_BYTES + 4
+_WHERE_ONLY = ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS")  # of numba's settings, those that change no code
 
 _folders: set[str] = set()  # where kernels of this process came from or went to
 _told = False
@@ -40,82 +38,103 @@ def folders() -> list[str]:
     return sorted(_folders)
 
 
-class Cache:
-    """What numba's dispatcher asks for the compiled forms of one function; it stands in for numba's own."""
+def file_name(function, *kind):
+    """Return the file name of one compiled form of a function, told by ``kind``: strings, numbers, tuples."""
+    code = function.__code__
+    module = os.path.splitext(os.path.basename(code.co_filename))[0]
+    what = hashlib.sha256(repr((kind, settings())).encode()).hexdigest()[:16]
+    return f"{module}.{function.__qualname__}-{code.co_firstlineno}-{what}"
 
-    def __init__(self, function):
-        self._file = function.__code__.co_filename
-        self._name = f"{function.__qualname__}-{function.__code__.co_firstlineno}"
 
-    @property
-    def cache_path(self):
-        return _places(self._file)[0]
+def settings():
+    """Return numba's settings that change what it compiles, as they stand in the environment."""
+    return tuple(
+        sorted(
+            item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] not in _WHERE_ONLY
+        )
+    )
 
-    def load_overload(self, sig, target_context):
-        """Return what was compiled for the argument types ``sig``; None where that has to be done."""
-        # A damaged object would be linked to what numba has not loaded yet.
-        target_context.refresh()
-        try:
-            stamp = _stamp(os.path.dirname(self._file))
-        except OSError:
-            return None
-        name = self._name_for(sig, target_context.codegen())
-        for folder in [*_places(self._file), *_own_temporary()]:
-            try:
-                found = _unpacked(os.path.join(folder, name), stamp)
-                compiled = CompileResult._rebuild(target_context, *found)
-            except Exception:
-                continue  # missing, damaged, or of another version: compiled anew and kept again
-            _folders.add(folder)
-            return compiled
+
+def find(function, name):
+    """Return what was kept of a function under a name; None where nothing fits."""
+    file = function.__code__.co_filename
+    try:
+        stamp = _stamp(os.path.dirname(file))
+    except (OSError, ImportError):
         return None
-
-    def save_overload(self, sig, compiled):
-        """Keep what was compiled, in the first folder that takes it."""
-        if compiled.lifted or compiled.library.has_dynamic_globals:
-            return  # it holds addresses of this process
-        trouble = None
-        try:
-            content = _packed(_stamp(os.path.dirname(self._file)), compiled._reduce())
-        except Exception as error:
-            _tell(f"compiled kernels cannot be packed ({type(error).__name__}: {error})")
-            return
-        name = self._name_for(sig, compiled.codegen)
-        for folder in _places(self._file):
-            try:
-                os.makedirs(folder, exist_ok=True)
-                _write(os.path.join(folder, name), content)
-            except OSError as error:
-                trouble = f"compiled kernels cannot be kept in {folder} ({os.strerror(error.errno or 0)})"
-            else:
+    for folder in [*_places(file), *_own_temporary()]:
+        with contextlib.suppress(OSError):
+            with open(os.path.join(folder, name), "rb") as found:
+                data = found.read()
+            content = memoryview(data)[_HEAD_BYTES:]
+            # Whatever is damaged, or was made of something else, is compiled anew and kept again.
+            if data[:_HEAD_BYTES] == _head(stamp, content):
                 _folders.add(folder)
-                return
+                return content
+    return None
+
+
+def keep(function, name, content):
+    """Keep the compiled form of a function in the first folder that takes it."""
+    file = function.__code__.co_filename
+    trouble = None
+    try:
+        content = _head(_stamp(os.path.dirname(file)), content) + content
+    except (OSError, ImportError) as error:
+        _tell(f"compiled kernels cannot be kept ({type(error).__name__}: {error})")
+        return
+    for folder in _places(file):
         try:
-            folder = _made_temporary()
+            os.makedirs(folder, exist_ok=True)
             _write(os.path.join(folder, name), content)
-        except OSError:
-            _tell(f"{trouble}: each run compiles them anew")
+        except OSError as error:
+            trouble = f"compiled kernels cannot be kept in {folder} ({os.strerror(error.errno or 0)})"
         else:
             _folders.add(folder)
-            _tell(f"{trouble}: they are kept in {folder} for now")
+            return
+    try:
+        folder = _made_temporary()
+        _write(os.path.join(folder, name), content)
+    except OSError:
+        _tell(f"{trouble}: each run compiles them anew")
+    else:
+        _folders.add(folder)
+        _tell(f"{trouble}: they are kept in {folder} for now")
 
-    def _name_for(self, sig, codegen):
-        what = repr((str(sig), codegen.magic_tuple(), config.BOUNDSCHECK))
-        return f"{self._name}-{hashlib.sha256(what.encode()).hexdigest()[:16]}.nbc"
+
+def _head(stamp, content):
+    return b"".join((_MAGIC, stamp, zlib.crc32(content).to_bytes(4, "little")))
 
 
 @functools.cache
 def _stamp(folder):
-    """Return 32 bytes that say what the kernels of a folder are made of.
+    """Return 32 bytes that say what the kernels of a folder are made of, and with.
 
-    A kernel is compiled together with those that it calls, which stand in other files: all count.
+    A kernel is compiled together with those that it calls, which stand in other files: all count, and
+    so do the files here, which say how.
     """
-    made_of = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
-    for name in sorted(os.listdir(folder)):
-        if name.endswith(".py"):
-            with open(os.path.join(folder, name), "rb") as file:
-                made_of.update(hashlib.sha256(file.read()).digest())
+    made_of = hashlib.sha256(f"{sys.version} {llvmlite.__version__} {numpy.__version__}".encode())
+    made_of.update(_numbas_version())
+    for place in dict.fromkeys((folder, os.path.dirname(__file__))):
+        for name in sorted(os.listdir(place)):
+            if name.endswith(".py"):
+                with open(os.path.join(place, name), "rb") as file:
+                    made_of.update(hashlib.sha256(file.read()).digest())
     return made_of.digest()
+
+
+def _numbas_version():
+    """Return bytes that differ from one version of numba to the next, without importing it."""
+    spec = find_spec("numba")
+    if spec is not None and spec.origin is not None:
+        with (
+            contextlib.suppress(OSError),
+            open(os.path.join(os.path.dirname(spec.origin), "_version.py"), "rb") as file,
+        ):
+            return file.read()
+    from importlib.metadata import version  # 40 ms
+
+    return version("numba").encode()
 
 
 @functools.cache
@@ -123,8 +142,8 @@ def _places(file):
     """Return the folders to look in and to write to, in this order."""
     folder = os.path.dirname(os.path.abspath(file))
     name = f"{os.path.basename(folder)}_{hashlib.sha256(folder.encode(errors='replace')).hexdigest()[:16]}"
-    if config.CACHE_DIR:
-        return [os.path.join(config.CACHE_DIR, name)]
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return [os.path.join(os.environ["NUMBA_CACHE_DIR"], name)]
     places = [os.path.join(folder, "__pycache__")]
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     # Who has no home has a "~" as it stands, which would be a folder below the current one.
@@ -152,21 +171,6 @@ def _made_temporary():
     if not _own_temporary():
         os.mkdir(folder, 0o700)
     return folder
-
-
-def _packed(stamp, parts):
-    content = dumps(parts)
-    return b"".join((_MAGIC, stamp, zlib.crc32(content).to_bytes(4, "little"), content))
-
-
-def _unpacked(path, stamp):
-    """Return what is kept in a file; ValueError where it is damaged or was made of something else."""
-    with open(path, "rb") as file:
-        data = file.read()
-    content = memoryview(data)[_HEAD_BYTES:]
-    if data[:_HEAD_BYTES] != _MAGIC + stamp + zlib.crc32(content).to_bytes(4, "little"):
-        raise ValueError(path)
-    return pickle.loads(content)
 
 
 def _write(path, content):

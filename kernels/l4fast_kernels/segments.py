@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from l4fast_kernels.jit import inline, kernel
+from l4fast_kernels.order import sort
 
 # Cuts inside a cut. Balanced cuts of a billion points need 30; a series that is peeled from one
 # end needs one for each change, and would cost as many passes.
@@ -93,7 +94,7 @@ def change_points(series, min_size, penalty, deepest, out, prefix, gain, part):
         if depth + 1 < deepest and found < out.size:
             size = _push(begin, cut, depth + 1, size, min_size, penalty, prefix, gain, part)
             size = _push(cut, end, depth + 1, size, min_size, penalty, prefix, gain, part)
-    out[:found].sort()
+    sort(out, found)
 
     # The first cuts were made before the others were known: look at each again.
     kept = 0

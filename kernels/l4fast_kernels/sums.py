@@ -100,7 +100,7 @@ def count_pairs(
                 ints[slot, 1] = time[i]
                 ints[slot, 3] = line[i]
                 ints[slot, 4] = offset[i]
-        elif ints[slot, 1] == NO_TIME:
+        elif ints[slot, 1] == NO_TIME and time[i] != NO_TIME:
             ints[slot, 1] = time[i]
             ints[slot, 7] = line[i]
         if (
