@@ -1,7 +1,8 @@
-"""Which counters are progress bars, and which of these are drawn within another one's.
+"""Which counters are progress bars, which of these are drawn within another one's, and which count nothing.
 
 The trainer of Hugging Face draws the same bar, without a name, for an evaluation as for the training
-around it; and many a loop over data, which runs much faster than any training.
+around it; and many a loop over data does, which runs much faster than any training. A program may write
+a table of the steps that it is going to do.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from collections import defaultdict
 
 import numpy as np
 
-from l4fast.job import Job
+from l4fast.job import NONE, Job
 from l4fast.regexes import regex
 
 _BAR = regex(r"%\s?\|")
 _UNNAMED_BAR = regex(r"^\W*<\*>%\s?\|$")
 
+MIN_TABLE = 10  # steps
+TABLE_US = 1000  # a step; no iteration is so short
 SHORTEST_S = 0.005  # of an iteration of a training that is worth a log
 
 
@@ -29,6 +32,19 @@ def is_rushed(job: Job, series: int) -> bool:
     counter = job.series[series]
     rushed = counter.spans.size > 0 and float(np.median(counter.spans)) < SHORTEST_S
     return rushed and _UNNAMED_BAR.search(counter.lead) is not None
+
+
+def is_table(job: Job, series: int, chosen: np.ndarray) -> bool:
+    """Whether ``chosen`` iterations (bool[n]) of a counter, many, were written at once, by their times."""
+    it = job.iterations
+    n = int(chosen.sum())
+    timed = it.first_time[chosen]
+    timed = timed[timed != NONE]
+    of_lines = 2 * job.series[series].own_times > int(it.count[chosen].sum())
+    if n < MIN_TABLE or timed.size < n or not of_lines:
+        return False
+    resolution = 1_000_000 if not (timed % 1_000_000).any() else 1000
+    return int(timed.max() - timed.min()) + resolution < n * TABLE_US
 
 
 def inner_bars(job: Job, mine: np.ndarray) -> set[int]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from l4fast.bars import inner_bars, is_bar, is_rushed
+from l4fast.bars import inner_bars, is_bar, is_rushed, is_table
 from l4fast.canonical import plain
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
@@ -36,8 +36,6 @@ _COUNTS_DONE = frozenset(
 _TOLD_UNTRAINED = frozenset(["progress-deepspeed"])  # its step 0 is told when the engine is made
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
 MIN_GUESSED = 3  # values that a counter of an unknown framework must show
-MIN_TABLE = 10  # steps of such a counter that were written at once: a table
-TABLE_US = 1000  # a step; no iteration is so short
 LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
 MIN_STALL_US = 20_000_000  # shorter silence is normal at the end of a log
 
@@ -102,7 +100,9 @@ def follow(
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
-        if k in inner or is_rushed(job, k) or (_is_guess(job, library, k) and not _may_count(job, k, chosen)):
+        if k in inner or is_rushed(job, k):
+            continue
+        if _is_guess(job, library, k) and (len(numbers) < MIN_GUESSED or is_table(job, k, chosen)):
             continue
         # A bar of an evaluation begins again and again; the training's counter hardly ever does.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
@@ -183,20 +183,6 @@ def iteration_in(job: Job, row: int, progress: Progress) -> int | None:
 def _is_guess(job: Job, library: Mapping[str, Signature], series: int) -> bool:
     signature = library.get(job.series[series].signature)
     return signature is None or (signature.weight <= -3 and not is_bar(job.series[series].lead))
-
-
-def _may_count(job: Job, series: int, chosen: np.ndarray) -> bool:
-    """Whether ``chosen`` iterations (bool[n]) of a guessed counter are enough, and no table."""
-    it = job.iterations
-    n = int(chosen.sum())
-    if n < MIN_GUESSED:
-        return False
-    timed = it.first_time[chosen]
-    timed = timed[timed != NONE]
-    if n < MIN_TABLE or timed.size < n or 2 * job.series[series].own_times <= int(it.count[chosen].sum()):
-        return True
-    resolution = 1_000_000 if not (timed % 1_000_000).any() else 1000
-    return int(timed.max() - timed.min()) + resolution >= n * TABLE_US
 
 
 def _weight(job: Job, library: Mapping[str, Signature], series: int) -> float:
