@@ -40,6 +40,8 @@ _NUMBERED = regex(
     r"(?:_count|_total)?['\"]?[:= ]+['\"]?(?P<m>\d+(?:\.\d+)?)"
     r"|(?:error code:|exit(?:ed)?|exit code|status) (?P<code>\d+))\b"
 )
+# Who puts an error of the operating system into a warning has caught it.
+_ERRNO = regex(r"\[Errno -?\d+\]")
 # Frames of a stack, source lines under them and other continuation lines are indented.
 _INDENTED = 2
 
@@ -278,7 +280,8 @@ def _is_grave(job: Job, event: Event, is_new: bool) -> bool:
     if is_exception(job, event) or level in ("error", "critical"):
         return True
     if level in ("warning", "info", "debug"):
-        return event.role == "root" and signature.weight > -10
+        caught = _ERRNO.search(job.content(int(event.rows[0]))) is not None
+        return event.role == "root" and signature.weight > -10 and not caught
     return event.role == "root" or signature.weight > -5
 
 

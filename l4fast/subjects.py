@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l4fast.events import Event, Evidence
+from l4fast.events import Event, Evidence, is_exception
 from l4fast.hostlists import hosts_in
 from l4fast.identities import clean_host, numbers
 from l4fast.job import NONE, Job
@@ -332,14 +332,18 @@ class Clock:
         if died:
             return max(min(died) - 1, bound)
         by = event.signature.by if event.signature is not None else None
-        waited = by == "program" and event.tells in ("timeout", "lost-peer")
-        if not ranks and not self._about.nodes([event]) and not waited:
+        # An exception stands where it was raised, in the output of whom nothing names.
+        own_word = by == "program" and (event.tells in ("timeout", "lost-peer") or self._is_raised(event))
+        if not ranks and not self._about.nodes([event]) and not own_word:
             # A launcher's or scheduler's word: it comes after what it speaks of.
             return self._time_inside(event)
         known = times[times != NONE]
         if known.size:
             return max(int(known.min()), bound)
         return bound if bound != NONE else LATE
+
+    def _is_raised(self, event: Event) -> bool:
+        return event.tells is None and event.role == "root" and is_exception(self._job, event)
 
     def _time_inside(self, event: Event) -> int:
         """The time that a line names in its text, such as Slurm's `CANCELLED AT ...`."""
