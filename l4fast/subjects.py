@@ -333,7 +333,8 @@ class Clock:
             return max(min(died) - 1, bound)
         by = event.signature.by if event.signature is not None else None
         # An exception stands where it was raised, in the output of whom nothing names.
-        own_word = by == "program" and (event.tells in ("timeout", "lost-peer") or self._is_raised(event))
+        raised = event.tells is None and event.role == "root" and is_exception(self._job, event)
+        own_word = by == "program" and (raised or event.tells in ("timeout", "lost-peer"))
         if not ranks and not self._about.nodes([event]) and not own_word:
             # A launcher's or scheduler's word: it comes after what it speaks of.
             return self._time_inside(event)
@@ -341,9 +342,6 @@ class Clock:
         if known.size:
             return max(int(known.min()), bound)
         return bound if bound != NONE else LATE
-
-    def _is_raised(self, event: Event) -> bool:
-        return event.tells is None and event.role == "root" and is_exception(self._job, event)
 
     def _time_inside(self, event: Event) -> int:
         """The time that a line names in its text, such as Slurm's `CANCELLED AT ...`."""
