@@ -91,7 +91,7 @@ def stage_of_failure(
             return hint
         if stack == "iterate":
             return "iterate"
-        if verdict.roots and _is_launcher(verdict) and not any(m.stage == "init" for m in marks):
+        if verdict.roots and _is_launcher(verdict) and not any(m.stage in ("init", "load") for m in marks):
             return "launch"
         # The launchers of other nodes may speak later, by their clocks.
         said = _last_mark(marks, verdict.root_time, ("init", "load", "iterate"))

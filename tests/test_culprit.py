@@ -240,6 +240,16 @@ def test_the_call_of_cuda_that_failed_is_why_nccl_failed():
     assert (found.cause["signature"], found.cause["category"]) == ("nccl-cuda-memory", "resource")
 
 
+@pytest.mark.parametrize(("signal", "category"), [(11, "framework"), (9, "platform")])
+def test_who_ended_first_is_the_cause_where_nobody_says_more(signal, category):
+    died = (
+        f"ERROR:  One or more process (first noticed rank 5) terminated with signal {signal} (core dumped)\n"
+    )
+    found = judge(job_err=died)
+    assert (found.cause["signature"], found.cause["category"]) == ("jsrun-process-died", category)
+    assert blamed(found) == (["gpu-2"], [5])
+
+
 def test_a_reaction_is_none_even_if_its_clock_is_ahead():
     found = judge(*[(14 + r / 100, r, GONE) for r in ALL if r != 5], (15, 5, ILLEGAL))
     assert blamed(found) == (["gpu-2"], [5])
