@@ -21,6 +21,7 @@ from l4fast.job import Job
 from l4fast.library import Library
 from l4fast.novelty import new_shapes, strange_shapes, went_on
 from l4fast.readings import Groups, Reading, Values
+from l4fast.regexes import regex
 from l4fast.signature import DECIDING, Signature
 from l4fast.survived import passed, shortly_before, what_it_survived
 from l4fast.telling import (
@@ -39,6 +40,8 @@ from l4fast.temporal import Progress
 from l4fast.words import EXCEPTION, NAMED, kind_of, tells_of_failure
 
 LAST_LINES = 50  # of a file: what stands there is told at its end
+# Who puts an error of the operating system into a warning has caught it.
+_ERRNO = regex(r"\[Errno -?\d+\]")
 FAILURE_ROLES = ("root", "consequence", "teardown")
 
 
@@ -173,7 +176,8 @@ def _is_grave(job: Job, event: Event, is_new: bool) -> bool:
     if is_exception(job, event) or level in ("error", "critical"):
         return True
     if level in ("warning", "info", "debug"):
-        return event.role == "root" and signature.weight > -10
+        caught = _ERRNO.search(job.content(int(event.rows[0]))) is not None
+        return event.role == "root" and signature.weight > -10 and not caught
     return event.role == "root" or signature.weight > -5
 
 

@@ -104,15 +104,24 @@ class Library:
 def told(hits: Sequence[Signature]) -> tuple[Signature | None, list[Signature]]:
     """Split the hits of one text: what it means, and the best marker of each kind.
 
-    What it means is the best hit that is no marker, or None. Several markers of a kind
-    (all of ``checkpoint.*`` are one) tell the same thing twice, so the best one stands.
+    What it means is the best hit that is no marker, or None. Words of a harmless kind may stand in
+    what a line quotes, a command say: what the line begins with says more, at the same weight.
+    Several markers of a kind (all of ``checkpoint.*`` are one) tell the same thing twice, so the
+    best one stands.
     """
     meaning = next((hit for hit in hits if hit.marker is None), None)
+    if meaning is not None and meaning.is_harmless and not _is_anchored(meaning):
+        whole = (hit for hit in hits if not hit.is_harmless and hit.kind is not None and _is_anchored(hit))
+        meaning = next((hit for hit in whole if hit.weight >= meaning.weight), meaning)
     best: dict[str, Signature] = {}
     for hit in hits:
         if hit.marker is not None:
             best.setdefault(hit.marker.partition(".")[0], hit)
     return meaning, list(best.values())
+
+
+def _is_anchored(signature: Signature) -> bool:
+    return signature.pattern.startswith(("^", "(?i)^"))
 
 
 def load(paths: Sequence[str | Path] | None = None, *, mute: Sequence[str] = ()) -> Library:

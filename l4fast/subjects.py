@@ -16,6 +16,7 @@ from l4fast.hostlists import hosts_in
 from l4fast.identities import clean_host, numbers
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
+from l4fast.telling import is_exception
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 
@@ -280,8 +281,10 @@ class Clock:
         died = [self._died[r] for r in ranks if r in self._died]
         if died:
             return max(min(died) - 1, bound)
-        waited = event.by == "program" and event.tells in ("timeout", "lost-peer")
-        if not ranks and not self._about.nodes([event]) and not waited:
+        # An exception stands where it was raised, in the output of whom nothing names.
+        raised = event.tells is None and event.role == "root" and is_exception(self._job, event)
+        own_word = event.by == "program" and (raised or event.tells in ("timeout", "lost-peer"))
+        if not ranks and not self._about.nodes([event]) and not own_word:
             # A launcher's or scheduler's word: it comes after what it speaks of.
             return self._time_inside(event)
         known = times[times != NONE]

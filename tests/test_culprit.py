@@ -218,6 +218,51 @@ def test_the_earliest_error_that_is_no_reaction():
     assert roles(found) == [("root", 1), ("consequence", 7)]
 
 
+def unnamed(words: str) -> str:
+    """Four processes in one file that nothing names: each ends with an exception and its stack, no time."""
+    stack = f'Traceback (most recent call last):\n  File "pool.py", line 85, in build\n{words}\n\n'
+    return "".join(f"{at(5)} W{r} hit an exception: {stack}" for r in range(4))
+
+
+def test_an_exception_without_a_time_stands_before_unknown_warnings_after_it():
+    walk = text(f"{at(7 + r / 10)} - DSL - WARNING - Unexpected error in the walk: a.b" for r in range(4))
+    found = diagnosis({"console.log": unnamed("RuntimeError: The pool has no room") + walk})
+    assert found.cause["signature"] == "py-exception"
+
+
+@pytest.mark.parametrize(
+    ("made", "cause"),
+    [
+        (
+            "ncclInternalError: Internal check failed.\nSocket recv failed while polling for opId=0x7f",
+            "cuda-oom",
+        ),
+        ("ncclUnhandledCudaError: Call to CUDA function failed.\nCuda failure 'out of memory'", "cuda-oom"),
+    ],
+)
+def test_what_nccl_makes_of_memory_that_is_used_up_is_no_cause(made, cause):
+    oom = "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 15.00 GiB"
+    nccl = f"torch.distributed.DistBackendError: NCCL error in: a.cpp:1275\n{made}"
+    found = diagnosis({"job.err": unnamed(nccl) + unnamed(oom)})
+    assert (found.cause["signature"], found.cause["category"]) == (cause, "resource")
+
+
+def test_the_call_of_cuda_that_failed_is_why_nccl_failed():
+    made = "ncclUnhandledCudaError: Call to CUDA function failed.\nFailed to CUDA calloc async 16 bytes"
+    found = diagnosis({"job.err": unnamed(made)})
+    assert (found.cause["signature"], found.cause["category"]) == ("nccl-cuda-memory", "resource")
+
+
+@pytest.mark.parametrize(("signal", "category"), [(11, "framework"), (9, "platform")])
+def test_who_ended_first_is_the_cause_where_nobody_says_more(signal, category):
+    died = (
+        f"ERROR:  One or more process (first noticed rank 5) terminated with signal {signal} (core dumped)\n"
+    )
+    found = judge(job_err=died)
+    assert (found.cause["signature"], found.cause["category"]) == ("jsrun-process-died", category)
+    assert blamed(found) == (["gpu-2"], [5])
+
+
 def test_a_reaction_is_none_even_if_its_clock_is_ahead():
     found = judge(*[(14 + r / 100, r, GONE) for r in ALL if r != 5], (15, 5, ILLEGAL))
     assert blamed(found) == (["gpu-2"], [5])

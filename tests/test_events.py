@@ -40,6 +40,15 @@ def test_exit_0_tells_of_no_failure():
     assert [v for _, v, _ in told(TEN + lines)] == [{"exit_code": "1"}]
 
 
+def test_an_error_of_the_system_in_a_warning_fails_no_job_by_itself():
+    said = "could not read /sys/a/b: [Errno 5] Input/output error: '/sys/a/b'\n"
+    begun = f"{at(0)} INFO building the model\n"
+    assert outcome(f"{begun}{at(1)} WARNING {said}") == "running"
+    assert outcome(f"{begun}{at(1)} ERROR {said}") == "failed"
+    fallen = "[Errno 2] No such file or directory: 'lspci', fall back to the name of the device\n"
+    assert told(f"{begun}{at(1)} ERROR could not ask: {fallen}") == []
+
+
 def test_the_id_of_an_event_is_that_of_its_template_and_values():
     found = story({"a.log": TEN + "process 7 exits with return code = 1\n"})
     (event,) = found.verdict.events

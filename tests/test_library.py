@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,15 @@ def test_hyperscan_and_re_agree(packaged: Library) -> None:
     for text, hits in zip(texts, packaged.match(texts), strict=True):
         expected = [s for s in ranked if s.regex.search(text[:MAX_CHARS])]
         assert [s.id for s in hits] == [s.id for s in expected], text
+
+
+@pytest.mark.parametrize("width", [11, 16, 23])
+def test_hyperscan_finds_a_sample_wherever_it_begins(packaged: Library, width: int) -> None:
+    """Of the same patterns Hyperscan missed a hit at some places in a line and found it at others."""
+    wanted = [(s, f"{'x' * width} {sample}") for s in packaged.signatures.values() for sample in s.matches]
+    for (signature, line), hits in zip(wanted, packaged.match([line for _, line in wanted]), strict=True):
+        if signature.regex.search(line[:MAX_CHARS]):
+            assert signature in hits, line
 
 
 def test_works_without_hyperscan(packaged: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +186,25 @@ def test_a_progress_line_may_tell_of_a_failure_too(packaged: Library) -> None:
 
     assert meaning is not None and meaning.id == "nan-in-progress"
     assert [m.marker for m in markers] == ["progress"]
+
+
+def test_what_a_line_begins_with_beats_harmless_words_in_it() -> None:
+    """A shell quotes the whole command that was killed: any of its options may sound harmless."""
+    common = 'title = "t"\nsource = "common: x"\nspares = ["y"]\n'
+    page = parse(
+        (
+            f"[quoted]\n{common}role = 'benign'\npattern = '--port=[0-9]+'\nmatches = ['--port=1']\n"
+            f"[killed]\n{common}role = 'root'\ncategory = 'platform'\npattern = '^[a-z.]+: Killed '\n"
+            "matches = ['run.sh: Killed python']\n"
+        ).encode(),
+        Path("mine.toml"),
+    )
+    quoted, killed = page.signatures
+
+    assert told([quoted, killed])[0] is killed
+    assert told([quoted])[0] is quoted
+    assert told([replace(quoted, weight=6), killed])[0].id == "quoted"
+    assert told([replace(quoted, pattern="^--port=[0-9]+"), killed])[0].id == "quoted"
 
 
 @pytest.mark.usefixtures("few_signatures")

@@ -231,3 +231,11 @@ def test_a_slow_job_is_slow_in_its_iterations_though_its_last_line_is_a_save():
     last = f"{at(400)} INFO saving checkpoint at iteration 80 to /ckpt in torch_dist format\n"
     found = diagnosis({"a.log": slow + last})
     assert (found.outcome, found.stage["name"]) == ("slow", "iterate")
+
+
+def test_a_job_cancelled_at_the_first_bar_of_its_data_was_loading():
+    bar = "Running tokenizer on dataset (num_proc=8):   0%|          | 0/2048 [00:00<?, ? examples/s]"
+    stop = "slurmstepd: error: *** JOB 4711 ON gpu-1 CANCELLED AT 2026-03-02T10:05:00 ***\n"
+    found = diagnosis({"console.log": f"{at(0)} INFO hello\n\r{bar}{stop}"})
+    assert (found.cause["signature"], found.stage["name"]) == ("slurm-cancelled", "load")
+    assert diagnosis({"console.log": f"{at(0)} INFO hello\n{stop}"}).stage["name"] == "launch"
