@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from l4fast import stream
 from l4fast.crossjob import Baseline
 from l4fast.diagnose import Story, tell
@@ -24,10 +23,10 @@ from l4fast.speakers import resolve
 from l4fast.topology import Topology
 
 from l4fast_kernels import keeps
+from padded import padded
 
 BEGIN = dt.datetime(2026, 3, 2, 10, 0, 0)
 DAY = (BEGIN.date() - dt.date(1970, 1, 1)).days
-PADDING = 192  # zero bytes that the kernels may read behind a chunk
 
 Files = Mapping[str, str | bytes]
 
@@ -91,10 +90,8 @@ def feed(part: Part, index: int, name: str, content: str | bytes, cuts: Sequence
     offset = 0
     for low, high in itertools.pairwise(bounds):
         chunk = b"".join(whole[low:high])
-        buf = np.zeros(len(chunk) + PADDING, np.uint8)
-        buf[: len(chunk)] = np.frombuffer(chunk, np.uint8)
         last = high == len(whole)
-        part.feed(buf, len(chunk), stream=index, name=name, offset=offset, last=last)
+        part.feed(padded(chunk), len(chunk), stream=index, name=name, offset=offset, last=last)
         offset += len(chunk)
 
 

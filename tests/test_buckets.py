@@ -19,8 +19,9 @@ from l4fast.reader import Part
 from l4fast.vocabularies import together
 
 import naive
-from jobs import DAY, PADDING, at, feed, library, micros
+from jobs import DAY, at, feed, library, micros
 from l4fast_kernels import outlines as ko
+from padded import padded
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import itertools
@@ -63,10 +64,8 @@ def parsed(chunks: list[list[str]]) -> tuple[Parser, np.ndarray]:
     parser, counts, offset, first = Parser(reference_day=DAY, buckets=small()), Counter(), 0, 1
     for number, chunk in enumerate(chunks):
         data = "".join(f"{line}\n" for line in chunk).encode()
-        buf = np.zeros(len(data) + PADDING, np.uint8)
-        buf[: len(data)] = np.frombuffer(data, np.uint8)
         last = number == len(chunks) - 1
-        cols = parser.feed(buf, len(data), stream=0, offset=offset, first_line=first, last=last)
+        cols = parser.feed(padded(data), len(data), stream=0, offset=offset, first_line=first, last=last)
         counts.update(cols.shape.tolist())
         offset, first = offset + len(data), first + cols.n_lines
     return parser, counts

@@ -10,6 +10,7 @@ from l4fast.colours import hushed, shown
 
 import naive
 from l4fast_kernels import colours
+from padded import padded
 
 PIECES = [
     b"\x1b[", b"\x1b[31m", b"\x1b[1;38;5;7m", b"\x1b[0K", b"\x1b[m", b"\x1b[3", b"\x1b[6n", b"\x1b", b"[31m",
@@ -19,7 +20,7 @@ TEXT = st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join)
 
 
 def by_kernel(data: bytes) -> tuple[bytes, int]:
-    buf = np.frombuffer(data + bytes(128), np.uint8).copy()
+    buf = padded(data)
     n = colours.hush_codes(buf, 0, len(data), len(data))
     assert not buf[len(data) :].any()
     return buf[: len(data)].tobytes(), n
@@ -40,7 +41,7 @@ def test_the_codes_that_are_hushed(data):
 def test_what_was_hushed_is_shown_as_it_was(data):
     quiet = naive.hushed(data)
     out = np.empty(len(data), np.uint8)
-    buf = np.frombuffer(quiet + bytes(64), np.uint8)
+    buf = padded(quiet)
     colours.show(buf, len(data), out)
     assert out.tobytes() == shown(quiet) == data
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import naive
 from l4fast_kernels import csvrows as kr
 from l4fast_kernels import places as kp
+from padded import padded
 
 PIECES = [b" ", b"ab", b"a1", b"22", b"-", b",", b'"', b"'", b"\\", b"\t", b"\x00", b"\x1b", b"\x7f"]
 PIECES += [
@@ -36,7 +37,7 @@ def written(lines: list[bytes], *, with_params: bool, room: int) -> bytes:
 
     The parameters are the first three masked words; of a line without any, the line itself.
     """
-    buf = np.frombuffer(b"\n".join(lines) + bytes(64), np.uint8)
+    buf = padded(b"\n".join(lines))
     start = np.cumsum([0, *(len(line) + 1 for line in lines)])[:-1].astype(np.int32)
     stop = start + np.array([len(line) for line in lines], np.int32)
     code = np.array([n_words(line) for line in lines], np.int32)

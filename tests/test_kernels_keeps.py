@@ -7,8 +7,8 @@ from l4fast.kept import Kept
 
 from jobs import text_of
 from l4fast_kernels import keeps, times
+from padded import padded
 
-PADDING = 128
 rows = st.lists(
     st.tuples(
         st.integers(0, 2),  # shape
@@ -42,8 +42,7 @@ def naive_rows(lines, caps, text_caps, most_bytes):
 def test_rows_kept_are_those_of_a_naive_list(lines, caps, text_caps, most_bytes):
     n = len(lines)
     data = b"".join(line[2] for line in lines)
-    buf = np.zeros(len(data) + PADDING, np.uint8)
-    buf[: len(data)] = np.frombuffer(data, np.uint8)
+    buf = padded(data)
     stop = np.cumsum([len(line[2]) for line in lines], dtype=np.int32)
     start = stop - np.array([len(line[2]) for line in lines], np.int32)
     shape = np.array([line[0] for line in lines], np.int32)
@@ -98,7 +97,7 @@ def test_the_first_of_each_shape(shapes, cap):
 
 @given(st.lists(st.binary(max_size=8), max_size=12), st.randoms(use_true_random=False))
 def test_texts_are_moved(texts, random):
-    source = np.frombuffer(b"".join(texts), np.uint8)
+    source = padded(b"".join(texts), 0)
     size = np.array([len(text) for text in texts], np.int32)
     begin = np.cumsum(size, dtype=np.int64) - size
     order = list(range(len(texts)))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import naive
 from l4fast_kernels import outlines as ko
+from padded import padded
 
 WORDS = (b"loading", b"of", b"error", b"step", b"x_y")
 NAMES = (b"Loading", b"kowalski", b"gpu", b"FooError", b"KeyException", b"\xc3\xa9", b"q" * 50, b"a1", b"77")
@@ -21,13 +22,8 @@ KEY = np.uint64(77)
 def vocabulary() -> np.ndarray:
     words = np.zeros(64, np.uint64)
     ko.learn_words(np.frombuffer(b"".join(w + b"\n" for w in WORDS), np.uint8), words)
+    words.setflags(write=False)  # as that of the package is: another type
     return words
-
-
-def padded(data: bytes) -> np.ndarray:
-    buf = np.zeros(len(data) + 192, np.uint8)
-    buf[: len(data)] = np.frombuffer(data, np.uint8)
-    return buf
 
 
 def outline(line: bytes, level: int = 5) -> list[bytes]:

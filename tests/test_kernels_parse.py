@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import naive
 from l4fast_kernels import fields, shapes, sums, times
+from padded import padded
 
 TEXT = st.lists(
     st.sampled_from(
@@ -24,12 +25,6 @@ LINES = st.lists(st.one_of(TEXT, st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n"
 )
 
 
-def padded(data: bytes) -> np.ndarray:
-    buf = np.zeros(len(data) + 192, np.uint8)
-    buf[: len(data)] = np.frombuffer(data, np.uint8)
-    return buf
-
-
 def scan(data: bytes, *, layouts: np.ndarray | None = None):
     buf = padded(data)
     n_max = len(data) + shapes.WINDOW + 2
@@ -37,11 +32,13 @@ def scan(data: bytes, *, layouts: np.ndarray | None = None):
     state = np.zeros(6, np.int64)
     layouts = np.zeros(1 << 10, np.uint64) if layouts is None else layouts
     keys, codes = np.zeros(1 << 18, np.uint64), np.zeros(1 << 18, np.int32)
+    words = np.zeros(2, np.uint64)
+    words.setflags(write=False)  # as those of the package are: another type
     carry, new, done = np.zeros(4, np.int64), [], False
     while not done:
         done = shapes.scan(
             buf, len(data), int(state[4]), carry, True, np.uint64(77), layouts, keys, codes,
-            np.zeros(2, np.uint64), -1, np.zeros(1, np.uint64), np.zeros(1, np.int32), state,
+            words, -1, np.zeros(1, np.uint64), np.zeros(1, np.int32), state,
             start, stop, origin, line, code, layout, fresh,
         )  # fmt: skip
         new += fresh[: int(state[2])].tolist()

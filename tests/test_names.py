@@ -2,7 +2,6 @@
 
 import itertools
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -11,17 +10,15 @@ from l4fast.lines import LineReader
 from l4fast.names import Names, filled
 
 import naive
-from jobs import PADDING
 from l4fast_kernels import names as kn
+from padded import padded
 
 
 def chunks_of(lines: list[bytes], cuts: tuple[int, ...] = ()):
     bounds = sorted({0, len(lines), *(cut for cut in cuts if cut < len(lines))})
     for low, high in itertools.pairwise(bounds):
         chunk = b"".join(line + b"\n" for line in lines[low:high])
-        buf = np.zeros(len(chunk) + PADDING, np.uint8)
-        buf[: len(chunk)] = np.frombuffer(chunk, np.uint8)
-        yield buf, len(chunk)
+        yield padded(chunk), len(chunk)
 
 
 def wordings(lines: list[bytes], cuts: tuple[int, ...] = ()) -> list[str]:
@@ -84,5 +81,5 @@ def test_a_name_is_one_for_the_naive_reader_too(word, key):
     word = word.replace(b"=", b"")
     if not any(48 <= byte <= 57 for byte in word):
         return
-    buf = np.frombuffer(word + bytes(8), np.uint8)
+    buf = padded(word)
     assert kn.is_name(buf, 0, len(word), key) == naive.is_name(word, key)

@@ -3,7 +3,6 @@
 import datetime as dt
 import itertools
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +12,8 @@ from l4fast.layouts import peel
 from l4fast.parse import Parser
 from l4fast.rawshapes import LEVELS, content_place, number_place
 
-from jobs import DAY, PADDING, at, micros
+from jobs import DAY, at, micros
+from padded import padded
 
 
 def parse(data: bytes, cuts: tuple[int, ...] = (), *, day: int = DAY) -> list[dict[str, object]]:
@@ -26,10 +26,8 @@ def parse(data: bytes, cuts: tuple[int, ...] = (), *, day: int = DAY) -> list[di
     offset, first = 0, 1
     for low, high in itertools.pairwise(bounds):
         chunk = b"".join(whole[low:high])
-        buf = np.zeros(len(chunk) + PADDING, np.uint8)
-        buf[: len(chunk)] = np.frombuffer(chunk, np.uint8)
         cols = parser.feed(
-            buf, len(chunk), stream=0, offset=offset, first_line=first, last=high == len(whole)
+            padded(chunk), len(chunk), stream=0, offset=offset, first_line=first, last=high == len(whole)
         )
         for i in range(cols.n):
             rows.append(
@@ -167,9 +165,7 @@ def test_rows_are_the_lines(data):
 def test_places_in_a_raw_shape_point_at_numbers():
     parser = Parser(reference_day=DAY)
     line = b"[rank3]: step 12/100\n"
-    buf = np.zeros(len(line) + PADDING, np.uint8)
-    buf[: len(line)] = np.frombuffer(line, np.uint8)
-    parser.feed(buf, len(line), stream=0, offset=0, first_line=1, last=True)
+    parser.feed(padded(line), len(line), stream=0, offset=0, first_line=1, last=True)
     (raw,) = parser.raws
     assert raw.content == "step 12/100"
     assert raw.masked == f"[{MASK}]: step {MASK}/{MASK}"
@@ -177,36 +173,3 @@ def test_places_in_a_raw_shape_point_at_numbers():
     assert number_place(raw, raw.content.index("100")) == (2, 0, 0)
     assert number_place(raw, 0) is None
     assert content_place(raw) == (0, 1, 3)  # three bytes behind the first masked word
-
-
-def speakers_of(lines: list[str], most: tuple[int, int], cuts: tuple[int, ...] = ()) -> list[object]:
-    """Return the labels of each line's speaker, as they are when all was read."""
-    parser, codes = Parser(reference_day=DAY, most_speakers=most), []
-    bounds = sorted({0, len(lines), *(cut for cut in cuts if cut < len(lines))})
-    for low, high in itertools.pairwise(bounds):
-        chunk = "".join(f"{line}\n" for line in lines[low:high]).encode()
-        buf = np.zeros(len(chunk) + PADDING, np.uint8)
-        buf[: len(chunk)] = np.frombuffer(chunk, np.uint8)
-        cols = parser.feed(buf, len(chunk), stream=0, offset=0, first_line=1, last=False)
-        codes += cols.speaker.tolist()
-    return [parser.speakers[code].labels for code in codes]
-
-
-def test_process_ids_without_end_tell_no_speakers():
-    lines = [f"Mar  2 10:00:0{k % 10} gpu-{k % 2} sshd[{1000 + k}]: closed" for k in range(20)]
-    assert speakers_of(lines, (20, 20))[3] == (("host", "gpu-1"), ("pid", "1003"))
-    assert speakers_of(lines, (19, 2), (7, 11)) == [(("host", f"gpu-{k % 2}"),) for k in range(20)]
-
-
-def test_hosts_without_end_tell_no_speakers_either():
-    lines = [f"Mar  2 10:00:0{k % 10} gpu-{k} sshd[{1000 + k}]: closed" for k in range(20)]
-    assert speakers_of(lines, (5, 19)) == [()] * 20
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=14), st.data())
-def test_who_spoke_does_not_depend_on_order_or_cuts(pairs, data):
-    lines = [f"Mar  2 10:00:00 gpu-{host} sshd[{1000 + pid}]: closed" for host, pid in pairs]
-    cuts = tuple(data.draw(st.lists(st.integers(0, 14), max_size=3)))
-    shuffled = data.draw(st.permutations(lines))
-    told = dict(zip(lines, speakers_of(lines, (3, 2)), strict=True))
-    assert dict(zip(shuffled, speakers_of(shuffled, (3, 2), cuts), strict=True)) == told

@@ -13,15 +13,10 @@ from l4fast.parse import Parser
 from l4fast.table import COLUMNS, as_strings, batch, pieces, schema, templates_table
 
 import naive
+from padded import padded
 
 WORDS = [b"a", b"x9", b"12", b" ", b": ", b"3.5", b"\xc3\xa97", b"\xff1", b"[", b"-", b"\x00"]
 DATA = st.lists(st.sampled_from([*WORDS, b"\n", b"\r", b"\r\n"]), max_size=80).map(b"".join)
-
-
-def padded(data: bytes) -> np.ndarray:
-    buf = np.zeros(len(data) + 192, np.uint8)
-    buf[: len(data)] = np.frombuffer(data, np.uint8)
-    return buf
 
 
 def batch_of(data: bytes, *names: str, name: str = "train.log") -> pa.RecordBatch:

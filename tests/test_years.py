@@ -21,6 +21,7 @@ from l4fast.years import dated
 
 from jobs import library
 from l4fast_kernels import times
+from padded import padded
 
 XID = b"May  7 10:00:05 gpu-1 kernel: NVRM: Xid (PCI:0000:1b:00): 79, pid=1, GPU has fallen off the bus.\n"
 TRAIN = (
@@ -141,7 +142,7 @@ def test_times_are_dated_as_the_kernel_does(whens, day):
     )
     want = []
     for text in texts:
-        buf = np.frombuffer(text + bytes(64), np.uint8)
+        buf = padded(text)
         dates = np.zeros((times.FORMS, 6), np.uint64)
         want.append(times.parse_time(buf, 0, len(text), times.GLOG, day, dates)[0])
     assert dated(time, day).tolist() == want
