@@ -139,7 +139,7 @@ def test_evidence_that_was_not_kept_is_told(monkeypatch):
         f"gpu-1:77:99 [0] NCCL WARN socketPollConnect: Connect to 10.0.0.{k}<41> failed : refused\n"
         for k in range(40)
     )
-    assert not any("name" in note for note in diagnosis({"a.log": lines}).coverage["notes"])
+    assert not any("not kept" in note for note in diagnosis({"a.log": lines}).coverage["notes"])
     monkeypatch.setattr(fold, "TEXTS_OF_NAMING", 16)
     monkeypatch.setattr(fold, "TEXTS_OF_SUSPECT", 16)
     notes = diagnosis({"a.log": lines}).coverage["notes"]
