@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 
 from l4fast.events import Event
-from l4fast.quarrels import heard
+from l4fast.quarrels import WAVE_US, heard
 from l4fast.subjects import LATE, Subjects
 from l4fast.verdict import FEW, Verdict, ranks_on
 
@@ -117,7 +117,8 @@ def blame_between(verdict: Verdict, about: Subjects) -> None:
     """The nodes between two others, where these lost their peers and most do not say so.
 
     Nodes talk to their neighbours in a ring, in the order of their ranks (NCCL's rings between nodes). So
-    of a run of nodes that lost peers, those at both ends lost the ones beside them.
+    of a run of nodes that lost peers, those at both ends lost the ones beside them. Where all have lost
+    peers at last, those that ended first tell.
     """
     top, rows = about.top, about.job.rows
     if len(top.nodes) < MIN_RING or not all(e.tells == "lost-peer" for e in verdict.roots):
@@ -126,8 +127,13 @@ def blame_between(verdict: Verdict, about: Subjects) -> None:
     for row in np.sort(np.concatenate([e.rows for e in verdict.roots])).tolist():
         first.setdefault(top.home(int(rows.speaker[row])), row)
     ring = sorted(top.nodes, key=lambda node: min(top.ranks_of(node), default=LATE))
-    if None in first or not all(top.ranks_of(node) for node in ring) or 2 * len(first) > len(ring):
+    if None in first or not all(top.ranks_of(node) for node in ring):
         return
+    if 2 * len(first) > len(ring):
+        begun = first_to_end(verdict.events, about)
+        first = {node: row for node, row in first.items() if node in begun}
+        if 2 * len(first) > len(ring):
+            return
     between: list[str] = []
     for i, node in enumerate(ring):
         if node in first and ring[i - 1] not in first:
@@ -140,6 +146,25 @@ def blame_between(verdict: Verdict, about: Subjects) -> None:
     verdict.kind = "peer" if between else verdict.kind
     for node in between:
         ranks_on(verdict, about, node, "lost its connections")
+
+
+def first_to_end(events: list[Event], about: Subjects) -> set[str]:
+    """Return the nodes whose processes ended before the first pause; none unless all nodes' times are known.
+
+    Who lost a peer ends, and is then lost by its own neighbours: a failure spreads in waves.
+    """
+    rows = about.job.rows
+    ended: dict[str, int] = {}
+    for event in events:
+        if event.tells in ("death", "asked-to-end") and event.by == "launcher":
+            for row in event.rows[rows.own_time[event.rows]].tolist():
+                for node in about.row(event, row).nodes:
+                    ended[node] = min(int(rows.time[row]), ended.get(node, LATE))
+    times = sorted(ended.values())
+    if len(ended) < len(about.top.nodes):
+        return set()
+    last = next((a for a, b in itertools.pairwise(times) if b - a > WAVE_US), LATE)
+    return {node for node, time in ended.items() if time <= last}
 
 
 def blame_first_exits(events: list[Event], verdict: Verdict, about: Subjects) -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 
 from l4fast import spatial
-from l4fast.absent import blame_absent, blame_between, blame_first_exits
+from l4fast.absent import blame_absent, blame_between, blame_first_exits, first_to_end
 from l4fast.events import Event
 from l4fast.explain import SKEW_S, unexplained
 from l4fast.job import Job
@@ -45,6 +45,10 @@ def silent_ones(
     silent = silent - _came(silent, about, timeouts) or silent
     if not waiting or not silent or len(silent) > FEW * len(known):
         return False
+    if all(e.tells == "lost-peer" for e in timeouts):
+        begun = first_to_end(events, about)  # who was lost was gone before those that lost it
+        if begun and not begun.issuperset(top.node_of_rank.get(rank, "") for rank in silent):
+            return False
     if all(rank in top.node_of_rank for rank in silent):
         silent = set(_blocked_first(sorted(silent), about, timeouts, events)) or silent
     if len(waiting) < 0.5 * (len(known) - len(silent)):

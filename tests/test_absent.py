@@ -105,3 +105,17 @@ def test_who_gave_up_first_is_told_by_those_who_heard_of_it():
         files[f"gpu-{rank // 2}.log"] += cry(seconds, rank, WATCHDOG)
     files["gpu-1.log"] += cry(617.3, 3, heard)
     assert blamed(diagnosis(files)) == (["gpu-2"], [5])
+
+
+@pytest.mark.parametrize(("first", "named"), [((3, 4, 5), ["gpu-4"]), (tuple(range(NODES)), [])])
+def test_where_all_lost_peers_at_last_those_that_ended_first_tell(first, named):
+    """No cry has a time; launchers tell when the processes of each node ended."""
+    files = ring({})
+    for n in range(NODES):
+        files[f"gpu-{n}.log"] += f"[rank{2 * n}]: {RETRY}\n"
+        ended = at(30.0 + n / 10 + (0 if n in first else 20))
+        files[f"gpu-{n}.log"] += (
+            f"[{ended}] torch.distributed.elastic.multiprocessing.api: [ERROR] failed (exitcode: 1) "
+            f"local_rank: 0 (pid: {4000 + n}) of binary: /usr/bin/python3\n"
+        )
+    assert [n["node"] for n in diagnosis(files).nodes] == named
