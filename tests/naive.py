@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import ipaddress
 import math
 import re
@@ -297,3 +299,34 @@ def number_at(text: str, at: int) -> float:
         return math.nan
     times = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}.get(match[2] or "", 1.0)
     return round(float(match[1]) * times) if times > 1 else float(match[1])
+
+
+def dates_in(text: bytes) -> dict[int, int]:
+    """Day number -> how often it is told as 2024-05-07, 2024/05/07 or 05/07/2024, and not within a word."""
+    word = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    seen: dict[int, int] = {}
+    for order in ("ymd", "mdy"):
+        at = 0
+        while at < len(text):
+            at += _date_at(text, at, order, word, seen) or 1
+    return seen
+
+
+def _date_at(text: bytes, at: int, order: str, word: bytes, seen: dict[int, int]) -> int:
+    spell = text[at : at + 10]
+    gaps = (4, 7) if order == "ymd" else (2, 5)
+    between = b"-/" if order == "ymd" else b"/"
+    digits = bytes(c for k, c in enumerate(spell) if k not in gaps)
+    if len(spell) < 10 or not digits.isdigit() or any(spell[g] not in between for g in gaps):
+        return 0
+    if (at and text[at - 1] in word) or text[at + 10 : at + 11].isdigit():
+        return 0
+    year, month, day = (
+        (digits[:4], digits[4:6], digits[6:]) if order == "ymd" else (digits[4:], digits[:2], digits[2:4])
+    )
+    if not (year.startswith(b"20") and 1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+        return 0
+    with contextlib.suppress(ValueError):
+        number = (dt.date(int(year), int(month), int(day)) - dt.date(1970, 1, 1)).days
+        seen[number] = seen.get(number, 0) + 1
+    return 10

@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from l4fast import Session, diagnose
 from l4fast import simulate as simulate_job
+from l4fast.days import dates_in
 from l4fast.years import dated
 
+import naive
 from jobs import library
 from l4fast_kernels import times
 from padded import padded
@@ -147,3 +149,17 @@ def test_times_are_dated_as_the_kernel_does(whens, day):
         want.append(times.parse_time(buf, 0, len(text), times.GLOG, day, dates)[0])
     assert dated(time, day).tolist() == want
     assert dated(np.array([times.NO_TIME]), day).tolist() == [times.NO_TIME]
+
+
+PIECES = [b"2024", b"20", b"2", b"/", b"-", b"0", b"01", b"12", b"31", b" ", b"x", b"/2031", b"07/09/2019"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join))
+def test_dates_told_in_full_are_those_that_a_plain_search_finds(text):
+    assert dates_in(text) == naive.dates_in(text)
+
+
+def test_dates_are_found_in_both_notations():
+    text = b"[2024-05-07 10:00] a 12/31/2023 b, 2024/05/07: 112/31/2023 2024-13-01 x2024-05-07 2024-02-30"
+    found = {str(dt.date(1970, 1, 1) + dt.timedelta(day)): n for day, n in dates_in(text).items()}
+    assert found == {"2024-05-07": 2, "2023-12-31": 1}
