@@ -16,13 +16,14 @@ import numpy as np
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
 from l4fast.novelty import not_later_than
+from l4fast.relaunches import begun_anew
+from l4fast.reported import Reports, reports
 from l4fast.temporal import Progress
 
 MOST_SKEW_US = 30_000_000  # of the clocks of nodes that announce one launch
 LONGEST_START_US = 600_000_000  # agents wait so long for each other, as torchrun does by default
 _NUMBERS = ("attempt", "attempt2", "attempt3", "attempt4")
 _OF_EACH = "attempt-numbered"  # said of the first attempt too
-_LOADS = ("checkpoint.load", "checkpoint.loaded")
 
 
 @dataclass(frozen=True)
@@ -52,43 +53,6 @@ class Launch:
         return out
 
 
-@dataclass(frozen=True)
-class Reports:
-    """Where iterations were reported, int64[n] each, ordered by stream and line."""
-
-    stream: np.ndarray
-    line: np.ndarray
-    time: np.ndarray
-    number: np.ndarray
-
-    def around(self, stream: int, line: int) -> tuple[int, int]:
-        """Return the indices of the last report before a line of a stream and the first after it, or -1."""
-        low, high = np.searchsorted(self.stream, (stream, stream + 1)).tolist()
-        at = low + int(np.searchsorted(self.line[low:high], line))
-        return (at - 1 if at > low else -1, at if at < high else -1)
-
-    def between(self, one: Mark, other: Mark) -> bool:
-        """Whether an iteration was reported between two marks: by line in one stream, else by time."""
-        if one.stream == other.stream:
-            low, high = sorted((one.line, other.line))
-            after = self.around(one.stream, low)[1]
-            return after >= 0 and int(self.line[after]) < high
-        low, high = sorted((one.time, other.time))
-        return low != NONE and bool(((self.time > low) & (self.time < high)).any())
-
-
-def reports(job: Job, progress: Progress) -> Reports:
-    """Return where each iteration of the counter was reported first and last."""
-    it = job.iterations
-    mine = np.flatnonzero(it.series == progress.series) if progress.series is not None else np.zeros(0, int)
-    stream = np.concatenate([it.first_stream[mine], it.last_stream[mine]]).astype(np.int64)
-    line = np.concatenate([it.first_line[mine], it.last_line[mine]]).astype(np.int64)
-    time = np.concatenate([it.first_time[mine], it.last_time[mine]])
-    number = np.concatenate([it.iteration[mine], it.iteration[mine]]).astype(np.int64)
-    order = np.lexsort((line, stream))
-    return Reports(stream[order], line[order], time[order], number[order])
-
-
 def launches(job: Job, marks: Sequence[Mark], progress: Progress) -> list[Launch]:
     """Return the launches after the first, oldest first; ``progress`` is that of all of them.
 
@@ -98,7 +62,7 @@ def launches(job: Job, marks: Sequence[Mark], progress: Progress) -> list[Launch
     told = reports(job, progress)
     begins = [m for m in marks if m.kind == "attempt" and m.stage != "shutdown" and _goes_on(job, m)]
     begins = _without_first(job, begins)
-    begins += _begun_anew(job, marks, begins, told)
+    begins += begun_anew(job, marks, begins, told)
     if not begins:
         return []
     said: dict[int, list[Mark]] = defaultdict(list)
@@ -214,90 +178,3 @@ def _launch(job: Job, group: Sequence[Mark], told: Reports, dated: np.ndarray) -
         begins.append(time)
         ends.append(mark.time)
     return Launch(min(begins), min(ends), dict(sorted(lines.items())))
-
-
-def _begun_anew(job: Job, marks: Sequence[Mark], begins: Sequence[Mark], told: Reports) -> list[Mark]:
-    """Return a mark for each launch that nothing announces: the first line that tells of it.
-
-    A scheduler that ends a job may be obeyed later: only what a program says at its start, or a counter
-    that goes back, shows that the job was started again.
-    """
-    found = []
-    counted = set(np.unique(told.stream).tolist())
-    ends: dict[int, list[int]] = defaultdict(list)
-    done: dict[int, list[int]] = defaultdict(list)
-    for mark in marks:
-        if mark.kind == "attempt" and mark.stage == "shutdown":
-            ends[mark.stream].append(mark.line)
-        if mark.kind == "finish":
-            done[mark.stream].append(mark.line)
-    announced: dict[int, set[tuple[int, int]]] = defaultdict(set)
-    for mark in begins:
-        announced[mark.stream].add(told.around(mark.stream, mark.line))
-    for stream, its in _starts(job, marks).items():
-        if stream not in counted and stream not in ends:
-            continue
-        ended, known = np.array(sorted(ends[stream]), np.int64), announced[stream]
-        gaps: dict[tuple[int, int], list[Mark]] = defaultdict(list)
-        for mark in its:
-            gaps[told.around(stream, mark.line)].append(mark)
-        for gap, said in gaps.items():
-            before, after = gap
-            above = int(told.line[before]) if before >= 0 else 0
-            its_end = ended[(ended > above) & (ended < said[-1].line)]
-            if gap in known:
-                continue
-            if its_end.size:
-                first = next(m for m in said if m.line > its_end[-1])
-                found.append(_first_line(job, first, int(its_end[-1])))
-            elif before >= 0 and after >= 0 and _is_resumed(told, said, before, after):
-                found.append(_first_line(job, said[0], above))
-            elif before >= 0 and (anew := _after_its_end(said, above, done[stream])) is not None:
-                found.append(_first_line(job, *anew))
-    return found
-
-
-def _after_its_end(said: Sequence[Mark], above: int, done: Sequence[int]) -> tuple[Mark, int] | None:
-    """Return what a launcher says first after a program told that its work was done, and where that was."""
-    for mark in said:
-        ended = max((line for line in done if above < line < mark.line), default=-1)
-        if mark.stage == "launch" and ended >= 0:
-            return mark, ended
-    return None
-
-
-def _starts(job: Job, marks: Sequence[Mark]) -> dict[int, list[Mark]]:
-    """Return what programs say at their start, by stream and in the order of lines."""
-    found: dict[int, list[Mark]] = defaultdict(list)
-    for mark in marks:
-        if (mark.kind == "stage" and mark.stage in ("launch", "init", "load")) or mark.kind in _LOADS:
-            found[mark.stream].append(mark)
-    return {stream: sorted(its, key=lambda m: m.line) for stream, its in found.items()}
-
-
-def _is_resumed(told: Reports, said: Sequence[Mark], before: int, after: int) -> bool:
-    """Whether the counter goes back to where a checkpoint was loaded, or a launcher speaks there.
-
-    A counter that begins again in each epoch goes back to its lowest number, and loads nothing.
-    """
-    last, following = int(told.number[before]), int(told.number[after])
-    if following > last:
-        return False
-    if any(m.stage == "launch" for m in said):
-        return True
-    loads = [m for m in said if m.kind in _LOADS]
-    named = [m.iteration for m in loads if m.iteration is not None]
-    return bool(loads) and (following > int(told.number.min()) if not named else following >= named[-1])
-
-
-def _first_line(job: Job, start: Mark, above: int) -> Mark:
-    """Return a mark at the first line of the launch that ``start`` tells of, behind the line ``above``.
-
-    Its banner may stand above that; the complaints of the launch before do not belong to it.
-    """
-    rows = job.rows
-    low, high = np.searchsorted(rows.stream, (start.stream, start.stream + 1)).tolist()
-    low, high = (low + np.searchsorted(rows.line[low:high], (above, start.line))).tolist()
-    complaints = [int(rows.line[row]) for row in range(low, high) if job.notes[int(rows.raw[row])].suspect]
-    line = max([above, *complaints]) + 1
-    return start._replace(kind="attempt", line=line, signature="")

@@ -49,6 +49,7 @@ MARKERS = (
     "checkpoint.none",
     "finish",
     "attempt",
+    "gone",
     "identity",
 )
 # Who prints a line: the training program, what starts and ends its processes, the cluster, the kernel.

@@ -184,3 +184,53 @@ def test_attempts_that_have_numbers_from_the_first_on(first, clock):
 
     found = story({"a.log": node(0, True), "b.log": node(1, False)})
     assert [a["last_iteration"] for a in found.attempts] == [10, 20, 30, None]
+
+
+STARS = "Setting OMP_NUM_THREADS environment variable for each process to be 1 in default\n"
+STACK = text(["Traceback (most recent call last):", '  File "/opt/train.py", line 7, in step'])
+MEMORY = STACK + "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 7.83 GiB.\n"
+ABSENT = STACK + "FileNotFoundError: [Errno 2] No such file or directory: '/data/gpt_doc_idx.npy'\n"
+GONE = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\n" + "=" * 60 + "\n"
+
+
+def test_a_launcher_that_speaks_behind_the_end_of_another_begins_an_attempt():
+    """Though nothing is counted any more; each of three has its own end."""
+    ran = STARS + BANNER + steps(range(1, 31))
+    found = diagnosis({"a.out": ran + MEMORY + GONE + STARS + MEMORY + GONE + STARS + ABSENT + GONE})
+    assert [(a["attempt"], a["last_iteration"], a["cause"]) for a in found.attempts] == [
+        (0, 30, "The GPU's memory is used up"),
+        (1, None, "The GPU's memory is used up"),
+        (2, None, found.cause["title"]),
+    ]
+    assert [e["first"]["text"] for e in found.events if e["role"] == "root"] == [ABSENT.splitlines()[-1]]
+    assert found.iterations["last_completed"] is None
+
+
+def test_a_launcher_that_speaks_after_iterations_begins_an_attempt_though_no_end_was_told():
+    found = diagnosis({"a.out": STARS + FIRST + STARS + ABSENT + GONE})
+    assert listed(found) == [(0, 30), (1, None)]
+
+
+def test_nothing_was_counted_before_a_second_launch():
+    found = diagnosis({"a.out": STARS + MEMORY + GONE + STARS + ABSENT + GONE})
+    assert len(found.attempts) == 2
+    assert [e["first"]["line"] for e in found.events if e["role"] == "root"] == [10]
+
+
+@pytest.mark.parametrize("late", [1, 3])
+def test_agents_that_come_late_are_of_the_same_launch(late):
+    """One of eight failed before the others have begun."""
+    said = STARS * (8 - late) + MEMORY + GONE + STARS * late + MEMORY + GONE
+    assert len(diagnosis({"a.out": said}).attempts) == 1
+
+
+def test_as_many_agents_as_before_are_another_launch():
+    said = STARS * 8 + MEMORY + GONE * 2 + STARS * 8 + ABSENT + GONE
+    assert len(diagnosis({"a.out": said}).attempts) == 2
+    in_use = STACK + "RuntimeError: Address already in use\n"  # the launcher's own
+    assert len(diagnosis({"a.out": STARS * 8 + in_use + STARS * 8 + ABSENT + GONE}).attempts) == 2
+
+
+def test_a_launcher_within_a_run_begins_no_attempt():
+    """A program of its own evaluates, and training goes on."""
+    assert len(story({"a.out": STARS + FIRST + STARS + steps(range(31, 41), begin=40)}).attempts) == 1
