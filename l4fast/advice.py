@@ -26,6 +26,8 @@ _NOT_INSTALLED = ("py-import", "py-module-not-found", "py-shared-object")
 _MISSING = (*_NOT_INSTALLED, "py-file-not-found", "os-errno")
 _LASTING = ("user.code", "user.config", "resource", "platform", "framework", "data")
 _FULL = ("disk-full", "torch-save-failed", "save-serialize-failed")
+# Categories whose causes lie in the program, its input or its limits.
+_NOT_A_HOSTS = ("user", "data", "resource", "framework", "preemption")
 FIRST_STEPS = 2  # by then a program has taken all the memory that it takes at each
 
 
@@ -195,6 +197,16 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
         else None,
         "reason": cause["title"] + _of_whom(story, exclude),
     }
+
+
+def blamed_nodes(story: Story, cause: dict[str, Any]) -> list[tuple[str, float, list[str], list[int]]]:
+    """Return the nodes of the verdict, most suspect first, as `Verdict` holds them.
+
+    A job's only node has no peers that do better: it is named for what only a host can be guilty of.
+    """
+    if len(story.top.nodes) < 2 and cause["category"].startswith(_NOT_A_HOSTS):
+        return []
+    return story.verdict.nodes
 
 
 def _of_whom(story: Story, exclude: list[str]) -> str:

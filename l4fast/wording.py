@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from l4fast import marks as marking
-from l4fast.advice import action_for, cause_of
+from l4fast.advice import action_for, blamed_nodes, cause_of
 from l4fast.checkpoints import first_bad
 from l4fast.crossjob import Baseline
 from l4fast.diagnose import Story
@@ -74,7 +74,7 @@ def diagnosis(
                 "reasons": reasons,
                 "evidence": [quotes.evidence(row) for row in rows],
             }
-            for node, score, reasons, rows in verdict.nodes[:MOST_NAMES]
+            for node, score, reasons, rows in blamed_nodes(story, cause)[:MOST_NAMES]
         ],
         ranks=[
             {"rank": rank, "node": top.node_of_rank.get(rank), "score": round(score, 4)}
