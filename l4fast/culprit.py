@@ -13,7 +13,7 @@ from l4fast.deaths import also_deaths, first_death, settle_deaths, settle_echoes
 from l4fast.events import Event, Evidence
 from l4fast.explain import SKEW_S, edge, explain
 from l4fast.job import NONE, Job
-from l4fast.numeric import blame_numeric
+from l4fast.numeric import blame_numeric, outlived
 from l4fast.quarrels import accused, all_lost_one
 from l4fast.stops import is_answer, only_after, only_before_stop, orders, stood_still
 from l4fast.subjects import LATE, Clock, Subjects
@@ -49,6 +49,8 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     own = [
         e for e in events if e.role == "root" and e.tells not in reactions and e not in nan and e not in odd
     ]
+    if known:
+        own = [e for e in own if e.grave]  # a warning of an error is none beside one that came
     hangs = [e for e in events if e.tells == "hang"]
     stops = [e for e in events if e.tells == "stop" and not is_answer(e, events, about, clock)]
     timeouts = [e for e in events if e.tells == "timeout"]
@@ -62,7 +64,8 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     # Who ended the job may have done so because it hung: only a scheduler has reasons of its own.
     asked = bool(hangs) and all(e.by == "launcher" for e in stops)
     cries = [*hangs, *silent, *timeouts, *lost]
-    if nan and first_nan <= first_own and not any(clock.of(e) <= first_nan + 60_000_000 for e in device):
+    broken = any(clock.of(e) <= first_nan + 60_000_000 for e in device)
+    if nan and first_nan <= first_own and not broken and not (own and outlived(job, nan, progress)):
         blame_numeric(job, nan, verdict, about, progress)
     elif own and not only_after(own, stops, about, clock):
         _blame_errors(own, verdict, about, clock)
@@ -79,7 +82,9 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         verdict.kind = "error"
         verdict.roots = silent
         blame(verdict, about, silent, "ended without a word while the others went on")
-    elif began := _began(odd, [*timeouts, *lost], about, clock):
+    elif began := _began(
+        [e for e in odd if not only_after([e], stops, about, clock)], [*timeouts, *lost], about, clock
+    ):
         _blame_errors(began, verdict, about, clock)
     elif accused(events, verdict, about, clock, begun=progress.last_completed is not None):
         verdict.kind = "peer"

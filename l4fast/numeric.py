@@ -13,9 +13,14 @@ import numpy as np
 from l4fast import temporal
 from l4fast.events import Event, split
 from l4fast.job import NONE, Job
+from l4fast.regexes import regex
 from l4fast.subjects import Subjects
 from l4fast.temporal import Progress
 from l4fast.verdict import FEW, Verdict, blame
+
+OUTLIVED = 100  # iterations with a value that is no number: it is not what ended the job
+_LOSS = regex(r"(?i)\bloss\b['\"]?\s*[:=|]?\s*[-+]?\d")
+_BAD_LOSS = regex(r"(?i)\bloss\b['\"]?\s*[:=|]?\s*[-+]?(?:nan|inf)")
 
 
 def blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects, progress: Progress) -> None:
@@ -66,6 +71,24 @@ def blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects,
         )
     else:
         verdict.notes.append("cannot tell which rank had the first bad value: all report it alike")
+
+
+def outlived(job: Job, nan: list[Event], progress: Progress) -> bool:
+    """Whether the job went on for long with values that are no numbers, or only its gradients had them.
+
+    An overflow of the gradients alone is skipped, and the scale of the loss is lowered: what ends a job
+    later is an error of its own. Who says that a value stops the job leaves no such choice.
+    """
+    if any(not _is_progress(job, row) for e in nan for row in e.rows[:1].tolist()):
+        return False
+    rows = np.sort(np.concatenate([e.rows for e in nan]))
+    told = [job.content(row) for row in rows.tolist() if job.rows.text_size[row] >= 0]
+    if told and all(_LOSS.search(text) and not _BAD_LOSS.search(text) for text in told):
+        return True
+    numbers = [temporal.iteration_in(job, row, progress) for row in rows[:8].tolist()]
+    first = min((n for n in numbers if n is not None), default=None)
+    last = progress.last_completed
+    return first is not None and last is not None and last - first >= OUTLIVED
 
 
 def _first_iteration(

@@ -106,7 +106,9 @@ def orders(events: list[Event], stops: list[Event], clock: Clock) -> list[Event]
     """Return the orders to stop, with the scheduler's word, if any, that it ended the job before them.
 
     Where nothing had failed, what a scheduler tells of the job's end is the order that all others heard.
+    Who says why the job had to end comes before who only says, or heard, that it had to.
     """
     begun = min(clock.of(s) for s in stops)
     ended = [e for e in events if e.tells == "ending" and e.by == "scheduler"]
-    return [*(e for e in ended if clock.of(e) <= begun + SKEW_S * 1e6), *stops]
+    said = [*(e for e in ended if clock.of(e) <= begun + SKEW_S * 1e6), *stops]
+    return sorted(said, key=lambda e: -e.weight)

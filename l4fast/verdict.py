@@ -62,7 +62,7 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all ranks: no node to blame")
         return
-    if most_nodes and n_nodes >= (SEVERAL if ranks else 2):
+    if most_nodes and n_nodes >= (SEVERAL if ranks and len(nodes) < n_nodes else 2):
         verdict.everybody = True
         verdict.notes.append("the same fault on nearly all nodes: no node to blame")
         return
