@@ -6,16 +6,23 @@ that its work was done, its launcher has gone, or the counter goes back behind i
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
 from l4fast.job import Job
 from l4fast.marks import Mark
+from l4fast.rawshapes import PASSING
+from l4fast.reader import RawNote
 from l4fast.reported import Reports
+from l4fast.voices import Labels
 
+GUESS = -10  # signatures of so small a weight are words that any program may use
 LATE_US = 60_000_000  # agents of one launch begin within so long
+_STARTS = ("launch", "init", "load", "iterate")
 _LOADS = ("checkpoint.load", "checkpoint.loaded")
 
 
@@ -26,7 +33,6 @@ def begun_anew(job: Job, marks: Sequence[Mark], begins: Sequence[Mark], told: Re
     that goes back, shows that the job was started again.
     """
     found = []
-    counted = set(np.unique(told.stream).tolist())
     ends, done, gone = (defaultdict[int, list[int]](list) for _ in range(3))
     for mark in marks:
         if mark.kind == "attempt" and mark.stage == "shutdown":
@@ -38,10 +44,10 @@ def begun_anew(job: Job, marks: Sequence[Mark], begins: Sequence[Mark], told: Re
     announced: dict[int, set[tuple[int, int]]] = defaultdict(set)
     for mark in begins:
         announced[mark.stream].add(told.around(mark.stream, mark.line))
+    roots = np.array([_begins_one(note) for note in job.notes], bool)
     for stream, its in _starts(job, marks).items():
-        if stream not in counted | ends.keys() | gone.keys():
-            continue
         ended, known = np.array(sorted(ends[stream]), np.int64), announced[stream]
+        words = Words(job, stream, its, gone[stream], roots)
         gaps: dict[tuple[int, int], list[Mark]] = defaultdict(list)
         for mark in its:
             gaps[told.around(stream, mark.line)].append(mark)
@@ -49,54 +55,118 @@ def begun_anew(job: Job, marks: Sequence[Mark], begins: Sequence[Mark], told: Re
             before, after = gap
             above = int(told.line[before]) if before >= 0 else 0
             its_end = ended[(ended > above) & (ended < said[-1].line)]
+            starts = [m for m in said if m.stage != "iterate"]
             if gap in known:
                 continue
-            if its_end.size:
-                first = next(m for m in said if m.line > its_end[-1])
+            if its_end.size and starts and starts[-1].line > its_end[-1]:
+                first = next(m for m in starts if m.line > its_end[-1])
                 found.append(_first_line(job, first, int(its_end[-1])))
-            elif before >= 0 and after >= 0 and _is_resumed(told, said, before, after):
-                found.append(_first_line(job, said[0], above))
+            elif before >= 0 and after >= 0 and starts and _is_resumed(told, starts, before, after):
+                found.append(_first_line(job, starts[0], above))
             elif before >= 0 and (anew := _after_its_end(said, above, done[stream])) is not None:
                 found.append(_first_line(job, *anew))
             else:
-                again = _launched_again(job, its, said, above, gone[stream], goes_on=after >= 0)
+                back = before >= 0 and after >= 0 and bool(told.number[after] <= told.number[before])
+                again = words.said_again(said, above, goes_on=after >= 0 and not back, back=back)
                 found += [_first_line(job, *each) for each in again]
     return found
 
 
-def _launched_again(
-    job: Job, its: Sequence[Mark], said: Sequence[Mark], above: int, gone: Sequence[int], *, goes_on: bool
-) -> list[tuple[Mark, int]]:
-    """Return what launchers say once more between two reports of iterations, and where those before ended.
+class Words:
+    """What is said at starts in a stream, by speaker and shape, and where processes may have ended.
 
-    ``its`` is all that is said at starts in a stream, ``said`` that part of it that stands behind the line
-    ``above`` of a report (0: nothing was reported before); ``gone`` are the lines with which launchers end;
-    ``goes_on`` whether iterations are reported later. Several agents may speak in one stream: where none has
-    run yet, as many must speak after an end as before, and not at once, or some have come late. Where
-    several have spoken, any complaint may be the end of them all.
+    ``its`` are the marks of starts in the order of lines, ``gone`` the lines with which launchers end;
+    ``roots`` (bool per raw shape) tells which lines may begin a failure.
     """
-    found: list[tuple[Mark, int]] = []
-    shape, dated = job.rows.shape, job.rows.own_time
-    begun = 0
-    for mark in said:
-        alike = [m for m in its if m.stage == "launch" == mark.stage and shape[m.row] == shape[mark.row]]
-        before = [m for m in alike if begun <= m.line < mark.line]
-        end = max((line for line in gone if max(begun, above) < line < mark.line), default=-1)
-        if not before:
-            continue
-        if before[0].line < above and begun < above:
-            again = end >= 0 or not goes_on
-        else:
-            least = before[-1].time + LATE_US
-            late = bool(dated[mark.row] and dated[before[-1].row]) and mark.time < least
-            if end < 0 and len(before) > 1:
-                end = max(_complaints(job, mark.stream, before[-1].line, mark.line), default=-1)
-            again = end >= 0 and not late
-            again &= sum(m.line > end for m in alike) >= sum(m.line < end for m in before) > 0
-        if again:
-            found.append((mark, max(end, above)))
-            begun = mark.line
-    return found
+
+    def __init__(
+        self, job: Job, stream: int, its: Sequence[Mark], gone: Sequence[int], roots: np.ndarray
+    ) -> None:
+        self.job, self.stream, self.roots = job, stream, roots
+        self.dated, self.shape = job.rows.own_time, job.rows.shape
+        self.gone = sorted(gone)
+        self._of: dict[Labels, dict[int, list[Mark]]] = defaultdict(lambda: defaultdict(list))
+        for mark in its:
+            self._said_by(mark)[int(self.shape[mark.row])].append(mark)
+
+    def _said_by(self, mark: Mark) -> dict[int, list[Mark]]:
+        """Return by shape what is said by the speaker of a mark, whose next process has an id of its own."""
+        labels = self.job.speakers[mark.speaker].labels
+        return self._of[tuple(label for label in labels if label[0] not in PASSING)]
+
+    @cached_property
+    def errors(self) -> list[int]:
+        """The lines of the stream that may begin a failure, ascending."""
+        rows = self.job.rows
+        low, high = np.searchsorted(rows.stream, (self.stream, self.stream + 1)).tolist()
+        mine: list[int] = rows.line[low:high][self.roots[rows.raw[low:high]]].tolist()
+        return mine
+
+    def said_again(
+        self, said: Sequence[Mark], above: int, *, goes_on: bool, back: bool
+    ) -> list[tuple[Mark, int]]:
+        """Return what is said once more between two reports of iterations, and where those before ended.
+
+        ``said`` stands behind the line ``above`` of a report (0: none before); ``goes_on`` tells that the
+        counter is higher after it, ``back`` that it is not. Several processes may speak in one stream: as
+        many must speak after an end as before, and not at once, or some have come late.
+        """
+        found: list[tuple[Mark, int]] = []
+        begun = 0
+        for mark in said:
+            alike = self._said_by(mark)[int(self.shape[mark.row])]
+            at = bisect_left(alike, mark.line, key=_line)
+            before = alike[bisect_left(alike, begun, key=_line) : at]
+            if not before:
+                continue
+            ran = before[0].line < above and begun < above
+            is_late = bool(self.dated[mark.row] and self.dated[before[-1].row])
+            is_late = is_late and mark.time < before[-1].time + LATE_US and not ran
+            since = max(before[-1].line, above)
+            end = _last(self.gone, since, mark.line)
+            if end < 0 and (mark.stage != "launch" or ran or len(before) > 1):
+                end = _last(self.errors, since, mark.line)
+            if is_late or (end >= 0 and not self._are_as_many(alike, begun, end)):
+                continue
+            if mark.stage == "launch":
+                again = (end >= 0 or not goes_on) if ran else end >= 0 or self._was_ready(before, mark)
+            else:
+                again = end >= 0 and not goes_on and (back or self._is_a_start(mark, begun, end))
+            if again:
+                found.append((mark, max(end, above)))
+                begun = mark.line
+        return found
+
+    def _are_as_many(self, alike: Sequence[Mark], begun: int, end: int) -> bool:
+        low, at = bisect_left(alike, begun, key=_line), bisect_left(alike, end, key=_line)
+        return len(alike) - at >= at - low > 0
+
+    def _was_ready(self, before: Sequence[Mark], mark: Mark) -> bool:
+        """Whether the one launcher that spoke before had started a program, which then said nothing more."""
+        several = len(before) > 1
+        return not several and any(
+            before[0].line < m.line < mark.line and m.stage == "init"
+            for marks in self._said_by(mark).values()
+            for m in marks
+        )
+
+    def _is_a_start(self, mark: Mark, begun: int, end: int) -> bool:
+        """Whether a speaker says at least two things again that it said before the line ``end``."""
+        n = 0
+        for marks in self._said_by(mark).values():
+            at = bisect_left(marks, end, key=_line)
+            n += bisect_left(marks, begun, key=_line) < at < len(marks)
+        return n > 1
+
+
+def _line(mark: Mark) -> int:
+    return mark.line
+
+
+def _last(lines: Sequence[int], above: int, below: int) -> int:
+    """Return the last of sorted ``lines`` between two others, or -1."""
+    at = bisect_left(lines, below)
+    return lines[at - 1] if at and lines[at - 1] > above else -1
 
 
 def _after_its_end(said: Sequence[Mark], above: int, done: Sequence[int]) -> tuple[Mark, int] | None:
@@ -109,10 +179,13 @@ def _after_its_end(said: Sequence[Mark], above: int, done: Sequence[int]) -> tup
 
 
 def _starts(job: Job, marks: Sequence[Mark]) -> dict[int, list[Mark]]:
-    """Return what programs say at their start, by stream and in the order of lines."""
+    """Return what programs say at their start, by stream and in the order of lines.
+
+    That iterations begin is said at a start too, but may be said again in each epoch.
+    """
     found: dict[int, list[Mark]] = defaultdict(list)
     for mark in marks:
-        if (mark.kind == "stage" and mark.stage in ("launch", "init", "load")) or mark.kind in _LOADS:
+        if (mark.kind == "stage" and mark.stage in _STARTS) or mark.kind in _LOADS:
             found[mark.stream].append(mark)
     return {stream: sorted(its, key=lambda m: m.line) for stream, its in found.items()}
 
@@ -148,3 +221,7 @@ def _complaints(job: Job, stream: int, above: int, below: int) -> list[int]:
     low, high = np.searchsorted(rows.stream, (stream, stream + 1)).tolist()
     low, high = (low + np.searchsorted(rows.line[low:high], (above, below))).tolist()
     return [int(rows.line[row]) for row in range(low, high) if job.notes[int(rows.raw[row])].suspect]
+
+
+def _begins_one(note: RawNote) -> bool:
+    return any(s.role == "root" and s.weight > GUESS for s in note.failures[:1])

@@ -234,3 +234,45 @@ def test_as_many_agents_as_before_are_another_launch():
 def test_a_launcher_within_a_run_begins_no_attempt():
     """A program of its own evaluates, and training goes on."""
     assert len(story({"a.out": STARS + FIRST + STARS + steps(range(31, 41), begin=40)}).attempts) == 1
+
+
+SETUP = "Loading dataset shards: 100%|####| 13/13 [00:00<00:00, 45.1it/s]\ntrainable params: 3,735\n"
+
+
+@pytest.mark.parametrize("pid", [4102, 9911])
+def test_the_same_launcher_may_have_another_process_id(pid):
+    files = {"a.out": f"[{at(0)} {4102}] {STARS}" + FIRST + f"[{at(90)} {pid}] {STARS}" + ABSENT + GONE}
+    assert listed(diagnosis(files)) == [(0, 30), (1, None)]
+
+
+def test_what_a_program_says_at_its_start_is_said_again_after_it_failed():
+    """No launcher speaks, nothing is counted: each run ends in an error of its own."""
+    found = diagnosis({"a.out": SETUP + ABSENT + SETUP + MEMORY + SETUP + DIES})
+    assert [(a["outcome"], a["cause"]) for a in found.attempts] == [
+        ("failed", "A file or folder is missing or in the way"),
+        ("failed", "The GPU's memory is used up"),
+        ("failed", found.cause["title"]),
+    ]
+    assert found.cause["category"] == "user.code"
+
+
+def test_processes_that_start_side_by_side_are_of_one_launch():
+    """Some say how they start behind the error of the first that failed."""
+    said = SETUP * 3 + ABSENT + SETUP + ABSENT
+    assert len(diagnosis({"a.out": said}).attempts) == 1
+
+
+def test_a_sweep_of_runs_that_count_from_the_first_again():
+    run = "Tokenizing texts: 100%|####| 100/100 [00:15<00:00, 6.1it/s]\n"
+    found = diagnosis({"a.out": "".join(run + steps(range(1, 9), begin=60 * k) + MEMORY for k in range(3))})
+    assert [n for n, _ in listed(found)] == [0, 1, 2]
+    assert found.iterations["last_completed"] == 8
+
+
+def test_a_step_that_was_cancelled_is_another_attempt_than_the_next():
+    cancelled = "slurmstepd: error: *** STEP {}.0 ON cn020 CANCELLED AT 2026-03-02T10:00:40 ***\n"
+    queued = "srun: job {} queued and waiting for resources\n"
+    said = queued.format(7) + BANNER + ABSENT + cancelled.format(7)
+    found = diagnosis({"a.out": said + queued.format(8) + BANNER + steps(range(1, 9)) + cancelled.format(8)})
+    assert len(found.attempts) == 2
+    assert found.cause["category"] in ("preemption", "platform")

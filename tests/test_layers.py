@@ -37,6 +37,8 @@ HOUSE = (
     "joining",
     "diagnosis identities temporal topology",
     "addresses hostlabels labels machines marks namesakes novelty processes regular tasks",
+    "reported",
+    "relaunches",
     "answer checkpoints clocks launches slow spatial speakers survived",
     "events",
     "telling",
