@@ -23,6 +23,7 @@ from l4fast.novelty import new_shapes, strange_shapes, went_on
 from l4fast.readings import Groups, Reading, Values
 from l4fast.regexes import regex
 from l4fast.signature import DECIDING, Signature
+from l4fast.stacks import settle_waits
 from l4fast.survived import passed, shortly_before, what_it_survived
 from l4fast.telling import (
     NUMBERED,
@@ -140,6 +141,7 @@ def find(
         if found
     ]
     moved = went_on(job) if unknown else np.zeros(len(rows), bool)
+    settle_waits(job, events)
     for event in events:
         shape = int(rows.shape[event.rows[0]])
         is_new = bool(fresh[shape]) and (bool(certain[shape]) or _are_last_words(job, event, moved))
