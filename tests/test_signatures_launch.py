@@ -61,6 +61,20 @@ def test_a_port_that_fails_names_its_host_and_explains_its_peers():
     assert [node for node, *_ in found.verdict.nodes] == ["gpu07"]
 
 
+def test_a_port_that_failed_for_the_moment_is_why_a_transfer_failed():
+    event = (
+        f"{at(12)} gpu07:411:420 [3] NCCL WARN NET/IB : mlx5_2:1 Got non-fatal async event: port error(10)\n"
+    )
+    lost = (
+        f"{at(40)} gpu09:511:520 [1] NCCL WARN NET/IB : Got completion from peer gpu07<33057>"
+        " with status=12 opcode=0 len=0 vendor err 129\n"
+    )
+    assert story({"a.log": TEN + event}).outcome == "running"
+    found = story({"a.log": TEN + event + lost})
+    assert [e.signature.id for e in found.verdict.roots if e.signature] == ["nccl-ib-port-event"]
+    assert [node for node, *_ in found.verdict.nodes] == ["gpu07"]
+
+
 def test_a_client_that_registers_again_fails_no_job():
     said = f"{at(12)} gpu07:411:420 [3] NCCL WARN NET/IB : mlx5_2:1 Got async event : client reregistration\n"
     assert story({"a.log": TEN + said}).outcome == "running"
