@@ -23,6 +23,7 @@ from l4fast.novelty import new_shapes, strange_shapes, went_on
 from l4fast.readings import Groups, Reading, Values
 from l4fast.regexes import regex
 from l4fast.signature import DECIDING, Signature
+from l4fast.stacks import settle_waits
 from l4fast.survived import passed, shortly_before, what_it_survived
 from l4fast.telling import (
     NUMBERED,
@@ -42,6 +43,8 @@ from l4fast.words import EXCEPTION, NAMED, kind_of, tells_of_failure
 LAST_LINES = 50  # of a file: what stands there is told at its end
 # Who puts an error of the operating system into a warning has caught it.
 _ERRNO = regex(r"\[Errno -?\d+\]")
+# Python says itself that the program goes on after the exception below; dashes may be read as a separator.
+IGNORED = ("Exception ignored in", "--- Logging error ---", "Logging error ---")
 FAILURE_ROLES = ("root", "consequence", "teardown")
 
 
@@ -73,7 +76,7 @@ def find(
     n_survived = n_known = 0
     numeric: list[tuple[tuple[str, Values, str | None], np.ndarray]] = []
     announced: list[tuple[tuple[str, Values, str | None], np.ndarray]] = []
-    ignored = {i for i, raw in enumerate(job.raws) if raw.content.startswith("Exception ignored in")}
+    ignored = {i for i, raw in enumerate(job.raws) if raw.content.startswith(IGNORED)}
     for raw_idx, note in enumerate(job.notes):
         mine = job.rows_of_raw(raw_idx)
         mine = mine[rows_in[mine]]
@@ -140,6 +143,7 @@ def find(
         if found
     ]
     moved = went_on(job) if unknown else np.zeros(len(rows), bool)
+    settle_waits(job, events)
     for event in events:
         shape = int(rows.shape[event.rows[0]])
         is_new = bool(fresh[shape]) and (bool(certain[shape]) or _are_last_words(job, event, moved))

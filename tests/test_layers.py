@@ -42,7 +42,7 @@ HOUSE = (
     "answer checkpoints clocks launches slow spatial speakers survived",
     "events",
     "telling",
-    "recovered subjects",
+    "recovered stacks subjects",
     "candidates explain outcome verdict",
     "attempts collectives deaths numeric quarrels resume stages stops straggler",
     "absent",
