@@ -48,6 +48,7 @@ EVERY = {
     "llama2.c": ("{} | loss 2.8663 | lr 3.110000e-04 | 167.23ms", range(4), 4),
     "nanotron": ("iteration: {} / 4000 | consumed_tokens: 1.05M | lm_loss: 10.1", [1], 1),
     "lightning": ("Epoch 18, global step {}: 'val/accuracy' was not in top 1", [20520], 20520),
+    "areal": ("Epoch 2/10 Step 5/934 Train step {}/9340 done.", [939], 939),
     "both steps": ("Epoch: 3, Step: 20, Global step {}, Loss: 0.12, Step time: 512.12ms", [4020], 4020),
 }  # fmt: skip
 
