@@ -16,6 +16,7 @@ from l4fast.regexes import regex
 
 _BAR = regex(r"%\s?\|")
 _UNNAMED_BAR = regex(r"^\W*<\*>%\s?\|$")
+_TRAINS = regex(r"(?i)train|epoch|step|iter|updat|tun(?:e|ing)|progress|loss|episode")
 
 MIN_TABLE = 10  # steps
 TABLE_US = 1000  # a step; no iteration is so short
@@ -28,10 +29,10 @@ def is_bar(lead: str) -> bool:
 
 
 def is_rushed(job: Job, series: int) -> bool:
-    """Whether a counter is a bar without a name that ran faster than any training: a loop over data."""
+    """Whether a counter is a bar that ran faster than any training, and is not named so: a loop over data."""
     counter = job.series[series]
     rushed = counter.spans.size > 0 and float(np.median(counter.spans)) < SHORTEST_S
-    return rushed and _UNNAMED_BAR.search(counter.lead) is not None
+    return rushed and is_bar(counter.lead) and _TRAINS.search(counter.lead) is None
 
 
 def is_table(job: Job, series: int, chosen: np.ndarray) -> bool:
@@ -50,23 +51,30 @@ def is_table(job: Job, series: int, chosen: np.ndarray) -> bool:
 def inner_bars(job: Job, mine: np.ndarray) -> set[int]:
     """Return the series of bars without a name that began while another of their file was between its ends.
 
-    Only the iterations ``mine`` (bool[n], of `Job.iterations`) are looked at.
+    The other has no name either, or is longer and named as one of the training. Only the iterations
+    ``mine`` (bool[n], of `Job.iterations`) are looked at.
     """
     it = job.iterations
     found: set[int] = set()
     bars: dict[tuple[str, int], list[int]] = defaultdict(list)
     for k in np.unique(it.series[mine]).tolist():
-        if job.series[k].total > 0 and _UNNAMED_BAR.search(job.series[k].lead):
+        lead = job.series[k].lead
+        if job.series[k].total > 0 and is_bar(lead) and (_is_unnamed(job, k) or _TRAINS.search(lead)):
             at = np.flatnonzero(mine & (it.series == k))
             bars[job.series[k].signature, int(it.first_stream[at[0]])].append(k)
     for (_, stream), its in bars.items():
         places = {k: _places(job, mine & (it.first_stream == stream), k) for k in its}
-        for k, (line, _) in places.items():
+        for k in (k for k in its if _is_unnamed(job, k)):
             for other, (lines, numbers) in places.items():
-                reached = numbers[lines < line[0]]
-                if other != k and reached.size and 0 < reached.max() < job.series[other].total:
+                reached = numbers[lines < places[k][0][0]]
+                around = _is_unnamed(job, other) or job.series[other].total > job.series[k].total
+                if other != k and around and reached.size and 0 < reached.max() < job.series[other].total:
                     found.add(k)
     return found
+
+
+def _is_unnamed(job: Job, series: int) -> bool:
+    return _UNNAMED_BAR.search(job.series[series].lead) is not None
 
 
 def _places(job: Job, mine: np.ndarray, series: int) -> tuple[np.ndarray, np.ndarray]:

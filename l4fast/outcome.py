@@ -36,6 +36,7 @@ def outcome_of(
         progress.total is not None
         and (progress.last_completed or 0) >= progress.total
         and progress.went_back == 0
+        and not (fatal and _counts_an_epoch(job, progress))
     )
     if finishes and (not fatal or all(_before(job, e, finishes[-1]) for e in fatal)):
         return "finished", nothing
@@ -53,6 +54,15 @@ def outcome_of(
     if progress.series is None and not progress.n_untold and not marks and not evidence.events:
         return "unknown", nothing
     return "running", nothing
+
+
+def _counts_an_epoch(job: Job, progress: Progress) -> bool:
+    """Whether the counter begins again in each epoch: its total is no end of the training."""
+    if progress.series is None:
+        return False
+    name = job.series[progress.series].signature
+    markers = (s for note in job.notes for s in note.markers if s.id == name)
+    return "within" in next(markers).regex.groupindex
 
 
 def _has_lost_peer(event: Event) -> bool:

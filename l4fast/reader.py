@@ -36,10 +36,11 @@ FAILURE_WORDS = regex(
 )
 
 
-# A bar grows with the number behind it.
-_BAR_AT_END = regex(r"\|[^|]*\|\s*$")
+# A bar grows with the number behind it; some are drawn without ends, in characters that are no ASCII.
+_BAR_AT_END = regex(r"(?:\|[^|]*\||[^\x00-\x7f]{3,})\s*$")
 # A guess at a counter (so small a weight) gives way to anything that is known of the line.
 GUESS = -3
+_SAVES = ("checkpoint.begin", "checkpoint.accepted", "checkpoint.durable")
 # Groups that tell of whom a line speaks.
 WHO = frozenset(("rank", "local_rank", "host", "node", "task", "pid", "peer", "address"))
 # Lines of at most so many bytes may all be kept where they name somebody: see `Fold.know_raw`.
@@ -140,7 +141,11 @@ def look(library: Library, raw: RawShape) -> tuple[RawNote, Counter | None]:
     known = any(s.role != "benign" for s in failures) or any(s.marker != "progress" for s in markers)
     # A message glued to a bar tells nothing of what the bar counts.
     if known if not raw.lead else any(s.marker == "stage" for s in of_bar):
-        counting = [s for s in counting if s.weight > GUESS]
+        # What is saved in the line of a step's loss was trained until that step.
+        saved = not any(s.role != "benign" for s in failures) and all(
+            s.marker in ("progress", *_SAVES) for s in markers
+        )
+        counting = [s for s in counting if s.weight > GUESS or (saved and "loss" in s.read(whole))]
     return RawNote(failures, markers, suspect), _counter(raw, counting)
 
 

@@ -29,7 +29,7 @@ _NOT_TRAINING = regex(
     r"|fetch\w*|filter\w*|extract\w*|compil\w*|convert\w*|warm\w*|captur\w*|sampl\w*|preprocess\w*)\b"
 )
 # These name the iteration that they have just done, the first of all 0; or how many updates were done.
-_COUNTS_FROM_0 = frozenset(["progress-maxtext", "progress-nemo"])
+_COUNTS_FROM_0 = frozenset(["progress-maxtext", "progress-nemo", "progress-detectron2"])
 _COUNTS_DONE = frozenset(
     ["progress-litgpt", "progress-deepspeed", "progress-deepspeed-pipe", "progress-deepspeed-timer"]
 )

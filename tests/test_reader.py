@@ -197,3 +197,25 @@ def test_seconds_of_an_iteration():
 def test_a_failure_that_names_a_step_does_not_count():
     lines = text(f"[rank{r}]: RuntimeError: loss became NaN at step {77 + r}, stopping" for r in range(4))
     assert counted(lines) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "numbers"),
+    [
+        ("Step: {}, Loss: 2.98, Val Loss: 1.90 | Saving checkpoint to /ckpt/model-222M", [125, 250]),
+        ("Step: {}, Loss: 2.98, now running evaluation", []),
+        ("Step: {}, Loss: 2.98, RuntimeError: CUDA error: an illegal memory access was encountered", []),
+        ("Saving checkpoint of step: {} to /ckpt/model-222M", []),
+    ],
+)
+def test_a_guess_counts_where_a_save_tells_its_loss(line, numbers):
+    found = counted(text(line.format(n) for n in (125, 250)))
+    assert [n for _, _, its in found for n in its] == numbers
+
+
+def test_a_bar_without_ends_is_one_counter():
+    lines = text(
+        f"   1/100   4.1G   2.31   1.12   45   640: {k}% {'━' * k}{'─' * (12 - k)} {k}/925 2.5it/s 0:10<0:30"
+        for k in (1, 2, 3, 9)
+    )
+    assert counted(lines) == [("progress-ultralytics", 925, [1, 2, 3, 9])]
