@@ -37,6 +37,7 @@ HOUSE = (
     "guessed joining",
     "diagnosis identities temporal topology",
     "addresses hostlabels labels machines marks namesakes novelty processes regular tasks",
+    "jobscript",
     "answer checkpoints clocks launches slow spatial speakers survived",
     "events",
     "telling",
