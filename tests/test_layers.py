@@ -38,7 +38,7 @@ HOUSE = (
     "diagnosis identities temporal topology",
     "addresses hostlabels labels machines marks namesakes novelty processes regular tasks",
     "jobscript",
-    "answer checkpoints clocks launches slow spatial speakers survived",
+    "answer checkpoints clocks launches retries slow spatial speakers survived",
     "events",
     "telling",
     "recovered subjects",
