@@ -20,7 +20,7 @@ import numpy as np
 
 from l4fast.bars import inner_bars, is_bar, is_rushed
 from l4fast.canonical import plain
-from l4fast.guessed import MIN_GUESSED, is_doubtful
+from l4fast.guessed import MIN_GUESSED, Guesses
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
 from l4fast.signature import Signature
@@ -96,13 +96,13 @@ def follow(
         its = np.fromiter(streams, np.int64, len(streams))
         mine &= np.isin(it.first_stream, its) | np.isin(it.last_stream, its)
     best: tuple[float, int, int, int] | None = None
-    inner = inner_bars(job, mine)
+    inner, guesses = inner_bars(job, mine), Guesses(job, library)
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
         if k in inner or is_rushed(job, k):
             continue
-        if is_doubtful(job, library, k, chosen):
+        if guesses.is_doubtful(k, chosen):
             continue
         # A bar of an evaluation begins again and again; the training's counter hardly ever does.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))

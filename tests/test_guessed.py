@@ -25,6 +25,8 @@ def progress(*lines: str) -> Progress:
         ("iteration: 700/700 | loss: 2.25", 700),
         ("Fine-tuning, samples: 64, step: 700, loss: 2.25", 700),
         ("Training: step 700", 700),
+        ("[train] part: 1/1 step: 700, speed: 2.5 steps/s", 700),
+        ("pretrain: iteration 700 timers (ms) | forward-compute: 1.5 | backward-compute: 6.5", 700),
     ],
 )
 def test_one_number_is_believed_beside_what_only_a_training_tells(line, last):
@@ -55,6 +57,9 @@ def test_one_number_is_believed_beside_what_only_a_training_tells(line, last):
         "Start training from step 1000",
         "train_step = 1",
         "Training step: 1",
+        "time (ms) | forward: 2.25 | backward: 6.25 | step: 18020.64",
+        "backward: 6.25 step: 18 ms",
+        "read at step: 12, speed: 2.5 samples/s",
     ],
 )
 def test_one_number_beside_other_words_is_none(line):
@@ -71,6 +76,16 @@ def test_a_counter_that_went_on_before_needs_no_more_words_in_the_last_attempt()
 def test_a_counter_of_more_numbers_is_still_the_one_that_counts():
     line = f"{at(1)} INFO step 700, loss: 2.25\n"
     assert story({"a.log": line + steps(range(1, 6))}).progress.last_completed == 5
+
+
+def test_what_each_step_takes_is_no_counter():
+    lines = (f"{at(n)} INFO time (ms) | backward: 6.25 | step: {n}.64" for n in range(10, 30))
+    assert progress(*lines).series is None
+
+
+def test_a_counter_told_as_a_float_is_one():
+    lines = (f"{at(n)} INFO values | step: {n}.0" for n in range(10, 30))
+    assert progress(*lines).last_completed == 29
 
 
 def test_a_failure_after_one_believed_number_began_while_it_iterated():
