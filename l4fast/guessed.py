@@ -67,7 +67,7 @@ class Guesses:
         counter = self.job.series[series]
         signature = self.library.get(counter.signature)
         if signature is None:
-            return np.count_nonzero(chosen) < MIN_GUESSED or is_table(self.job, series, chosen)
+            return int(chosen.sum()) < MIN_GUESSED or is_table(self.job, series, chosen)
         if not _is_guess(signature, counter.lead):
             return False
         lines = self._lines.get((counter.signature, counter.lead), [])

@@ -10,6 +10,7 @@ import numpy as np
 
 from l4fast.job import NONE, Job
 from l4fast.novelty import not_later_than
+from l4fast.readings import Reading
 from l4fast.regexes import regex
 from l4fast.temporal import Progress
 from l4fast.words import is_frame, tells_of_failure
@@ -22,6 +23,7 @@ _COMPLAINT = regex(
 )
 # As schedulers name the script of a job, which one host runs, once; each task may run others.
 _BATCH_SCRIPT = regex(r"^\S*(?:slurm_script|\.lsbatch/\S+|mom_priv/jobs/\S+|job_scripts/\S+): ")
+NOT_FOUND = "127"  # the exit code of a shell that did not find a command
 _TASKS = ("label", "mpi_rank")  # how a launcher labels the lines of its tasks: with a number
 
 
@@ -72,7 +74,7 @@ def _before_others_spoke(job: Job, complains: np.ndarray, progress: Progress) ->
     """Return per row whether a shell complained before the training did its work.
 
     Whose shell that was is not known where a script runs on each host: one that lacks a command keeps
-    the others waiting, however well they begin. None of them iterates then.
+    the others waiting, however well they begin, and none of them iterates.
     """
     rows = job.rows
     unlabelled = np.array([not speaker.labels for speaker in job.speakers], bool)
@@ -85,13 +87,29 @@ def _before_others_spoke(job: Job, complains: np.ndarray, progress: Progress) ->
     last, end = _last_of(job, *_worked(job, progress))
     last_of_script, end_of_script = _last_of(job, rows.stream[begun], rows.line[begun], rows.time[begun])
     last_of_script = np.maximum(last, last_of_script)
-    outrun = np.where(batch, last_of_script[rows.stream], last[rows.stream]) > rows.line
+    begins = batch | (not _is_missed(job))
+    outrun = np.where(begins, last_of_script[rows.stream], last[rows.stream]) > rows.line
     later = np.where(batch, max(end, end_of_script), end) > latest
     # Of a file without times nobody knows when; a script's is no word of the training beside it.
     iterates = np.unique(job.iterations.last_stream[job.iterations.series == progress.series])
     beside = batch & (latest == NONE) & (iterates.size > 0) & ~np.isin(rows.stream, iterates)
     found &= outrun | ((latest != NONE) & later) | beside
     return found
+
+
+def _is_missed(job: Job) -> bool:
+    """Whether processes wait for others in vain, or one ended since its command was not found."""
+    for i, note in enumerate(job.notes):
+        signature = note.failures[0] if note.failures else None
+        if signature is None:
+            continue
+        if signature.tells in ("timeout", "lost-peer", "hang"):
+            return True
+        if signature.tells == "death" and "exit_code" in signature.regex.groupindex:
+            codes = Reading(job, job.rows_of_raw(i), signature.regex).distinct(["exit_code"])[0]
+            if any(dict(values).get("exit_code") == NOT_FOUND for values in codes):
+                return True
+    return False
 
 
 def _worked(job: Job, progress: Progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -33,6 +33,10 @@ OTHER = "run.sh: line 12: python: command not found\n"
 SHELL = "bash: torchrun: command not found\n"
 TASKS = "0: using 4 data workers\n1: using 4 data workers\n"
 TWO = steps([1, 2])
+WAITED = (
+    "torch.distributed.DistStoreError: Timed out after 601 seconds waiting for clients. 3/4 clients joined.\n"
+)
+ENDED = "srun: error: n3: task 3: Exited with exit code 127\n"
 
 
 @pytest.mark.parametrize(
@@ -50,13 +54,16 @@ TWO = steps([1, 2])
         (OTHER + TWO, "running"),
         (OTHER + LAUNCH + INIT, "running"),
         (OTHER + TASKS, "unknown"),
-        (OTHER + INIT, "failed"),
+        (OTHER + INIT, "running"),
+        (OTHER + INIT + WAITED, "failed"),
+        (OTHER + TWO + WAITED, "failed"),
         (OTHER + "0: Traceback (most recent call last):\n0:   import x\n", "failed"),
         (OTHER + "n3: using 4 data workers\n", "failed"),
         ("n3: " + OTHER + TASKS, "failed"),
         ("3: " + OTHER + TASKS, "failed"),
         (SHELL + LAUNCH + INIT, "running"),
-        (SHELL + INIT, "failed"),
+        (SHELL + INIT, "running"),
+        (OTHER, "failed"),
         ("RuntimeError: boom\n" + TASKS, "failed"),
     ],
 )
@@ -76,6 +83,22 @@ def test_what_a_shell_did_not_find_ends_no_job_that_then_ran(lines, outcome):
 )
 def test_what_a_shell_did_not_find_is_told_in_a_file_of_its_own(errors, outcome):
     assert story({"a.err": errors, "a.out": TWO}).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_root"),
+    [
+        (OTHER + INIT + cry(9, 0, "RuntimeError: boom"), False),
+        (OTHER + INIT + ENDED.replace("127", "1"), False),
+        (OTHER + INIT + ENDED, True),
+        (OTHER + INIT + WAITED, True),
+        (OTHER + TWO + WAITED, False),
+        (BATCH + INIT + WAITED, False),
+    ],
+)
+def test_a_command_that_was_not_found_is_the_cause_where_somebody_is_missed(lines, is_root):
+    roots = story({"a.out": lines}).verdict.roots
+    assert any(e.signature and e.signature.id == "shell-command-missing" for e in roots) is is_root
 
 
 def test_a_command_that_only_one_host_lacks_ended_the_job():
