@@ -22,6 +22,7 @@ from l4fast.library import Library
 from l4fast.novelty import new_shapes, strange_shapes, went_on
 from l4fast.readings import Groups, Reading, Values
 from l4fast.regexes import regex
+from l4fast.retries import in_vain
 from l4fast.signature import DECIDING, Signature
 from l4fast.stacks import settle_waits
 from l4fast.survived import passed, shortly_before, what_it_survived
@@ -70,6 +71,8 @@ def find(
     strange = strange_shapes(job, nothing if heard else certain)
     healthy = _healthy_templates(baseline, templates)
     survived = what_it_survived(job, progress)
+    vain = in_vain(job, progress, rows_in) if unknown else np.zeros(len(rows), bool)
+    tried = np.zeros(len(rows), bool)
     buckets: dict[tuple[str, Values, str | None], list[np.ndarray]] = defaultdict(list)
     meaning: dict[tuple[str, Values, str | None], tuple[Signature | None, str]] = {}
     readings: list[Reading] = []
@@ -86,13 +89,13 @@ def find(
         signature = note.failures[0] if note.failures else None
         if signature is not None and signature.is_harmless:
             continue
-        if signature is not None and is_retry(raw.text, raw.header.level, signature):
-            continue
         text = job.shapes[raw.shape].text
         template = templates[text]
         is_known = template.id in healthy
-        if signature is None and not (
-            speaks_of_failure(job, raw_idx, baseline is not None)
+        told = (
+            not is_retry(raw.text, raw.header.level, signature)
+            if signature is not None
+            else speaks_of_failure(job, raw_idx, baseline is not None)
             or strange[raw_idx]
             or (
                 fresh[raw.shape]
@@ -100,8 +103,12 @@ def find(
                 and tells_of_failure(raw.text)
                 and is_said(raw)
             )
-        ):
-            continue
+        )
+        if not told:
+            mine = mine[vain[mine]]
+            tried[mine] = True
+            if mine.size == 0:
+                continue
         if ignored and signature is not None and EXCEPTION.search(raw.text):
             mine = mine[[not is_ignored(job, row, ignored) for row in mine.tolist()]]
         weak = signature is None or signature.weight <= -1
@@ -150,11 +157,27 @@ def find(
         if event.signature is None and is_new and event.tells in (None, "death"):
             event.role = "root"
         event.grave = _is_grave(job, event, is_new)
+    events = _with_tries(events, vain, tried)
     if not any(event.grave for event in events):
         # A line that is only new tells nothing where nothing else does.
         events = [e for e in events if not strange[rows.raw[e.rows]].all() or tells_plainly(job, e)]
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
     return Evidence(events, Groups(len(rows), readings), n_survived, n_known)
+
+
+def _with_tries(events: list[Event], vain: np.ndarray, tried: np.ndarray) -> list[Event]:
+    """Return the events: tries in vain (bool per row) show that a job failed where nothing else does.
+
+    Those ``tried`` are told as things of no moment, and are no events beside others.
+    """
+    others = [e for e in events if not tried[e.rows].all()]
+    if any(e.grave for e in others):
+        return others
+    for event in events:
+        if vain[event.rows].any():
+            event.grave = True
+            event.role = "root" if event.signature is None and event.tells is None else event.role
+    return events
 
 
 def _are_last_words(job: Job, event: Event, moved: np.ndarray) -> bool:

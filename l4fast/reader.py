@@ -178,7 +178,12 @@ def _counter(raw: RawShape, markers: Iterable[Signature]) -> Counter | None:
         epoch_at = None
         if "epochs" in groups and match.start("epochs") >= 0 and total_at is not None:
             epoch_at = number_place(raw, offsets[match.start("epochs")])
-        lead = _BAR_AT_END.sub("|", text[:begin]).encode("latin-1")
-        name = canonical(mask(lead)[0])[-LEAD_CHARS:]
-        return Counter((signature.id, name), iteration_at, total_at, span_at, scale, epoch_at, rate_at)
+        lead = lead_of(text, begin)
+        return Counter((signature.id, lead), iteration_at, total_at, span_at, scale, epoch_at, rate_at)
     return None
+
+
+def lead_of(text: str, begin: int) -> str:
+    """Return the name of a counter whose number begins there: the canonical text before it."""
+    lead = _BAR_AT_END.sub("|", text[:begin]).encode("latin-1")
+    return canonical(mask(lead)[0])[-LEAD_CHARS:]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from l4fast.job import NONE, Job
+from l4fast.jobscript import before_the_training
 from l4fast.novelty import not_later_than
 from l4fast.temporal import Progress
 
@@ -19,7 +20,7 @@ NOTICE_US = 600_000_000  # between the word that a machine is taken away and the
 def what_it_survived(job: Job, progress: Progress) -> np.ndarray:
     """Return per row whether the job did three more iterations after it, or began only then."""
     rows = job.rows
-    out = _before_the_launch(job)
+    out = before_the_training(job, progress)
     if progress.series is None or progress.n_seen < SURVIVED_ITERATIONS + 1:
         return out
     it = job.iterations
@@ -44,35 +45,6 @@ def what_it_survived(job: Job, progress: Progress) -> np.ndarray:
         limit_time = int(times[-SURVIVED_ITERATIONS] - slack)
         latest = not_later_than(job)
         out |= (latest != NONE) & (latest < limit_time) & ~np.isin(rows.stream, counted)
-    return out
-
-
-def _before_the_launch(job: Job) -> np.ndarray:
-    """Return per row whether it tells of a step of a job script that ended before the training was launched.
-
-    The script goes on after it: it launches another program, and that begins its work.
-    """
-    rows = job.rows
-    out = np.zeros(len(rows), bool)
-    ends, launches, begins = (np.zeros(len(job.raws), bool) for _ in range(3))
-    for i, note in enumerate(job.notes):
-        ends[i] = any(s.by == "scheduler" and s.tells == "death" for s in note.failures[:1])
-        launches[i] = any(s.marker == "stage" and s.stage == "launch" for s in note.markers)
-        begins[i] = any(
-            s.marker == "progress" or (s.marker == "stage" and s.stage in ("init", "load"))
-            for s in note.markers
-        )
-    for stream in np.unique(rows.stream[ends[rows.raw]]).tolist():
-        mine = rows.stream == stream
-        begun = rows.line[mine & begins[rows.raw]]
-        if begun.size == 0:
-            continue
-        for speaker in np.unique(rows.speaker[mine & ends[rows.raw]]).tolist():
-            said = mine & (rows.speaker == speaker)
-            launched = rows.line[said & launches[rows.raw]]
-            launched = launched[launched < begun.min()]
-            if launched.size:
-                out |= said & ends[rows.raw] & (rows.line < launched.max())
     return out
 
 

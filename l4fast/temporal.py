@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from l4fast.bars import inner_bars, is_bar, is_rushed, is_table
+from l4fast.bars import inner_bars, is_bar, is_rushed
 from l4fast.canonical import plain
+from l4fast.guessed import MIN_GUESSED, Guesses
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
 from l4fast.signature import Signature
@@ -35,7 +36,6 @@ _COUNTS_DONE = frozenset(
 )
 _TOLD_UNTRAINED = frozenset(["progress-deepspeed"])  # its step 0 is told when the engine is made
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
-MIN_GUESSED = 3  # values that a counter of an unknown framework must show
 LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
 MIN_STALL_US = 20_000_000  # shorter silence is normal at the end of a log
 
@@ -96,13 +96,13 @@ def follow(
         its = np.fromiter(streams, np.int64, len(streams))
         mine &= np.isin(it.first_stream, its) | np.isin(it.last_stream, its)
     best: tuple[float, int, int, int] | None = None
-    inner = inner_bars(job, mine)
+    inner, guesses = inner_bars(job, mine), Guesses(job, library)
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
         if k in inner or is_rushed(job, k):
             continue
-        if _is_guess(job, library, k) and (len(numbers) < MIN_GUESSED or is_table(job, k, chosen)):
+        if guesses.is_doubtful(k, chosen):
             continue
         # A bar of an evaluation begins again and again; the training's counter hardly ever does.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
@@ -178,11 +178,6 @@ def iteration_in(job: Job, row: int, progress: Progress) -> int | None:
                 before = int(epochs) * int(total) if epochs.isdigit() and total.isdigit() else 0
                 return (before + int(said["iteration"])) // progress.unit + progress.offset
     return None
-
-
-def _is_guess(job: Job, library: Mapping[str, Signature], series: int) -> bool:
-    signature = library.get(job.series[series].signature)
-    return signature is None or (signature.weight <= -3 and not is_bar(job.series[series].lead))
 
 
 def _weight(job: Job, library: Mapping[str, Signature], series: int) -> float:
