@@ -50,6 +50,8 @@ MARKERS = (
     "checkpoint.loaded",
     "checkpoint.none",
     "finish",
+    "exit",
+    "exit.node",
     "attempt",
     "gone",
     "identity",
