@@ -226,8 +226,10 @@ def _comes_back(story: Story, category: str, *, apart: bool) -> bool:
     """
     verdict, progress = story.verdict, story.progress
     lasting = {e.signature.lasting for e in verdict.roots if e.signature is not None}
-    begun = progress.last_completed is not None
-    if verdict.everybody and not begun and (category in _LASTING or "start" in lasting):
+    # What began it decides here: a hub that limits requests is one that could not be reached, too.
+    lead = verdict.roots[0].signature if verdict.roots else None
+    lacking = lead is not None and lead.lasting == "start"
+    if verdict.everybody and progress.last_completed is None and (category in _LASTING or lacking):
         return True
     if verdict.kind != "error" or (apart and len(story.top.nodes) > 1):
         return False
@@ -236,7 +238,7 @@ def _comes_back(story: Story, category: str, *, apart: bool) -> bool:
     done = (progress.last_completed or 0) - (progress.first or 1) + 1 if progress.last_completed else 0
     if category == "resource":
         return done <= FIRST_STEPS
-    return done == 0 and "start" in lasting
+    return done == 0 and lacking
 
 
 def _is_local(story: Story) -> bool:

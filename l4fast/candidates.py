@@ -3,8 +3,8 @@
 An event is a template with its deciding values (exit code, signal, errno, Xid, status). A line
 is a candidate if the failure library names it, or if its words or its level speak of a failure;
 it stays one unless healthy jobs say it too (with the same values), the job survived it: three
-more iterations were done after it, or it is said through all of the training. In the study of L4 45 % of the wanted lines are not at error
-level and 42 % are not rare, so neither decides alone.
+more iterations were done after it, or it is said through all of the training. In the study of L4
+45 % of the wanted lines are not at error level and 42 % are not rare, so neither decides alone.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def explain(roots: Sequence[Event], events: Sequence[Event], about: Subjects, cl
 
 
 def _stands_above(effect: Event, cause: Event, about: Subjects) -> bool:
-    """Whether an effect stands above its cause in the one file of both, and no line has a time: it was first."""
+    """Whether an effect came first: it stands above its cause in the file of both, and neither has a time."""
     rows = about.job.rows
     both = np.concatenate([effect.rows, cause.rows])
     if rows.own_time[both].any() or (rows.stream[both] != rows.stream[both[0]]).any():

@@ -313,11 +313,10 @@ def _unit(job: Job, series: int, numbers: np.ndarray, first_time: np.ndarray) ->
 def _first_batch(numbers: np.ndarray) -> int:
     """Return how many samples were done when they were first told, if all that were told are multiples of it.
 
-    The first line of an epoch is written after its first batch.
+    The first line of an epoch is written after its first batch; of one that begins at 0 no batch is known.
     """
-    told = numbers[numbers > 0]
-    unit = int(np.gcd.reduce(told)) if told.size else 1
-    return unit if unit == int(told.min(initial=unit)) else 1
+    unit = int(np.gcd.reduce(numbers))
+    return unit if unit == int(numbers.min()) else 1
 
 
 _MLLOG_VALUE = regex(r'"key": "(\w+)", "value": (\d+)')

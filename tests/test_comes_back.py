@@ -94,6 +94,12 @@ def test_what_ranks_are_told_not_to_fetch_is_a_setting_whatever_they_make_of_it(
     assert found.action["verdict"] == "stop"
 
 
+def test_a_hub_that_limits_requests_is_asked_again():
+    limited = "requests.exceptions.HTTPError: 429 Client Error: Too Many Requests for url: https://hub/api/x"
+    files = {f"rank{rank}.log": text([f"{at(0)} INFO starting", limited, "", UNREACHED]) for rank in range(8)}
+    assert diagnosis(files).action["verdict"] == "restart"
+
+
 def test_one_rank_of_many_that_cannot_reach_the_hub_is_no_reason_to_stop():
     found = judge((9, 4, UNREACHED), trained=0)
     assert found.action["verdict"] in ("restart", "restart_excluding")

@@ -6,7 +6,7 @@ from l4fast import temporal
 from l4fast.survived import SURVIVED_ITERATIONS
 from l4fast.usual import LEAST_MOMENTS, usual_shapes
 
-from jobs import at, diagnosis, job, library, steps, text
+from jobs import at, diagnosis, job, library, steps
 
 LOST = "torch.multiprocessing.spawn.ProcessExitedException: process 3 terminated with signal SIGKILL"
 
