@@ -21,11 +21,9 @@ _CONFIDENCE = {
     "mismatch": 0.75,
     "busy": 0.6,
 }
-# Signatures of what is there on one host and not on another.
-_NOT_INSTALLED = ("py-import", "py-module-not-found", "py-shared-object")
-_MISSING = (*_NOT_INSTALLED, "py-file-not-found", "os-errno")
+# Signatures of what may be there on one host and not on another, beside those that last from the start.
+_MISSING = ("py-file-not-found", "os-errno")
 _LASTING = ("user.code", "user.config", "resource", "platform", "framework", "data")
-_FULL = ("disk-full", "torch-save-failed", "save-serialize-failed")
 # Categories whose causes lie in the program, its input or its limits.
 _NOT_A_HOSTS = ("user", "data", "resource", "framework", "preemption")
 FIRST_STEPS = 2  # by then a program has taken all the memory that it takes at each
@@ -133,7 +131,8 @@ def _is_environment(story: Story) -> bool:
     mine = [rank for node, _, _, _ in verdict.nodes for rank in top.ranks_of(node)]
     if len(verdict.nodes) > 1 and told and 2 * len(told) < len(mine):
         return False  # some ranks of some nodes: all the others were ended before they could say it
-    missing = any(e.signature is not None and e.signature.id in _MISSING for e in verdict.roots)
+    known = [e.signature for e in verdict.roots if e.signature is not None]
+    missing = any(signature.lasting == "start" or signature.id in _MISSING for signature in known)
     return missing or len(verdict.ranks) > 1
 
 
@@ -222,21 +221,24 @@ def _comes_back(story: Story, category: str, *, apart: bool) -> bool:
     """Whether a restart on the same machines will meet the same error.
 
     What is everybody's before the first iteration will. So will, though not all ranks are seen to tell it,
-    what sets no node ``apart``: what is not installed, memory that was short from the first iterations
-    on, a disk that is full.
+    what sets no node ``apart``: what its signature says is missing from the start, memory that was short
+    from the first iterations on, a disk that is full.
     """
     verdict, progress = story.verdict, story.progress
-    if verdict.everybody and progress.last_completed is None and category in _LASTING:
+    lasting = {e.signature.lasting for e in verdict.roots if e.signature is not None}
+    # What began it decides here: a hub that limits requests is one that could not be reached, too.
+    lead = verdict.roots[0].signature if verdict.roots else None
+    lacking = lead is not None and lead.lasting == "start"
+    if verdict.everybody and progress.last_completed is None and (category in _LASTING or lacking):
         return True
     if verdict.kind != "error" or (apart and len(story.top.nodes) > 1):
         return False
-    known = {e.signature.id for e in verdict.roots if e.signature is not None}
-    if known.intersection(_FULL) or any(dict(e.values).get("errno") == "28" for e in verdict.roots):
+    if "always" in lasting or any(dict(e.values).get("errno") == "28" for e in verdict.roots):
         return True
     done = (progress.last_completed or 0) - (progress.first or 1) + 1 if progress.last_completed else 0
     if category == "resource":
         return done <= FIRST_STEPS
-    return done == 0 and bool(known.intersection(_NOT_INSTALLED))
+    return done == 0 and lacking
 
 
 def _is_local(story: Story) -> bool:

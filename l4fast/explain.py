@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from l4fast.cascade import Edge, between
 from l4fast.events import Event
 from l4fast.subjects import LATE, Clock, Subjects
@@ -57,10 +59,19 @@ def explain(roots: Sequence[Event], events: Sequence[Event], about: Subjects, cl
             continue
         for root in roots:
             found = edge(root, event, about, clock)
-            if found is not None:
+            if found is not None and not _stands_above(event, root, about):
                 event.explained_by = root.id
                 event.why.append(f"explained by {found.cause}{_apart(root, event, clock)}")
                 break
+
+
+def _stands_above(effect: Event, cause: Event, about: Subjects) -> bool:
+    """Whether an effect came first: it stands above its cause in the file of both, and neither has a time."""
+    rows = about.job.rows
+    both = np.concatenate([effect.rows, cause.rows])
+    if rows.own_time[both].any() or (rows.stream[both] != rows.stream[both[0]]).any():
+        return False
+    return bool(rows.line[effect.rows].min() < rows.line[cause.rows].min())
 
 
 def _apart(cause: Event, effect: Event, clock: Clock) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from l4fast import clocks, recovered, temporal
+from l4fast import clocks, exits, recovered, temporal
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
-from l4fast.telling import is_exception
+from l4fast.telling import is_exception, tells_plainly
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 
@@ -44,6 +44,8 @@ def outcome_of(
         began = finishes[0] if finishes else None
         if complete or (began is not None and all(_after(job, e, began) for e in fatal)):
             return "finished", nothing
+    if exits.all_exited(job, top, marks, progress) and not any(_is_trouble(job, e) for e in evidence.events):
+        return "finished", nothing
     lost = any(_has_lost_peer(e) for e in evidence.events)
     if lost or (fatal and not _may_go_on(job, top, fatal, progress)):
         return "failed", evidence
@@ -63,6 +65,11 @@ def _counts_an_epoch(job: Job, progress: Progress) -> bool:
     name = job.series[progress.series].signature
     markers = (s for note in job.notes for s in note.markers if s.id == name)
     return "within" in next(markers).regex.groupindex
+
+
+def _is_trouble(job: Job, event: Event) -> bool:
+    """Whether an event may be why a program that ended by itself did not end well."""
+    return event.grave or event.role == "root" or (event.signature is None and tells_plainly(job, event))
 
 
 def _has_lost_peer(event: Event) -> bool:

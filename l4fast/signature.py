@@ -34,6 +34,8 @@ CATEGORIES = (
 )
 ACTIONS = ("restart", "restart_excluding", "resume_older_checkpoint", "stop")
 NAMES = ("none", "self", "victim", "other")
+# How long a restart on the same machines meets a cause again: until an iteration was done, or ever.
+LASTING = ("start", "always")
 # What kind of word a line is in the cascade of a failure: it decides who may be the culprit.
 TELLS = ("hang", "stop", "timeout", "lost-peer", "death", "asked-to-end", "abort", "ending", "heard")
 # A signature that tells none of these is an error of its own, or the echo of another's.
@@ -48,6 +50,8 @@ MARKERS = (
     "checkpoint.loaded",
     "checkpoint.none",
     "finish",
+    "exit",
+    "exit.node",
     "attempt",
     "gone",
     "identity",
@@ -123,6 +127,7 @@ class Signature:
     weight: int
     advice: str
     action: str | None
+    lasting: str | None
     source: str
     when: tuple[Case, ...]
     explains: tuple[Effect, ...]

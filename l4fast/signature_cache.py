@@ -24,7 +24,7 @@ from l4fast.database import engine
 from l4fast.signature import Case, Effect, Signature
 from l4fast.source import Unreadable
 
-FORMAT = 5  # of the cache file; raise it when the checks or the stored form change
+FORMAT = 6  # of the cache file; raise it when the checks or the stored form change
 _MAGIC = b"l4fast signatures\n"
 _CHECK = len(_MAGIC) + 4
 

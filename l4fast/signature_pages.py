@@ -168,6 +168,8 @@ def _advice(signature: Signature) -> list[tuple[str, str]]:
     found = []
     if signature.action is not None:
         found.append(("action", signature.action))
+    if signature.lasting is not None:
+        found.append(("lasting", signature.lasting))
     if signature.advice:
         found.append(("advice", signature.advice))
     return found

@@ -73,7 +73,9 @@ def _done_again(job: Job, mine: np.ndarray) -> np.ndarray:
 def shortly_before(time: np.ndarray, ended: list[int]) -> np.ndarray:
     """Return which times (int64[n]) lie at most `NOTICE_US` before what tells of the end."""
     last = max(ended, default=NONE)
-    found: np.ndarray = (time != NONE) & (last != NONE) & (time <= last) & (time >= last - NOTICE_US)
+    if last == NONE:
+        return np.zeros(len(time), bool)
+    found: np.ndarray = (time != NONE) & (time <= last) & (time >= last - NOTICE_US)
     return found
 
 

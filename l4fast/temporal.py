@@ -34,6 +34,7 @@ _COUNTS_FROM_0 = frozenset(["progress-maxtext", "progress-nemo", "progress-detec
 _COUNTS_DONE = frozenset(
     ["progress-litgpt", "progress-deepspeed", "progress-deepspeed-pipe", "progress-deepspeed-timer"]
 )
+_COUNTS_SAMPLES = frozenset(["progress-openclip"])
 _TOLD_UNTRAINED = frozenset(["progress-deepspeed"])  # its step 0 is told when the engine is made
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
 LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
@@ -206,7 +207,7 @@ def _progress(
     lowest = int(job.reached.lowest[job.reached.series == series].min()) // unit
     known = library.get(counter.signature)
     offset = _offset(numbers, lowest, bar, counter.signature)
-    total = counter.total
+    total = counter.total // unit if counter.total > 0 else -1
     by_epochs = known is not None and "epochs" in known.regex.groupindex and total > 0
     if by_epochs and lowest // total == 1:
         offset -= total  # the first epoch is called 1
@@ -214,7 +215,7 @@ def _progress(
     done = done[done > 0]
     epochs_pass = by_epochs and done.size > 0 and int(done.max()) > total
     # What is told is the total of an epoch, then.
-    total = -1 if epochs_pass else _total(job, series, int(done.max(initial=0)), offset)
+    total = -1 if epochs_pass else _total(job, series, total, int(done.max(initial=0)), offset)
     timed = first_time != NONE
     median = float(np.median(counter.spans)) if counter.spans.size else None
     if median is None and counter.own_times * 2 > int(it.count[chosen].sum()) and timed.sum() >= 3:
@@ -256,24 +257,24 @@ def _offset(numbers: np.ndarray, lowest: int, bar: bool, signature: str) -> int:
     return 0
 
 
-def _total(job: Job, series: int, done: int, offset: int) -> int:
+def _total(job: Job, series: int, total: int, done: int, offset: int) -> int:
     """Return the total of a counter that begins at 0: some name the last number there, not how many.
 
     NeMo does, in the versions whose number in the epoch is that of the step; a counter that has come to
     its total shows it too.
     """
     counter = job.series[series]
-    if counter.total <= 0 or offset == 0:
-        return counter.total
-    if done == counter.total + 1:
+    if total <= 0 or offset == 0:
+        return total
+    if done == total + 1:
         return done
     for raw, note in zip(job.raws, job.notes, strict=True):
         for signature in note.markers:
             if signature.id == counter.signature and "batch" in signature.regex.groupindex:
                 read = signature.read(plain(raw.text))
                 if read.get("total") == str(counter.total) and read.get("batch") == read.get("iteration"):
-                    return counter.total + 1
-    return counter.total
+                    return total + 1
+    return total
 
 
 def _unit(job: Job, series: int, numbers: np.ndarray, first_time: np.ndarray) -> int:
@@ -282,6 +283,8 @@ def _unit(job: Job, series: int, numbers: np.ndarray, first_time: np.ndarray) ->
     MLPerf logs name the batch size and the sequence length. A counter of samples is a multiple of
     the batch all along; where the lines tell how long an iteration took, the clock must agree.
     """
+    if job.series[series].signature in _COUNTS_SAMPLES:
+        return _first_batch(numbers)
     if not job.series[series].signature.startswith("progress-mllog"):
         return 1
     batch = _mllog_value(job, "global_batch_size")
@@ -300,6 +303,15 @@ def _unit(job: Job, series: int, numbers: np.ndarray, first_time: np.ndarray) ->
                 continue
         return unit
     return 1
+
+
+def _first_batch(numbers: np.ndarray) -> int:
+    """Return how many samples were done when they were first told, if all that were told are multiples of it.
+
+    The first line of an epoch is written after its first batch; of one that begins at 0 no batch is known.
+    """
+    unit = int(np.gcd.reduce(numbers))
+    return unit if unit == int(numbers.min()) else 1
 
 
 _MLLOG_VALUE = regex(r'"key": "(\w+)", "value": (\d+)')

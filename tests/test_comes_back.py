@@ -68,3 +68,38 @@ def test_a_failed_connection_that_is_tried_again_is_no_end():
         "[gpu-0]:29500 (errno: 111 - Connection refused)."
     )
     assert diagnosis({"a.log": text([f"{at(0)} INFO starting", retry])}).outcome != "failed"
+
+
+OFFLINE = (
+    "huggingface_hub.errors.LocalEntryNotFoundError: Cannot find the requested files in the disk cache and "
+    "outgoing traffic has been disabled. To enable hf.co look-ups and downloads online, set "
+    "'local_files_only' to False."
+)
+UNREACHED = (
+    "OSError: We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them in "
+    "the cached files."
+)
+FEWER = "lightning_fabric.utilities.exceptions.MisconfigurationException: You requested gpu: [0, 1, 2, 3]"
+
+
+@pytest.mark.parametrize("words", [OFFLINE, UNREACHED, FEWER])
+def test_what_a_host_lacks_from_the_start_is_met_again(words):
+    assert diagnosis({"train.log": alone(words, trained=0)}).action["verdict"] == "stop"
+
+
+def test_what_ranks_are_told_not_to_fetch_is_a_setting_whatever_they_make_of_it():
+    files = {f"rank{rank}.log": text([f"{at(0)} INFO starting", OFFLINE, "", UNREACHED]) for rank in range(8)}
+    found = diagnosis(files)
+    assert (found.cause["signature"], found.cause["category"]) == ("hf-hub-offline", "user.config")
+    assert found.action["verdict"] == "stop"
+
+
+def test_a_hub_that_limits_requests_is_asked_again():
+    limited = "requests.exceptions.HTTPError: 429 Client Error: Too Many Requests for url: https://hub/api/x"
+    files = {f"rank{rank}.log": text([f"{at(0)} INFO starting", limited, "", UNREACHED]) for rank in range(8)}
+    assert diagnosis(files).action["verdict"] == "restart"
+
+
+def test_one_rank_of_many_that_cannot_reach_the_hub_is_no_reason_to_stop():
+    found = judge((9, 4, UNREACHED), trained=0)
+    assert found.action["verdict"] in ("restart", "restart_excluding")

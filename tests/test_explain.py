@@ -40,3 +40,23 @@ def test_what_came_long_before_is_not_explained(tmp_path: Path) -> None:
     assert roots == ["cuda-oom"]
     assert len(found.events) == 2
     assert [e["explained_by"] for e in found.events if e["role"] != "root"] == [None]
+
+
+TIMEOUT = (
+    "[E ProcessGroupNCCL.cpp:523] [Rank {rank}] Watchdog caught collective operation timeout: "
+    "WorkNCCL(SeqNum=71, OpType=ALLREDUCE, NumelIn=64, NumelOut=64, Timeout(ms)=600000) ran for 600103 "
+    "milliseconds before timing out."
+)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_what_stands_above_in_the_same_file_is_no_reaction(tmp_path: Path, first: bool) -> None:
+    lines = [f"2026-05-07 12:00:{i:02},100 INFO step {i} done" for i in range(1, 41)]
+    late = [TIMEOUT.format(rank=rank) for rank in range(3)]
+    words = ["Terminated", *late] if first else [*late, "Terminated"]
+    (tmp_path / "a.log").write_text("\n".join([*lines, *words]) + "\n")
+
+    found = diagnose([str(tmp_path / "a.log")])
+
+    (asked,) = (e for e in found.events if e["signature"] == "shell-terminated")
+    assert (asked["explained_by"] is None) is first

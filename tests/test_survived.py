@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4fast.survived import SURVIVED_ITERATIONS, _done_again
+from l4fast.job import NONE
+from l4fast.survived import NOTICE_US, SURVIVED_ITERATIONS, _done_again, shortly_before
 
 from jobs import cry, steps, story
 
@@ -66,3 +67,11 @@ def test_the_iterations_done_again_are_those_of_the_naive_search(said):
     its = SimpleNamespace(**{name: np.array(values, np.int64) for name, values in columns.items()})
     found = _done_again(SimpleNamespace(iterations=its), np.arange(len(numbers)))
     assert {n for n, again in zip(numbers, found, strict=True) if again} == naive_again(said)
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_nothing_tells_of_the_end_nothing_is_shortly_before_it():
+    times = np.array([NONE, 0, 5], np.int64)
+    assert shortly_before(times, []).tolist() == [False] * 3
+    assert shortly_before(times, [np.int64(NONE)]).tolist() == [False] * 3
+    assert shortly_before(times, [NOTICE_US + 1, NONE]).tolist() == [False, False, True]

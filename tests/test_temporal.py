@@ -326,6 +326,25 @@ def test_the_clock_tells_where_the_line_does_not():
     assert progress(text(f"iteration {n}/ 100 | loss: 2.5 |" for n in range(1, 9))).median_s is None
 
 
+OPENCLIP = (
+    "Train Epoch: 0 [{:>8}/4096000 (1%)] Data (t): 0.31 Batch (t): 0.650, 3150.7/s, 394/s/gpu LR: 0.000005 "
+    "Loss: 7.9 (8.1)"
+)
+
+
+@pytest.mark.parametrize(
+    ("samples", "last", "total"),
+    [
+        ([2048], 1, 2000),
+        ([2048, 206848, 411648], 201, 2000),
+        ([0, 640, 1280], 1281, 4096000),  # before the first batch: what a batch is cannot be told
+    ],
+)
+def test_openclip_counts_samples(samples, last, total):
+    found = progress(said(OPENCLIP, samples, every=65.0))
+    assert (found.last_completed, found.total) == (last, total)
+
+
 def test_samples_are_counted_in_batches():
     losses = [("train_loss", "2.5", f', "samples_count": {16 * n}') for n in range(1, 9)]
     found = progress(mllog([("global_batch_size", "16", ""), *losses]))
