@@ -76,7 +76,7 @@ class Guesses:
         if np.count_nonzero(self.job.iterations.series == series) >= MIN_GUESSED:
             return False
         # Of iterations that are counted anew in each epoch, one tells little.
-        by_epoch = "epoch" in signature.regex.groupindex
+        by_epoch = "within" in signature.regex.groupindex
         texts = [text for text, _ in lines]
         highest = int(self.job.iterations.iteration[chosen].max())
         return by_epoch or not _is_of_training(counter, texts, highest)

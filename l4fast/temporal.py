@@ -23,6 +23,7 @@ from l4fast.canonical import plain
 from l4fast.guessed import MIN_GUESSED, Guesses
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
+from l4fast.samples import unit_of
 from l4fast.signature import Signature
 
 _NOT_TRAINING = regex(
@@ -34,7 +35,6 @@ _COUNTS_FROM_0 = frozenset(["progress-maxtext", "progress-nemo", "progress-detec
 _COUNTS_DONE = frozenset(
     ["progress-litgpt", "progress-deepspeed", "progress-deepspeed-pipe", "progress-deepspeed-timer"]
 )
-_COUNTS_SAMPLES = frozenset(["progress-openclip"])
 _TOLD_UNTRAINED = frozenset(["progress-deepspeed"])  # its step 0 is told when the engine is made
 STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses three means)
 LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
@@ -202,7 +202,7 @@ def _progress(
     last_time = it.last_time[chosen][order]
     counter = job.series[series]
     bar = is_bar(counter.lead)
-    unit = _unit(job, series, numbers, first_time)
+    unit = unit_of(job, series, numbers, first_time)
     numbers = numbers // unit
     lowest = int(job.reached.lowest[job.reached.series == series].min()) // unit
     known = library.get(counter.signature)
@@ -275,55 +275,6 @@ def _total(job: Job, series: int, total: int, done: int, offset: int) -> int:
                 if read.get("total") == str(counter.total) and read.get("batch") == read.get("iteration"):
                     return total + 1
     return total
-
-
-def _unit(job: Job, series: int, numbers: np.ndarray, first_time: np.ndarray) -> int:
-    """Return how much one iteration adds to the counter: 1, or a global batch of samples or tokens.
-
-    MLPerf logs name the batch size and the sequence length. A counter of samples is a multiple of
-    the batch all along; where the lines tell how long an iteration took, the clock must agree.
-    """
-    if job.series[series].signature in _COUNTS_SAMPLES:
-        return _first_batch(numbers)
-    if not job.series[series].signature.startswith("progress-mllog"):
-        return 1
-    batch = _mllog_value(job, "global_batch_size")
-    length = _mllog_value(job, "max_sequence_length")
-    told = numbers[numbers > 0].astype(np.int64)
-    if batch is None or batch <= 1 or told.size == 0:
-        return 1
-    spans = job.series[series].spans
-    for unit in (batch * (length or 0), batch):
-        if unit <= 1 or (told % unit).any():
-            continue
-        steps, seconds = np.diff(numbers) / unit, np.diff(first_time) / 1e6
-        if spans.size and steps.size and (seconds > 0).any():
-            clock = float(np.median(seconds[seconds > 0] / steps[seconds > 0])) / float(np.median(spans))
-            if not 0.3 < clock < 3.0:
-                continue
-        return unit
-    return 1
-
-
-def _first_batch(numbers: np.ndarray) -> int:
-    """Return how many samples were done when they were first told, if all that were told are multiples of it.
-
-    The first line of an epoch is written after its first batch; of one that begins at 0 no batch is known.
-    """
-    unit = int(np.gcd.reduce(numbers))
-    return unit if unit == int(numbers.min()) else 1
-
-
-_MLLOG_VALUE = regex(r'"key": "(\w+)", "value": (\d+)')
-
-
-def _mllog_value(job: Job, key: str) -> int | None:
-    for raw in job.raws:
-        if raw.content.startswith(":::MLLOG") and f'"key": "{key}"' in raw.content:
-            match = _MLLOG_VALUE.search(raw.content)
-            if match and match[1] == key:
-                return int(match[2])
-    return None
 
 
 def iterations_before(

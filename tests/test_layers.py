@@ -34,7 +34,7 @@ HOUSE = (
     "job years",
     "bars durations_joined newest_first readings sums_joined",
     "rows_joined",
-    "guessed joining",
+    "guessed joining samples",
     "diagnosis identities temporal topology",
     "addresses hostlabels labels machines marks namesakes novelty processes regular tasks",
     "jobscript reported",
