@@ -30,8 +30,8 @@ def main(argv: Sequence[str] | None = None, *, is_program: bool = False) -> int:
     wants_json = "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
     code = 0
     try:
-        with heeded(is_program=is_program), _warnings_as_sentences():
-            code = _run(arguments)
+        with heeded(is_program=is_program) as answered, _warnings_as_sentences():
+            code = _run(arguments, answered)
             sys.stdout.flush()
         return code
     except KeyboardInterrupt as end:
@@ -61,7 +61,7 @@ def program() -> int:
     return main(is_program=True)
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], answered: Callable[[], None]) -> int:
     reader = parser()
     try:
         options = reader.parse_args(arguments)
@@ -76,6 +76,7 @@ def _run(arguments: Sequence[str]) -> int:
         raise UsageError("no command (see `l4fast --help`)")
     home = import_module(f"l4fast.{getattr(options, 'home', 'commands')}")
     run: Callable[[Any], int] = getattr(home, options.run)
+    options.answered = answered
     return run(options)
 
 

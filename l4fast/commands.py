@@ -44,6 +44,7 @@ def diagnose(options: Namespace) -> int:
 
         with answering():
             show(found)
+    options.answered()
     # A verdict would say that all that was asked for is there.
     return found.exit_code if written else L4Error.exit_code
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -33,11 +33,20 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def heeded(*, is_program: bool) -> Iterator[None]:
-    """Raise `Stopped` where a signal comes; in a program of its own, none changes anything afterwards."""
+def heeded(*, is_program: bool) -> Iterator[Callable[[], None]]:
+    """Raise `Stopped` where a signal comes; in a program of its own, none changes anything afterwards.
+
+    Yields what a command calls once its answer is out: in a program of its own, no signal counts from then
+    on, however long what it read takes to be freed.
+    """
     heard = [number for number, (_, usual) in HEEDED.items() if signal.getsignal(number) is usual]
+
+    def answered() -> None:
+        for number in heard if is_program else ():
+            signal.signal(number, signal.SIG_IGN)
+
     if not heard or threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
     newest, raised_s = signal.SIGINT, -CLEAN_UP_S
 
@@ -66,7 +75,7 @@ def heeded(*, is_program: bool) -> Iterator[None]:
     for number in heard:
         signal.signal(number, stop)
     try:
-        yield
+        yield answered
     finally:
         for number in heard:
             signal.signal(number, signal.SIG_IGN if is_program else HEEDED[number][1])

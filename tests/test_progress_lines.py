@@ -68,7 +68,7 @@ NO_TRAINING = {
     "copy": "Copying shard 1:  10%|#    | {}/4000 [00:10<01:30,  990.91it/s]",
     "wenet": "CV Batch 0/{} loss 90.12 history loss 41.1 rank 0",
     "dlrm": "Finished testing it {}/3069 of epoch 0, 41.12 ms/it, loss 0.141212",
-    "samples": "Train Epoch: 0 [{}/10000000 (8%)] Data (t): 0.012 Batch (t): 0.412, 3012.1/s Loss: 4.1 (4.3)",
+    "samples": "Train Epoch: 1 [{}/60000 (11%)] Loss: 0.412012",
     "rich": "Validation ━━━━━━━━━━━━ {}/1400 0:03:32 • 0:00:00 12.43it/s",
 }  # fmt: skip
 

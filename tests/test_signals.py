@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from l4fast import cli, commands
-from l4fast.signals import HEEDED
+from l4fast.signals import HEEDED, Stopped, heeded
 from l4fast.targets import scratch
 
 from programs import interrupt, make_jobs, start
@@ -122,3 +122,19 @@ def test_python_code_gets_its_handlers_back(monkeypatch, usual):
     assert cli.main(["warmup"]) == 0
     assert len({*during}) == 1 and not {*during} & {*before}
     assert [signal.getsignal(number) for number in (*HEEDED, signal.SIGALRM)] == before
+
+
+@pytest.mark.parametrize("number", HEEDED, ids=str)
+def test_no_signal_counts_once_the_answer_of_a_program_is_out(number):
+    with heeded(is_program=False) as answered:
+        answered()
+        with pytest.raises(Stopped):
+            signal.raise_signal(number)
+    usual = {each: signal.getsignal(each) for each in HEEDED}
+    try:
+        with heeded(is_program=True) as answered:
+            answered()
+            signal.raise_signal(number)
+    finally:
+        for each, handler in usual.items():
+            signal.signal(each, handler)
