@@ -96,16 +96,23 @@ def test_lines_keep_a_link_a_device_and_the_umask(jobs, tmp_path, capsys):
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("after_s", [0.0, 0.2, 1.0])
 def test_ctrl_c_ends_it_quietly(jobs, tmp_path, workers, after_s):
-    path = tmp_path / "lines.jsonl"
-    process = start("diagnose", jobs.big, "--json", "--lines", str(path), "--workers", workers)
-    if not interrupt(process, after_s):
-        pytest.skip("this machine is too fast: the job was read before the signal")
-    out, err = process.communicate(timeout=60)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    arguments = ("--json", "--lines", str(folder / "lines.jsonl"), "--workers", workers)
+    # A file takes all of an answer at once; a pipe that nobody reads yet may hold a part of it.
+    with open(tmp_path / "answer", "wb") as answer:
+        process = start("diagnose", jobs.big, *arguments, stdout=answer)
+        if not interrupt(process, after_s):
+            pytest.skip("this machine is too fast: the job was read before the signal")
+        _, err = process.communicate(timeout=60)
+    out = (tmp_path / "answer").read_bytes()
     if process.returncode == 11 and json.loads(out):
         assert err == b""
         pytest.skip("this machine is too fast: the answer came before the signal")
     assert (process.returncode, out, err) == (130, b"", b"l4fast: interrupted\n")
-    assert os.listdir(tmp_path) == []
+    written = [path.read_text() for path in folder.iterdir()]
+    assert all(json.loads(row) for text in written for row in text.splitlines())
+    assert os.listdir(folder) in ([], ["lines.jsonl"])
 
 
 def test_ctrl_c_leaves_no_half_baseline_and_no_half_job(jobs, tmp_path):
