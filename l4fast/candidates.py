@@ -205,7 +205,7 @@ def _is_grave(job: Job, event: Event, is_new: bool) -> bool:
     level = job.level(int(event.rows[0]))
     if signature.tells in ("death", "hang", "stop", "abort", "asked-to-end", "ending"):
         return True
-    if is_exception(job, event) or level in ("error", "critical"):
+    if level in ("error", "critical") or (level != "warning" and is_exception(job, event)):
         return True
     if level in ("warning", "info", "debug"):
         caught = _ERRNO.search(job.content(int(event.rows[0]))) is not None
