@@ -263,3 +263,16 @@ def test_a_kernel_that_another_program_compiles_may_be_called_by_it():
     weigh(array.astype(np.float32))
     jit._compiler()
     assert njit(lambda a: weigh(a) + 1)(array) == weigh.py_func(array) + 1
+
+
+def test_the_end_of_python_may_look_at_a_kernel_after_all_modules_are_gone():
+    script = (
+        "import sys, numpy\n"
+        "from l4fast_kernels.sums import fill_time\n"
+        "fill_time(numpy.zeros(1, numpy.int64), 1, numpy.zeros(2, numpy.int64))\n"
+        "sys.kept_longest = fill_time\n"
+    )
+    # Memory that was freed is written over, and so is what was freed too early.
+    env = {**os.environ, "PYTHONMALLOC": "malloc", "MALLOC_PERTURB_": "255"}
+    for _ in range(2):  # compiled, and loaded
+        subprocess.run([sys.executable, "-c", script], check=True, env=env)

@@ -75,7 +75,6 @@ _NUMPYS = {np.dtype(code).type: code for code in NUMBERS}
 GIVEN = (NotImplemented, None, True, fail, np.ndarray, *_PYTHONS, *_NUMPYS)
 
 _lock = threading.Lock()
-_methods = []  # what builtins point to, kept as long as the process
 
 
 @functools.cache
@@ -134,6 +133,12 @@ def machine():
     return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
 
 
+def _for_ever(thing):
+    """Return an object that nothing frees, not even the end of Python: builtins are looked at after modules."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    return thing
+
+
 @functools.cache
 def _engine():
     with suppress(RuntimeError, AttributeError):
@@ -142,9 +147,10 @@ def _engine():
     binding.initialize_native_asmprinter()
     name, features = machine()
     target = binding.Target.from_default_triple()
-    return binding.create_mcjit_compiler(
+    compiler = binding.create_mcjit_compiler(
         binding.parse_assembly(""), target.create_target_machine(cpu=name, features=features, jit=True)
     )
+    return _for_ever(compiler)
 
 
 def link(code, entry, needs):
@@ -166,8 +172,7 @@ def link(code, entry, needs):
         address = engine.get_function_address(entry)
         if not address:
             raise LookupError(entry)
-        method = _Method(entry.encode(), address, _METH_FASTCALL, None)
-        _methods.append(method)
+        method = _for_ever(_Method(entry.encode(), address, _METH_FASTCALL, None))
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.argtypes, make.restype = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p), ctypes.py_object
     return make(ctypes.addressof(method), GIVEN, None)
