@@ -56,11 +56,6 @@ def main(argv: Sequence[str] | None = None, *, is_program: bool = False) -> int:
         return _failed(sentence, INTERNAL, None, wants_json)
 
 
-def program() -> int:
-    """Run one command as a program of its own."""
-    return main(is_program=True)
-
-
 def _run(arguments: Sequence[str], answered: Callable[[], None]) -> int:
     reader = parser()
     try:

@@ -95,10 +95,8 @@ class Fold:
         info.lines += cols.n_lines
         if cols.n == 0:
             return
-        own = cols.time[cols.time != NO_TIME]
-        if own.size:
-            info.zoned |= bool(cols.zoned.any())
-            info.see(own)
+        info.see(cols.time)
+        info.zoned = info.zoned or bool(cols.zoned.any())
         time = cols.time.copy()
         sums.fill_time(time, cols.n, self._clock[cols.stream])
         info.timed = int(self._clock[cols.stream][1])

@@ -144,7 +144,7 @@ class Progress:
 
     def _add_epochs(self, cols: Columns, chosen: np.ndarray, value: np.ndarray) -> None:
         """Add the iterations of the epochs before to a counter that begins again in each; in place."""
-        again = np.flatnonzero(self._epoch_at[cols.raw[chosen], 0] >= 0)
+        again = self._tell(self._epoch_at, cols, chosen)
         if again.size == 0:
             return
         rows, epoch, total = chosen[again], np.empty(again.size), np.empty(again.size)
@@ -152,13 +152,17 @@ class Progress:
         read_numbers(cols.buf, rows, cols.start, cols.stop, cols.raw, self._total_at, total)
         value[again] += epoch * total
 
+    def _tell(self, place: np.ndarray, cols: Columns, chosen: np.ndarray) -> np.ndarray:
+        """Return which of the chosen lines tell the number that stands at ``place``, int64[k]."""
+        return np.flatnonzero(place[cols.raw[chosen], 0] >= 0)
+
     def _series(self, cols: Columns, chosen: np.ndarray) -> np.ndarray:
         """Return the series of each progress line: its counter together with its total.
 
         An evaluation's bar and the training's bar are one shape; their totals differ.
         """
         total = np.full(chosen.size, -1.0)
-        has_total = np.flatnonzero(self._total_at[cols.raw[chosen], 0] >= 0)
+        has_total = self._tell(self._total_at, cols, chosen)
         if has_total.size:
             value = np.empty(has_total.size, np.float64)
             rows = chosen[has_total]
@@ -204,7 +208,7 @@ class Progress:
         """Return how long each progress line says that an iteration takes, 0 if it does not; is it a rate?"""
         seconds, is_rate = np.zeros(chosen.size), np.zeros(chosen.size, bool)
         for place in (self._span_at, self._rate_at):
-            told = np.flatnonzero(place[cols.raw[chosen], 0] >= 0)
+            told = self._tell(place, cols, chosen)
             if told.size == 0:
                 continue
             rows, value = chosen[told], np.empty(told.size, np.float64)

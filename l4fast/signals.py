@@ -23,6 +23,8 @@ HEEDED: dict[int, tuple[str, Any]] = {
 }
 """How each signal is called, and its handler where nobody has chosen another: those of others stay."""
 
+_BOOTSTRAP = "<frozen importlib._bootstrap>"  # the file of the frames in which modules are imported
+
 
 class Stopped(KeyboardInterrupt):
     """A signal; a plain KeyboardInterrupt that passes an exec() ends Python by the signal, caught or not."""
@@ -36,8 +38,8 @@ class Stopped(KeyboardInterrupt):
 def heeded(*, is_program: bool) -> Iterator[Callable[[], None]]:
     """Raise `Stopped` where a signal comes; in a program of its own, none changes anything afterwards.
 
-    Yields what a command calls once its answer is out: in a program of its own, no signal counts from then
-    on, however long what it read takes to be freed.
+    That program may have blocked the signals until now. Yields what a command calls once its answer is out:
+    in a program of its own, no signal counts from then on, however long what it read takes to be freed.
     """
     heard = [number for number, (_, usual) in HEEDED.items() if signal.getsignal(number) is usual]
 
@@ -56,7 +58,7 @@ def heeded(*, is_program: bool) -> Iterator[Callable[[], None]]:
             if time.monotonic() < raised_s + CLEAN_UP_S:
                 return
             newest, raised_s = signal.Signals(number), time.monotonic()
-        if frame is not None and frame.f_code is again.__code__:
+        if _imports(frame) or (frame is not None and frame.f_code is again.__code__):
             signal.setitimer(signal.ITIMER_REAL, AGAIN_S)  # from there no exception gets out either
         else:
             raise Stopped(newest)
@@ -74,6 +76,8 @@ def heeded(*, is_program: bool) -> Iterator[Callable[[], None]]:
     alarm = signal.signal(signal.SIGALRM, stop)
     for number in heard:
         signal.signal(number, stop)
+    if is_program:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
     try:
         yield answered
     finally:
@@ -82,3 +86,12 @@ def heeded(*, is_program: bool) -> Iterator[Callable[[], None]]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, alarm)
         sys.unraisablehook = hook
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported: an extension module that is broken off as it begins may crash."""
+    while frame is not None:
+        if frame.f_code.co_filename == _BOOTSTRAP:
+            return True
+        frame = frame.f_back
+    return False

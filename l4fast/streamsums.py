@@ -6,11 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from l4fast_kernels.sums import see_times
 from l4fast_kernels.times import NO_TIME
 
 # A stream is newest first if nearly all lines have times, these fall through nearly all of the time that
 # they span, rise by little of it, and fall about as often as clocks of several nodes let them, or more.
 NEARLY_ALL, LITTLE, MANY, LEAST_FALLS = 0.9, 0.1, 0.4, 8
+_SEEN = (
+    "first_time",
+    "last_time",
+    "opening",
+    "closing",
+    "rose",
+    "fell",
+    "climbed",
+)  # as `see_times` has them
 
 
 @dataclass
@@ -48,21 +58,12 @@ class StreamSums:
         """Return the number in the file of a line as `Job` numbers it."""
         return self.lines + 1 - line if self.newest_first else line
 
-    def see(self, own: np.ndarray) -> None:
-        """Note the times of the next lines that have their own, int64[n], n > 0."""
-        low, high = int(own.min()), int(own.max())
-        climbed = int((own - np.minimum.accumulate(own)).max())
-        if self.first_time != NO_TIME:
-            climbed = max(climbed, high - self.first_time)
-        self.climbed = max(self.climbed, climbed)
-        self.first_time = low if self.first_time == NO_TIME else min(low, self.first_time)
-        self.last_time = max(high, self.last_time)
-        before = self.closing if self.closing != NO_TIME else int(own[0])
-        steps = np.diff(own, prepend=np.int64(before))
-        self.rose += int(np.count_nonzero(steps > 0))
-        self.fell += int(np.count_nonzero(steps < 0))
-        self.opening = self.opening if self.opening != NO_TIME else int(own[0])
-        self.closing = int(own[-1])
+    def see(self, time: np.ndarray) -> None:
+        """Note the times of the next lines, int64[n], `NO_TIME` where one has none."""
+        seen = np.array([getattr(self, name) for name in _SEEN], np.int64)
+        see_times(time, len(time), seen)
+        for name, value in zip(_SEEN, seen.tolist(), strict=True):
+            setattr(self, name, value)
 
     def followed_by(self, more: StreamSums) -> StreamSums:
         """Return the sums of this piece of a stream and of the next."""

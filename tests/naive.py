@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
+import itertools
 import math
 import re
 
@@ -290,6 +291,15 @@ def fold_durations(
             highest[pair] = classes[i] = found
         seen.setdefault(pair, []).append((seconds, i))
     return {pair: (len(held), held[:width], held[-width:]) for pair, held in seen.items()}, classes
+
+
+def see_times(times: list[int], none: int) -> list[int]:
+    """What `sums.see_times` keeps of the times of a stream."""
+    own = [time for time in times if time != none]
+    steps = list(itertools.pairwise(own))
+    climbs = [b - a for a, b in itertools.combinations(own, 2)]
+    ends = [min(own), max(own), own[0], own[-1]] if own else [none] * 4
+    return [*ends, sum(b > a for a, b in steps), sum(b < a for a, b in steps), max([0, *climbs])]
 
 
 def number_at(text: str, at: int) -> float:

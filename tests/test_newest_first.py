@@ -1,6 +1,5 @@
 """A stream whose newest line comes first tells what the same stream tells with its oldest line first."""
 
-import itertools
 import random
 
 import numpy as np
@@ -11,6 +10,7 @@ from l4fast.job import NONE
 from l4fast.stream import diagnose
 from l4fast.streamsums import StreamSums
 
+import naive
 from jobs import at, cry, diagnosis, job, library, steps, text, told
 
 SAYINGS = (
@@ -125,19 +125,17 @@ times = st.lists(st.integers(-1, 9), max_size=40)
 def test_what_pieces_saw_is_what_the_whole_saw(seconds, cut):
     def sums(part):
         found = StreamSums("a", lines=len(part), timed=sum(s >= 0 for s in part))
-        own = np.array([s for s in part if s >= 0], np.int64)
-        if own.size:
-            found.see(own)
+        found.see(np.array([s if s >= 0 else NONE for s in part], np.int64))
         return found
 
     joined = sums(seconds[:cut]).followed_by(sums(seconds[cut:]))
     assert joined == sums(seconds)
-    own = [s for s in seconds if s >= 0]
-    assert joined.rose == sum(b > a for a, b in itertools.pairwise(own))
-    assert joined.fell == sum(b < a for a, b in itertools.pairwise(own))
-    climbs = [b - a for a, b in itertools.combinations(own, 2)]
-    assert joined.climbed == max([0, *climbs])
-    assert joined.opening == (own[0] if own else NONE)
+    seen = naive.see_times([s if s >= 0 else NONE for s in seconds], NONE)
+    assert [joined.first_time, joined.last_time, joined.opening, joined.closing] == seen[:4]
+    assert [joined.rose, joined.fell, joined.climbed] == seen[4:]
+    again = sums(seconds[:cut])
+    again.see(np.array([s if s >= 0 else NONE for s in seconds[cut:]], np.int64))
+    assert (again.rose, again.fell, again.climbed, again.closing) == (*seen[4:], seen[3])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Ctrl-C and the signals that end a program: what was half written is gone, and the exit code tells which."""
 
+import importlib
 import os
 import shutil
 import signal
@@ -138,3 +139,26 @@ def test_no_signal_counts_once_the_answer_of_a_program_is_out(number):
     finally:
         for each, handler in usual.items():
             signal.signal(each, handler)
+
+
+def test_a_signal_waits_while_a_module_is_imported(tmp_path, monkeypatch, usual):
+    """An extension module that asks for another one in its beginning may crash where it gets an exception."""
+    (tmp_path / "signalled.py").write_text(
+        "import signal\nsignal.raise_signal(signal.SIGINT)\nDONE = [each for each in range(1000)]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Stopped), heeded(is_program=False):
+        module = importlib.import_module("signalled")
+        whole = len(module.DONE)
+        time.sleep(10)
+    assert whole == 1000
+
+
+def test_a_signal_before_a_program_heeds_any_is_heeded_then():
+    code = (
+        "import signal\nfrom l4fast.__main__ import program\nimport l4fast.arguments\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\nsignal.raise_signal(signal.SIGINT)\n"
+        "raise SystemExit(program())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"l4fast: interrupted\n")

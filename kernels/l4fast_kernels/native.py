@@ -134,7 +134,7 @@ def machine():
 
 
 def _for_ever(thing):
-    """Return an object that nothing frees, not even the end of Python: builtins are looked at after modules."""
+    """Return an object that nothing frees: builtins are looked at when all modules are gone."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
     return thing
 

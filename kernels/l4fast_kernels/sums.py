@@ -33,6 +33,34 @@ def fill_time(time, n, state):
 
 
 @kernel
+def see_times(time, n, seen):
+    """Note in which order the times of a stream come.
+
+    Parameters
+    ----------
+    time : int64[>= n]
+        Microseconds; `NO_TIME` is passed over.
+    seen : int64[7], read and written
+        The earliest and the latest time, the first and the last in the order of lines (each `NO_TIME`: none
+        yet), how many were later, and how many earlier, than the one before, and how much later than one
+        before it a time was at most.
+    """
+    low, high, opening, closing, rose, fell, climbed = seen
+    for i in range(n):
+        now = time[i]
+        if now == NO_TIME:
+            continue
+        if closing == NO_TIME:
+            low, high, opening, closing = now, now, now, now
+        rose += now > closing
+        fell += now < closing
+        low, high, closing = min(low, now), max(high, now), now
+        climbed = max(climbed, now - low)
+    seen[0], seen[1], seen[2], seen[3] = low, high, opening, closing
+    seen[4], seen[5], seen[6] = rose, fell, climbed
+
+
+@kernel
 def count_pairs(
     n, at, left, right, time, line, offset, skip, by_time, keys, slots, state, ints, lefts, rights
 ):
