@@ -50,6 +50,7 @@ def heeded(*, is_program: bool) -> Iterator[Callable[[], None]]:
     if not heard or threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
+    outside = _imports(sys._getframe())  # who calls may be a module that is being imported
     newest, raised_s = signal.SIGINT, -CLEAN_UP_S
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -58,7 +59,7 @@ def heeded(*, is_program: bool) -> Iterator[Callable[[], None]]:
             if time.monotonic() < raised_s + CLEAN_UP_S:
                 return
             newest, raised_s = signal.Signals(number), time.monotonic()
-        if _imports(frame) or (frame is not None and frame.f_code is again.__code__):
+        if _imports(frame) > outside or (frame is not None and frame.f_code is again.__code__):
             signal.setitimer(signal.ITIMER_REAL, AGAIN_S)  # from there no exception gets out either
         else:
             raise Stopped(newest)
@@ -68,7 +69,7 @@ def heeded(*, is_program: bool) -> Iterator[Callable[[], None]]:
         # a little later, or it would come right here.
         if isinstance(unraisable.exc_value, Stopped):
             signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
-        else:
+        elif raised_s < 0:  # what a signal broke off need not end well
             hook(unraisable)
 
     hook = sys.unraisablehook
@@ -85,13 +86,14 @@ def heeded(*, is_program: bool) -> Iterator[Callable[[], None]]:
             signal.signal(number, signal.SIG_IGN if is_program else HEEDED[number][1])
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, alarm)
-        sys.unraisablehook = hook
+        if raised_s < 0 or not is_program:
+            sys.unraisablehook = hook
 
 
-def _imports(frame: FrameType | None) -> bool:
-    """Whether a module is being imported: an extension module that is broken off as it begins may crash."""
+def _imports(frame: FrameType | None) -> int:
+    """Count the imports that are being done: an extension module whose beginning is broken off may crash."""
+    n = 0
     while frame is not None:
-        if frame.f_code.co_filename == _BOOTSTRAP:
-            return True
+        n += frame.f_code.co_filename == _BOOTSTRAP
         frame = frame.f_back
-    return False
+    return n

@@ -154,6 +154,36 @@ def test_a_signal_waits_while_a_module_is_imported(tmp_path, monkeypatch, usual)
     assert whole == 1000
 
 
+def test_who_heeds_signals_in_an_import_is_not_kept_waiting(tmp_path):
+    (tmp_path / "caller.py").write_text(
+        "import signal, time\nfrom l4fast.signals import heeded\n"
+        "with heeded(is_program=False):\n    signal.raise_signal(signal.SIGINT)\n    time.sleep(10)\n"
+    )
+    code = (
+        "import sys\nsys.path.insert(0, sys.argv[1])\n"
+        "try:\n    import caller\nexcept KeyboardInterrupt:\n    print(1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, check=False, timeout=9
+    )
+    assert done.stdout == b"1\n"
+
+
+def test_what_a_signal_broke_off_is_silent_when_it_is_finalised():
+    body = """
+    class Begun:
+        def __init__(self):
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(10)
+            self.held = 1
+        def __del__(self):
+            del self.held
+    Begun()
+"""
+    out, err = program(body).communicate(timeout=60)
+    assert (out, err) == ("", "l4fast: terminated\n")
+
+
 def test_a_signal_before_a_program_heeds_any_is_heeded_then():
     code = (
         "import signal\nfrom l4fast.__main__ import program\nimport l4fast.arguments\n"
