@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -30,7 +28,7 @@ def diagnose(options: Namespace) -> int:
         check_target(options.lines)
         _check_apart(options.lines, [*options.paths, *options.baseline, *options.signatures])
     library = load(options.signatures, mute=options.mute)
-    with ticking(options.paths, "reading") as tick, _collecting_later():
+    with ticking(options.paths, "reading") as tick:
         found = run(
             options.paths, options.baseline or None, workers=options.workers, library=library, tick=tick
         )
@@ -67,22 +65,6 @@ def _wrote_lines(path: str, lines: list[dict[str, object]]) -> bool:
         say(f"l4fast: {escaped(path)} cannot be written: {error.strerror or error}")
         return False
     return True
-
-
-@contextmanager
-def _collecting_later() -> Iterator[None]:
-    """Hold the collector of circular garbage.
-
-    A diagnosis makes a few hundred thousand small objects that live until it is told, and hardly a
-    circle: to look through them again and again takes a quarter of the analysis of 10,000 ranks.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def write_lines(path: str, lines: list[dict[str, object]]) -> None:

@@ -24,6 +24,7 @@ WIDTH = 8  # first and last durations kept: their medians bear with three odd on
 MOST_TOLD = 4  # durations of a line that are read: each costs a row a speaker
 CLASS_STEP = 1.25  # durations of one class differ by less: see `fold_durations`
 MOST_PAIRS = 1 << 18  # 75 MB: later (speaker, shape) pairs are left out
+_NO_LINES = np.empty(0, np.int64)
 
 _SECONDS = {"us": 1e-6, "usec": 1e-6, "microseconds": 1e-6, "ms": 1e-3, "msec": 1e-3, "msecs": 1e-3}
 _SECONDS |= {"millis": 1e-3, "milliseconds": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0}
@@ -147,7 +148,9 @@ class DurationTable:
         their durations: int64[n, MOST_TOLD], 0 where one is not higher.
         """
         each = [self._fold(cols, nth) for nth in range(self._used)]
-        lines = np.unique(np.concatenate([np.empty(0, np.int64), *(chosen for chosen, _ in each)]))
+        if not any(chosen.size for chosen, _ in each):  # nearly always
+            return _NO_LINES, _NO_LINES, _NO_LINES.reshape(0, MOST_TOLD)
+        lines = np.unique(np.concatenate([chosen for chosen, _ in each]))
         classes = np.zeros((lines.size, MOST_TOLD), np.int64)
         for nth, (chosen, found) in enumerate(each):
             classes[np.searchsorted(lines, chosen), nth] = found

@@ -8,7 +8,7 @@ nothing speaks against it.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -96,7 +96,7 @@ def _ranks_said(job: Job, top: Topology, said: Iterable[Said]) -> None:
 
     Who tells of processes by their ids is a launcher: the ranks in its tables are those of others.
     """
-    votes: dict[int, Counter[int]] = defaultdict(Counter)
+    votes: dict[int, dict[int, int]] = defaultdict(dict)
     said = list(said)
     launchers = {s.speaker for s in said if s.is_failure and s.pid is not None}
     for s in said:
@@ -104,10 +104,11 @@ def _ranks_said(job: Job, top: Topology, said: Iterable[Said]) -> None:
         single = top.facts[s.stream].local_rank is not None
         labelled = bool(job.speakers[s.speaker].labels) and s.speaker not in top.mistaken | launchers
         if s.rank is not None and not s.is_failure and (single or labelled):
-            votes[s.speaker][s.rank] += 1
+            found = votes[s.speaker]
+            found[s.rank] = found.get(s.rank, 0) + 1
     for speaker, found in votes.items():
-        rank, n = found.most_common(1)[0]
-        if top.rank[speaker] is None and 2 * n > found.total():
+        rank = max(found, key=found.__getitem__)
+        if top.rank[speaker] is None and 2 * found[rank] > sum(found.values()):
             top.rank[speaker] = rank
 
 

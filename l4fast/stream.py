@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from l4fast.chunks import chunks, line_at
+from l4fast.collecting import collecting_later
 from l4fast.crossjob import Baseline, is_baseline_file
 from l4fast.days import day_of
 from l4fast.diagnose import tell
@@ -164,6 +165,7 @@ def gather_baseline(paths: Sequence[str], library: Library) -> Baseline | None:
     return merged
 
 
+@collecting_later()
 def diagnose(
     paths: Paths,
     baseline: Baseline | Paths | None = None,
@@ -213,6 +215,7 @@ def diagnose(
     )
 
 
+@collecting_later()
 def answer(
     job: Job,
     library: Library,

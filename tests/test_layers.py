@@ -16,8 +16,8 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 HOUSE = (
     "regexes",
     "arrays colours failure_rows hostlists",
-    "accuracy codecs columns errors kept lines notation pairtable pathnames signals streamsums terminal typed"
-    " words",
+    "accuracy codecs collecting columns errors kept lines notation pairtable pathnames signals streamsums"
+    " terminal typed words",
     "align arguments canonical names neighbours pathcounts targets",
     "durations pathhosts progress variables",
     "paths",
