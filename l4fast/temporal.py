@@ -282,7 +282,9 @@ def iterations_before(
 ) -> np.ndarray:
     """Return the last iteration reported before each line, by the order of its file, else by time; else -1.
 
-    Lines are told by their stream, number and time (int64[n] each). Returns int64[n], numbers completed.
+    A file may have a clock of its own: it is compared with the others' by the highest iteration that it
+    reports. Lines are told by their stream, number and time (int64[n] each). Returns int64[n], numbers
+    completed.
     """
     found = np.full(len(stream), -1, np.int64)
     if progress.series is None:
@@ -292,6 +294,7 @@ def iterations_before(
     number = it.iteration[mine].astype(np.int64) // progress.unit + progress.offset
     known = it.first_time[mine] != NONE
     at, highest = _highest_until(it.first_time[mine][known], number[known])
+    time = np.where(time != NONE, time + _ahead(job, progress, mine)[stream], NONE)
     place = np.searchsorted(at, time, side="right")
     found = np.where((time != NONE) & (place > 0), highest[place], found)
     for each in np.unique(stream).tolist():
@@ -299,6 +302,25 @@ def iterations_before(
         at, highest = _highest_until(it.first_line[mine][here], number[here])
         place = np.searchsorted(at, line)
         found = np.where((stream == each) & (place > 0), highest[place], found)
+    return found
+
+
+def _ahead(job: Job, progress: Progress, mine: np.ndarray) -> np.ndarray:
+    """Return what to add to the times of each stream to have the clock of who reports first: int64[streams].
+
+    Microseconds, at most 0. ``mine``, int64[n], are the progress' own among `Iterations`.
+    """
+    it, reached = job.iterations, job.reached
+    found = np.zeros(len(job.streams), np.int64)
+    told = np.flatnonzero((reached.series == progress.series) & (reached.time != NONE))
+    told = told[np.argsort(reached.highest[told], kind="stable")]
+    order = np.argsort(it.iteration[mine], kind="stable")
+    number = it.iteration[mine][order]
+    place = np.minimum(np.searchsorted(number, reached.highest[told]), len(order) - 1)
+    first = it.first_time[mine][order][place]
+    same = (number[place] == reached.highest[told]) & (first != NONE)
+    home = np.array([job.speakers[k].stream for k in reached.speaker[told].tolist()], np.int64)
+    found[home] = np.where(same, np.minimum(first - reached.time[told], 0), 0)
     return found
 
 

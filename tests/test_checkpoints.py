@@ -472,3 +472,14 @@ def test_fairseq_names_the_update_and_not_the_epoch():
     said = "Saved checkpoint /o/checkpoint_1_8.pt (epoch 1 @ 8 updates, score 2.1) (writing took 3 s)"
     line = f"{at(20)} INFO {said}\n"
     assert story({"a.log": steps(range(1, 11)) + line}).checkpoint.last_durable == 8
+
+
+@pytest.mark.parametrize("behind", [0, 187])
+def test_a_save_without_a_number_is_placed_by_the_clock_of_its_own_file(behind):
+    """The other node reports first, by its clock that is slow."""
+    saved = f"{at(20.5)} INFO Saved checkpoint to /ckpt/last\n"
+    files = {
+        "n1.log": steps(range(1, 101), begin=-behind),
+        "n2.log": steps(range(1, 21), begin=1) + saved + steps(range(21, 101), begin=21),
+    }
+    assert diagnosis(files).checkpoint["last_durable"] == 20

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4fast.job import NONE, Iterations
+from l4fast.job import NONE, Iterations, Reached
 from l4fast.temporal import Progress, iterations_before
 
 from jobs import at, cry, diagnosis, micros, steps, story, text
@@ -504,29 +504,46 @@ reported = st.dictionaries(
 asked = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 60), st.integers(-1, 30)), max_size=8)
 
 
-def naive_before(told, stream, line, time):
+reaching = st.dictionaries(st.integers(0, 3), st.tuples(st.integers(1, 40), st.integers(-1, 30)))
+
+
+def naive_before(told, reached, stream, line, time):
     same = [n for n, (s, at_line, _) in told.items() if s == stream and at_line < line]
+    highest, when = reached.get(stream, (0, -1))
+    if highest in told and when >= 0 and told[highest][2] >= 0 and time >= 0:
+        time += min(told[highest][2] - when, 0)
     earlier = [n for n, (_, _, when) in told.items() if -1 < when <= time]
     return max(same or earlier, default=-1)
 
 
-@given(reported, asked, st.integers(0, 1))
-def test_the_iterations_before_lines_are_those_of_the_naive_search(told, lines, offset):
+@given(reported, reaching, asked, st.integers(0, 1))
+def test_the_iterations_before_lines_are_those_of_the_naive_search(told, reached, lines, offset):
     def clock(seconds):
         return [NONE if t < 0 else t for t in seconds]
 
+    def columns(kind, n):
+        return {name: np.zeros(n, np.int64) for name in kind.__dataclass_fields__}
+
     numbers = sorted(told)
     n = len(numbers)
-    columns = {name: np.zeros(n, np.int64) for name in Iterations.__dataclass_fields__}
-    columns["iteration"] = np.array(numbers, np.int32)
+    its, far = columns(Iterations, n), columns(Reached, len(reached))
+    its["iteration"] = np.array(numbers, np.int32)
     for k, name in enumerate(("first_stream", "first_line")):
-        columns[name] = np.array([told[i][k] for i in numbers], np.int64)
-    columns["first_time"] = np.array(clock(told[i][2] for i in numbers), np.int64)
-    read = SimpleNamespace(iterations=Iterations(**columns))
+        its[name] = np.array([told[i][k] for i in numbers], np.int64)
+    its["first_time"] = np.array(clock(told[i][2] for i in numbers), np.int64)
+    far["speaker"] = np.array(list(reached), np.int64)
+    far["highest"] = np.array([highest for highest, _ in reached.values()], np.int64)
+    far["time"] = np.array(clock(when for _, when in reached.values()), np.int64)
+    read = SimpleNamespace(
+        iterations=Iterations(**its),
+        reached=Reached(**far),
+        streams=range(4),
+        speakers=[SimpleNamespace(stream=k) for k in range(4)],
+    )
     progress = Progress(0 if n else None, 1, 1, None, None, NONE, NONE, offset, n)
     stream, line = (np.array([each[k] for each in lines], np.int64) for k in range(2))
     time = np.array(clock(each[2] for each in lines), np.int64)
-    want = [naive_before(told, *each) for each in lines]
+    want = [naive_before(told, reached, *each) for each in lines]
     want = [number + offset if number >= 0 else -1 for number in want]
     assert iterations_before(read, progress, stream, line, time).tolist() == want
 
