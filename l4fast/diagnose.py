@@ -29,7 +29,7 @@ from l4fast.labels import nodes_of
 from l4fast.library import Library
 from l4fast.marks import Mark
 from l4fast.outcome import outcome_of
-from l4fast.paths import path_facts
+from l4fast.paths import PathFacts, path_facts
 from l4fast.slow import Slow
 from l4fast.templates import Template, derive
 from l4fast.temporal import Progress
@@ -61,6 +61,11 @@ class Story:
         return bool(self.verdict.roots) and self.verdict.roots[0].category == "storage"
 
 
+@lru_cache(maxsize=1)  # a session is asked again and again
+def _paths(names: tuple[str, ...]) -> tuple[PathFacts, ...]:
+    return tuple(path_facts(names))
+
+
 def tell(
     job: Job,
     library: Library,
@@ -74,7 +79,7 @@ def tell(
     A job of which no failure is seen runs well only if its logs were read to their end. ``empty`` names
     logs of the job to which nothing was written.
     """
-    facts = path_facts([*(s.name for s in job.streams), *empty])
+    facts = list(_paths((*(s.name for s in job.streams), *empty)))
     facts, of_empty = facts[: len(job.streams)], facts[len(job.streams) :]
     texts = [s.text for s in job.shapes]
     templates = _derived((*texts, *(baseline.shapes if baseline else ())))

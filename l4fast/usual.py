@@ -36,7 +36,8 @@ def usual_shapes(job: Job, progress: Progress) -> np.ndarray:
         at[here] = np.searchsorted(lines, rows.line[here])
         total[here] = len(lines)
     well = np.flatnonzero((at > 0) & (at <= total - SURVIVED_ITERATIONS))
-    moments = np.unique(np.stack([rows.shape[well], at[well]]), axis=1)
-    n_moments = np.bincount(moments[0], minlength=len(found))
+    width = int(at.max(initial=0)) + 1
+    moments = np.unique(rows.shape[well].astype(np.int64) * width + at[well])
+    n_moments = np.bincount(moments // width, minlength=len(found))
     n_well = np.bincount(rows.shape[well], minlength=len(found))
     return np.asarray((n_moments >= LEAST_MOMENTS) & (2 * n_well >= np.asarray(job.shape_count)))
