@@ -51,7 +51,8 @@ class Progress:
     ``first_time`` and ``last_time`` are times in microseconds (`NONE` if unknown), ``offset`` what
     was added to the printed numbers (1 for a counter that begins at 0). Where lines tell of the
     training, but name no iteration, ``series`` is None and ``n_untold`` counts them; ``every_s`` is
-    from one of them to the next, in seconds.
+    from one of them to the next, in seconds. ``median_s`` is of an iteration, ``every`` how many of
+    them mostly lie between two reports.
     """
 
     series: int | None
@@ -68,11 +69,12 @@ class Progress:
     timed: bool = False
     n_untold: int = 0
     every_s: float | None = None
+    every: int = 1
 
     @property
     def rhythm_s(self) -> float | None:
         """Seconds from one report of the training to the next, as far as they are known."""
-        return self.median_s if self.median_s is not None else self.every_s
+        return self.median_s * self.every if self.median_s is not None else self.every_s
 
 
 def follow(
@@ -238,6 +240,7 @@ def _progress(
         went_back=int(job.reached.went_back[job.reached.series == series].max(initial=0)),
         n_seen=int(done.size),
         timed=counter.own_times > 0,
+        every=max(1, int(np.median(np.diff(np.unique(numbers))))) if numbers.size > 1 else 1,
     )
 
 

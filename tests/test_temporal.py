@@ -496,6 +496,33 @@ def test_no_progress_for_long(every, silence, outcome):
     assert story({"a.log": lines}).outcome == outcome
 
 
+@pytest.mark.parametrize(("silence", "outcome"), [(500.0, "running"), (3000.0, "hung")])
+def test_who_reports_seldom_may_be_silent_longer(silence, outcome):
+    lines = steps(range(200, 4001, 200), every=400.0, total=9000)
+    lines += f"{at(19 * 400 + silence)} INFO still here\n"
+    found = story({"a.log": lines})
+    assert (found.outcome, found.progress.rhythm_s) == (outcome, 400.0)
+
+
+@pytest.mark.parametrize(
+    ("says", "outcome"),
+    [
+        ("  successfully saved checkpoint from iteration 40 to /ck", "running"),
+        ("***** Running Evaluation *****", "running"),
+        ("still here", "hung"),
+    ],
+)
+def test_a_save_or_an_evaluation_after_the_last_report_is_no_silence(says, outcome):
+    lines = steps(range(1, 41)) + f"{at(299)} INFO {says}\n{at(310)} INFO still here\n"
+    assert story({"a.log": lines}).outcome == outcome
+
+
+@pytest.mark.parametrize(("saved", "last"), [(87, 87), (80, 80), (90, 80), (1087, 80)])
+def test_what_was_saved_before_the_next_report_was_done(saved, last):
+    save = f"{at(85)} INFO   successfully saved checkpoint from iteration {saved} to /ck\n"
+    assert progress(steps(range(10, 81, 10), every=10) + save).last_completed == last
+
+
 # ------------------------------------------------------------------ lines between iterations
 
 reported = st.dictionaries(
