@@ -135,7 +135,7 @@ def _stalled(job: Job, top: Topology, marks: Sequence[Mark], progress: Progress)
     if not progress.timed or progress.rhythm_s is None or progress.last_time == NONE or last == NONE:
         return False
     told = (m.time for m in marks if m.kind.startswith("checkpoint.") or m.stage in _BESIDE)
-    silence = last - max([progress.last_time, *told])
+    silence = last - max([progress.last_time, progress.spoke, *told])
     median = progress.rhythm_s * 1e6
     # An evaluation or a save takes some medians, though seldom more than minutes.
     limit = max(
