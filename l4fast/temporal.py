@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from l4fast.bars import inner_bars, is_bar, is_rushed
+from l4fast.bars import inner_bars, is_bar, is_rushed, is_torn
 from l4fast.canonical import plain
 from l4fast.guessed import MIN_GUESSED, Guesses
 from l4fast.job import NONE, Job
@@ -104,7 +104,7 @@ def follow(
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
-        if k in inner or is_rushed(job, k):
+        if k in inner or is_rushed(job, k) or is_torn(job, k, chosen):
             continue
         if guesses.is_doubtful(k, chosen):
             continue

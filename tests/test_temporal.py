@@ -233,6 +233,15 @@ def test_a_bar_that_ended_before_the_trainings_began_is_not_around_it():
     assert progress(bars([0], 20) + bars(range(51), 1000)).last_completed == 50
 
 
+@pytest.mark.parametrize(("ends", "last"), [(True, None), (False, 5)])
+def test_a_bar_that_another_process_tore_off_its_name_is_no_training(ends, last):
+    """Three hosts load a model through one pipe."""
+    whole = "".join(f"{r}: " + bars([n], 7, "Loading checkpoint shards: ") for n in range(5) for r in (0, 2))
+    torn = "1: Loading checkpoint shards:\n0: " + bars([5], 7) + "2: " + bars([5], 7)
+    rest = "0: " + bars([7], 7, "Loading checkpoint shards: ") if ends else "model is ready\n"
+    assert progress(whole + torn + rest).last_completed == last
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_epochs_are_added_up(first):
     epochs = "".join(bars(range(51 if k < 2 else 31), 50, f"Epoch {first + k}: ") for k in range(3))
