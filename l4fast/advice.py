@@ -6,6 +6,7 @@ from typing import Any
 
 from l4fast.diagnose import Story
 from l4fast.diagnosis import MOST_NAMES
+from l4fast.regexes import regex
 from l4fast.slow import Slow
 
 SURE = 0.6  # score of a straggler that stands far enough from its peers to leave it out
@@ -26,6 +27,10 @@ _MISSING = ("py-file-not-found", "os-errno")
 _LASTING = ("user.code", "user.config", "resource", "platform", "framework", "data")
 # Categories whose causes lie in the program, its input or its limits.
 _NOT_A_HOSTS = ("user", "data", "resource", "framework", "preemption")
+_OWN_MEMORY = regex(
+    r"total capacity of (?P<whole>\d+(?:\.\d+)?) GiB\b.{0,300}?"
+    r"\bthis process has (?P<own>\d+(?:\.\d+)?) GiB memory in use"
+)
 FIRST_STEPS = 2  # by then a program has taken all the memory that it takes at each
 
 
@@ -126,7 +131,8 @@ def _is_environment(story: Story) -> bool:
     if len(story.top.nodes) < 2 or len(verdict.nodes) * 3 > len(story.top.nodes) + 1:
         return False
     if any(e.category == "resource" for e in verdict.roots):
-        return len(verdict.ranks) > 1  # other processes hold that node's devices
+        # Other processes hold that node's devices, where these have not taken the memory themselves.
+        return len(verdict.ranks) > 1 and not _fill_memory(story)
     told, top = {rank for rank, _, _, _ in verdict.ranks}, story.top
     mine = [rank for node, _, _, _ in verdict.nodes for rank in top.ranks_of(node)]
     if len(verdict.nodes) > 1 and told and 2 * len(told) < len(mine):
@@ -134,6 +140,13 @@ def _is_environment(story: Story) -> bool:
     known = [e.signature for e in verdict.roots if e.signature is not None]
     missing = any(signature.lasting == "start" or signature.id in _MISSING for signature in known)
     return missing or len(verdict.ranks) > 1
+
+
+def _fill_memory(story: Story) -> bool:
+    """Whether the processes that were short of a device's memory say that they hold most of it themselves."""
+    rows = [int(event.rows[0]) for event in story.verdict.roots]
+    said = [_OWN_MEMORY.search(story.job.content(row)) for row in rows]
+    return any(m is not None and 2 * float(m["own"]) > float(m["whole"]) for m in said)
 
 
 def _all_silent(story: Story) -> bool:
@@ -231,7 +244,7 @@ def _comes_back(story: Story, category: str, *, apart: bool) -> bool:
     lacking = lead is not None and lead.lasting == "start"
     if verdict.everybody and progress.last_completed is None and (category in _LASTING or lacking):
         return True
-    if verdict.kind != "error" or (apart and len(story.top.nodes) > 1):
+    if verdict.kind != "error" or (apart and len(story.top.nodes) > 1 and not _fill_memory(story)):
         return False
     if "always" in lasting or any(dict(e.values).get("errno") == "28" for e in verdict.roots):
         return True

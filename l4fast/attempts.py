@@ -156,7 +156,7 @@ def _reached(job: Job, attempt: Earlier, whole: Progress) -> int | None:
         return None
     mine = attempt.holds(it.first_stream, it.first_line, it.first_time)
     mine |= attempt.holds(it.last_stream, it.last_line, it.last_time)
-    mine &= it.series == whole.series
+    mine &= np.isin(it.series, whole.runs)
     return int(it.iteration[mine].max()) // whole.unit + whole.offset if mine.any() else None
 
 

@@ -17,6 +17,8 @@ from l4fast.regexes import regex
 _BAR = regex(r"%\s?\|")
 _UNNAMED_BAR = regex(r"^\W*<\*>%\s?\|$")
 _TRAINS = regex(r"(?i)train|epoch|step|iter|updat|tun(?:e|ing)|progress|loss|episode")
+_TOTAL = regex(r"%\s?(?:Completed )?\|[^|]*\|?\s*\d+/(\d+)\b")
+_LOADS = ("load", "init")  # stages before a training
 
 MIN_TABLE = 10  # steps
 TABLE_US = 1000  # a step; no iteration is so short
@@ -33,6 +35,33 @@ def is_rushed(job: Job, series: int) -> bool:
     counter = job.series[series]
     rushed = counter.spans.size > 0 and float(np.median(counter.spans)) < SHORTEST_S
     return rushed and is_bar(counter.lead) and _TRAINS.search(counter.lead) is None
+
+
+def is_torn(job: Job, series: int, chosen: np.ndarray) -> bool:
+    """Whether ``chosen`` iterations (bool[n]) of a bar are pieces of another, whose name stands elsewhere.
+
+    Processes that write to one pipe tear each other's lines. The other is one of loading, counts to the same
+    total and is drawn before and behind them.
+    """
+    it, pairs, total = job.iterations, job.pairs, job.series[series].total
+    if not _is_unnamed(job, series):
+        return False
+    shapes = [
+        raw.shape
+        for raw, note in zip(job.raws, job.notes, strict=True)
+        if any(m.marker == "stage" and m.stage in _LOADS for m in note.markers)
+        and str(total) in _TOTAL.findall(raw.text)
+    ]
+    mine = np.isin(pairs.shape, shapes)
+    stream = np.array([speaker.stream for speaker in job.speakers], np.int64)[pairs.speaker[mine]]
+    if not stream.size:
+        return False
+    first = np.full(len(job.streams), np.iinfo(np.int64).max)
+    last = np.full(len(job.streams), -1, np.int64)
+    np.minimum.at(first, stream, pairs.first_line[mine])
+    np.maximum.at(last, stream, pairs.last_line[mine])
+    inside = it.first_line[chosen] >= first[it.first_stream[chosen]]
+    return bool((inside & (it.last_line[chosen] <= last[it.last_stream[chosen]])).all())
 
 
 def is_table(job: Job, series: int, chosen: np.ndarray) -> bool:

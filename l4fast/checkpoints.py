@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,6 +112,14 @@ def trace(job: Job, marks: Iterable[Mark], progress: Progress, *, bad: int | Non
         and "checkpoint.loaded" not in kinds
         and progress.last_completed is None,
     )
+
+
+def reached(progress: Progress, found: Checkpoints) -> Progress:
+    """Return the progress with what was saved between the last report and the one that was still to come."""
+    done, saved = progress.last_completed, found.last_durable
+    if done is None or saved is None or not done < saved < done + progress.every:
+        return progress
+    return replace(progress, last_completed=saved)
 
 
 def _beside_the_counter(job: Job, marks: list[Mark], progress: Progress) -> list[Mark]:

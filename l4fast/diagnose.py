@@ -92,6 +92,7 @@ def tell(
     within = last.launch.holds if last.launch is not None else None
     progress = temporal.follow(job, library.signatures, within=within, streams=last.streams)
     checkpoint = checkpoints.trace(job, marks, progress)
+    progress = checkpoints.reached(progress, checkpoint)
     told, said = job, clocks.heard(job, facts, progress)
     in_attempt &= said[0]
     job = replace(job, rows=replace(job.rows, time=said[1]))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from l4fast.heads import begun_again
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
 from l4fast.novelty import not_later_than
@@ -64,7 +65,8 @@ def launches(job: Job, marks: Sequence[Mark], progress: Progress) -> list[Launch
     begins = _without_first(job, begins)
     begins += begun_anew(job, marks, begins, told)
     if not begins:
-        return []
+        again = begun_again(job)
+        return [Launch(*again)] if again is not None else []
     said: dict[int, list[Mark]] = defaultdict(list)
     for mark in sorted(begins, key=lambda m: (m.stream, m.line)):
         said[mark.speaker].append(mark)

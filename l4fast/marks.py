@@ -23,6 +23,7 @@ from l4fast.signature import Signature
 from l4fast.temporal import Progress, untold_shapes
 
 # A rehearsal of training or evaluation before the real one begins.
+_SOURCE = 4  # columns by which Python indents the source code below a frame
 _REHEARSAL = regex(r"(?i)\bwarm(?:ing)?[- ]?ups?\b")
 
 
@@ -63,13 +64,34 @@ def marks(job: Job) -> list[Mark]:
     wanted = {i: signatures for i, signatures in wanted.items() if signatures}
     if not wanted:
         return found
+    quoted = _below_frames(job, [raw for raw in wanted if job.raws[raw].indent >= _SOURCE])
     for raw, signatures in wanted.items():
+        if raw in quoted:
+            continue
         rehearsal = _REHEARSAL.search(job.raws[raw].content) is not None
         for signature in signatures:
             if not (rehearsal and signature.marker == "stage"):
                 found += _marks_of(job, job.rows_of_raw(raw), signature)
     # Stable: what one line marks stays in the order of the signatures.
     return sorted(found, key=lambda m: (m.time, m.stream, m.line))
+
+
+def _below_frames(job: Job, raws: list[int]) -> set[int]:
+    """Return which raw shapes stand below a frame of a stack anywhere: source code, that marks nothing.
+
+    Where the stacks of many ranks are written at once, not each of them stands below its own frame.
+    """
+    rows = job.rows
+    frames = np.array([raw.content.lstrip().startswith('File "') for raw in job.raws], bool)
+    found = set()
+    for raw in raws:
+        mine = job.rows_of_raw(raw)
+        mine = mine[mine > 0]
+        above = mine - 1
+        next_to = (rows.stream[above] == rows.stream[mine]) & (rows.line[above] + 1 == rows.line[mine])
+        if (next_to & frames[rows.raw[above]]).any():
+            found.add(raw)
+    return found
 
 
 _SAID = ("iteration", "path", "exit_code")

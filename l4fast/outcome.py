@@ -16,6 +16,8 @@ from l4fast.telling import is_exception, tells_plainly
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 
+_BESIDE = ("evaluate", "checkpoint")  # stages between iterations
+
 
 def outcome_of(
     job: Job, top: Topology, marks: Sequence[Mark], progress: Progress, evidence: Evidence
@@ -47,11 +49,11 @@ def outcome_of(
     if exits.all_exited(job, top, marks, progress) and not any(_is_trouble(job, e) for e in evidence.events):
         return "finished", nothing
     lost = any(_has_lost_peer(e) for e in evidence.events)
-    if lost or (fatal and not _may_go_on(job, top, fatal, progress)):
+    if lost or (fatal and not _may_go_on(job, top, marks, fatal, progress)):
         return "failed", evidence
     if fatal:
         return "unknown", evidence
-    if _stalled(job, top, progress):
+    if _stalled(job, top, marks, progress):
         return "hung", evidence
     if progress.series is None and not progress.n_untold and not marks and not evidence.events:
         return "unknown", nothing
@@ -78,7 +80,9 @@ def _has_lost_peer(event: Event) -> bool:
     return known and event.tells == "lost-peer" and event.role != "teardown" and event.category == "network"
 
 
-def _may_go_on(job: Job, top: Topology, fatal: Sequence[Event], progress: Progress) -> bool:
+def _may_go_on(
+    job: Job, top: Topology, marks: Sequence[Mark], fatal: Sequence[Event], progress: Progress
+) -> bool:
     """Whether the one error that no signature knows may be the last line of a job that still runs.
 
     A process that ended, an uncaught exception, a second voice or a long silence says that it does not.
@@ -86,7 +90,7 @@ def _may_go_on(job: Job, top: Topology, fatal: Sequence[Event], progress: Progre
     if any(e.signature is not None or e.tells is not None or is_exception(job, e) for e in fatal):
         return False
     speakers = {int(speaker) for e in fatal for speaker in job.rows.speaker[e.rows]}
-    return len(speakers) == 1 and not _stalled(job, top, progress)
+    return len(speakers) == 1 and not _stalled(job, top, marks, progress)
 
 
 def _is_farewell(job: Job, event: Event) -> bool:
@@ -122,12 +126,16 @@ def _before(job: Job, event: Event, mark: Mark) -> bool:
     return not ((other == NONE) | (other >= mark.time)).any()
 
 
-def _stalled(job: Job, top: Topology, progress: Progress) -> bool:
-    """Whether the program went on to speak, or only stood there, long after its last iteration."""
+def _stalled(job: Job, top: Topology, marks: Sequence[Mark], progress: Progress) -> bool:
+    """Whether the program went on to speak, or only stood there, long after its last iteration.
+
+    A save or an evaluation that it told of since is progress too.
+    """
     _, last = clocks.span(job, top.facts)
     if not progress.timed or progress.rhythm_s is None or progress.last_time == NONE or last == NONE:
         return False
-    silence = last - progress.last_time
+    told = (m.time for m in marks if m.kind.startswith("checkpoint.") or m.stage in _BESIDE)
+    silence = last - max([progress.last_time, progress.spoke, *told])
     median = progress.rhythm_s * 1e6
     # An evaluation or a save takes some medians, though seldom more than minutes.
     limit = max(

@@ -37,9 +37,9 @@ class Reports:
 
 
 def reports(job: Job, progress: Progress) -> Reports:
-    """Return where each iteration of the counter was reported first and last."""
+    """Return where each iteration of the counter was reported first and last, by all runs that count so."""
     it = job.iterations
-    mine = np.flatnonzero(it.series == progress.series) if progress.series is not None else np.zeros(0, int)
+    mine = np.flatnonzero(np.isin(it.series, progress.runs))
     stream = np.concatenate([it.first_stream[mine], it.last_stream[mine]]).astype(np.int64)
     line = np.concatenate([it.first_line[mine], it.last_line[mine]]).astype(np.int64)
     time = np.concatenate([it.first_time[mine], it.last_time[mine]])

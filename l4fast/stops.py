@@ -12,7 +12,7 @@ from l4fast.events import Event
 from l4fast.explain import SKEW_S
 from l4fast.job import NONE
 from l4fast.subjects import LATE, Clock, Subjects
-from l4fast.temporal import Progress
+from l4fast.temporal import STALL_FACTOR, Progress
 from l4fast.verdict import ENDED
 
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
@@ -23,7 +23,9 @@ def stood_still(stops: list[Event], progress: Progress, clock: Clock) -> bool:
     stop = min(clock.of(e) for e in stops)
     if not progress.timed or progress.rhythm_s is None or stop == LATE or progress.last_time == NONE:
         return False
-    return (stop - progress.last_time) / 1e6 > max(STILL_MEDIANS * progress.rhythm_s, STILL_S)
+    one = progress.rhythm_s if progress.median_s is None else progress.median_s
+    limit = max(STILL_MEDIANS * one, STALL_FACTOR * progress.rhythm_s, STILL_S)
+    return (stop - progress.last_time) / 1e6 > limit
 
 
 def is_answer(stop: Event, events: list[Event], about: Subjects, clock: Clock) -> bool:

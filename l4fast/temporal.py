@@ -13,16 +13,17 @@ Unicron (2024), section 4: no progress for three mean iterations is a stall.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from l4fast.bars import inner_bars, is_bar, is_rushed
+from l4fast.bars import inner_bars, is_bar, is_rushed, is_torn
 from l4fast.canonical import plain
 from l4fast.guessed import MIN_GUESSED, Guesses
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
+from l4fast.runs import Within, last_run, runs_of
 from l4fast.samples import unit_of
 from l4fast.signature import Signature
 
@@ -40,9 +41,6 @@ STALL_FACTOR = 3.0  # medians without progress that make a stall (Unicron uses t
 LONG_STALL_US = 600_000_000  # no evaluation or save is expected to take longer
 MIN_STALL_US = 20_000_000  # shorter silence is normal at the end of a log
 
-# Tells of lines (streams, lines, times: int64[n] each) whether they are the attempt's.
-Within = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -51,7 +49,9 @@ class Progress:
     ``first_time`` and ``last_time`` are times in microseconds (`NONE` if unknown), ``offset`` what
     was added to the printed numbers (1 for a counter that begins at 0). Where lines tell of the
     training, but name no iteration, ``series`` is None and ``n_untold`` counts them; ``every_s`` is
-    from one of them to the next, in seconds.
+    from one of them to the next, in seconds. ``median_s`` is of an iteration, ``every`` how many of
+    them mostly lie between two reports. ``runs`` are all series that count so, to any total, and
+    ``spoke`` is when a counter that looks as much like training was reported last.
     """
 
     series: int | None
@@ -68,11 +68,14 @@ class Progress:
     timed: bool = False
     n_untold: int = 0
     every_s: float | None = None
+    every: int = 1
+    runs: tuple[int, ...] = ()
+    spoke: int = NONE
 
     @property
     def rhythm_s(self) -> float | None:
         """Seconds from one report of the training to the next, as far as they are known."""
-        return self.median_s if self.median_s is not None else self.every_s
+        return self.median_s * self.every if self.median_s is not None else self.every_s
 
 
 def follow(
@@ -96,17 +99,19 @@ def follow(
         # What a later attempt did again was done in this one too.
         its = np.fromiter(streams, np.int64, len(streams))
         mine &= np.isin(it.first_stream, its) | np.isin(it.last_stream, its)
-    best: tuple[float, int, int, int] | None = None
+    ranks: dict[int, tuple[float, int, int, int]] = {}
     inner, guesses = inner_bars(job, mine), Guesses(job, library)
     for k in np.unique(it.series[mine]).tolist():
         chosen = mine & (it.series == k)
         numbers = it.iteration[chosen]
-        if k in inner or is_rushed(job, k):
+        if k in inner or is_rushed(job, k) or is_torn(job, k, chosen):
             continue
         if guesses.is_doubtful(k, chosen):
             continue
-        # A bar of an evaluation begins again and again; the training's counter hardly ever does.
+        # A bar of an evaluation begins again and again; the training's counter hardly ever does,
+        # if it is none of those that begin again in each epoch.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
+        again = 0 if _begins_again(job, library, k) else again
         score = _weight(job, library, k) * len(numbers) / (1 + again) ** 2
         known = it.first_time[chosen] != NONE
         span = (
@@ -114,17 +119,20 @@ def follow(
             if known.any()
             else 0
         )
-        rank = (score, span, int(numbers.max()), -k)
-        if best is None or rank > best:
-            best = rank
-    if best is None:
+        ranks[k] = (score, span, int(numbers.max()), -k)
+    if not ranks:
         return _without_numbers(job, within, streams)
-    series = -best[3]
+    longest = max(ranks, key=lambda k: ranks[k])
+    weight = {k: _weight(job, library, k) for k in ranks}
+    runs = runs_of(job, longest, [k for k in ranks if weight[k] == weight[longest] == 1.0])
+    series = last_run(job, mine, within, longest, runs)
+    alike = np.isin(it.series, [k for k in ranks if weight[k] >= weight[series]])
     began = it.first_time
     if within is not None:  # what an earlier attempt did first was done again
         own = within(it.first_stream, it.first_line, it.first_time)
         began = np.where(own, it.first_time, it.last_time)
-    return _progress(job, library, series, mine & (it.series == series), began)
+    found = _progress(job, library, series, mine & (it.series == series), began)
+    return replace(found, runs=(longest, *runs), spoke=int(it.last_time[mine & alike].max()))
 
 
 _NO_PROGRESS = Progress(None, None, None, None, None, NONE, NONE, 0, 0)
@@ -191,6 +199,11 @@ def _weight(job: Job, library: Mapping[str, Signature], series: int) -> float:
     return weight
 
 
+def _begins_again(job: Job, library: Mapping[str, Signature], series: int) -> bool:
+    name = job.series[series].signature
+    return name in library and "within" in library[name].regex.groupindex
+
+
 def _progress(
     job: Job, library: Mapping[str, Signature], series: int, chosen: np.ndarray, began: np.ndarray
 ) -> Progress:
@@ -238,6 +251,7 @@ def _progress(
         went_back=int(job.reached.went_back[job.reached.series == series].max(initial=0)),
         n_seen=int(done.size),
         timed=counter.own_times > 0,
+        every=max(1, int(np.median(np.diff(np.unique(numbers))))) if numbers.size > 1 else 1,
     )
 
 

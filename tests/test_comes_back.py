@@ -46,6 +46,12 @@ def test_of_several_nodes_the_one_that_alone_tells_it_is_left_out(words):
     assert (found.action["verdict"], found.action["exclude_nodes"]) == ("restart_excluding", ["gpu-2"])
 
 
+@pytest.mark.parametrize(("own", "verdict"), [("78.20", "stop"), ("9.14", "restart_excluding")])
+def test_who_fills_the_memory_alone_will_do_so_on_any_node(own, verdict):
+    words = f"{MEMORY} Including non-PyTorch memory, this process has {own} GiB memory in use."
+    assert judge((9, 4, words), (9.1, 5, words), trained=0).action["verdict"] == verdict
+
+
 @pytest.mark.parametrize("trained", [0, 9])
 def test_who_lost_a_peer_at_last_did_not_end_well(trained):
     found = diagnosis({"a.log": steps(range(1, trained + 1)) + RETRY + "\n"})

@@ -276,3 +276,114 @@ def test_a_step_that_was_cancelled_is_another_attempt_than_the_next():
     found = diagnosis({"a.out": said + queued.format(8) + BANNER + steps(range(1, 9)) + cancelled.format(8)})
     assert len(found.attempts) == 2
     assert found.cause["category"] in ("preemption", "platform")
+
+
+# ------------------------------------------------------------------ other totals
+
+
+def epoch(k: int, numbers, *, total: int, begin: float) -> str:
+    """Lines of MMCV, which count within an epoch, one a minute."""
+    form = (
+        "{} - mmx - INFO - Epoch [{}][{}/{}]\tlr: 1.0e-02, eta: 3:00:00, time: 1.212, memory: 900, loss: 0.61"
+    )
+    return text(form.format(at(begin + 60 * i), k, n, total) for i, n in enumerate(numbers))
+
+
+def starts(begin: float) -> str:
+    """What MMCV says at the start of a training."""
+    return f"{at(begin)} - mmx - INFO - Start running, host: anna@node07, work_dir: /work/dirs/a\n"
+
+
+LONG = epoch(1, range(50, 1201, 50), total=1210, begin=60) + epoch(
+    2, range(50, 801, 50), total=1210, begin=1600
+)
+SHORT = epoch(5, range(50, 251, 50), total=730, begin=9000)
+
+
+def test_a_run_that_counts_to_another_total_is_the_last_ones():
+    found = diagnosis({"nohup.out": LONG + SHORT})
+    assert (found.outcome, found.iterations["last_completed"], found.iterations["total"]) == (
+        "running",
+        250,
+        730,
+    )
+
+
+def test_an_evaluation_in_the_same_lines_is_not_the_training():
+    def runs(numbers, total: int, begin: float) -> str:
+        return text(
+            f"{at(begin + k)} INFO iteration {n}/ {total} | loss: 2.5 |" for k, n in enumerate(numbers)
+        )
+
+    between = runs(range(1, 31), 90, 0) + runs(range(1, 6), 5, 40) + runs(range(31, 61), 90, 50)
+    assert story({"a.out": between + runs(range(1, 4), 5, 90)}).progress.last_completed == 60
+    behind = runs(range(1, 91), 90, 0) + runs(range(1, 4), 5, 95)
+    assert story({"a.out": behind}).progress.last_completed == 90
+
+
+def test_the_host_of_a_training_that_starts_is_told_at_each_launch():
+    short = epoch(5, range(50, 451, 50), total=730, begin=-1000)
+    long = starts(0) + LONG + starts(8990) + SHORT
+    assert listed(diagnosis({"nohup.out": long})) == [(0, 1200), (1, 250)]
+    found = diagnosis({"nohup.out": starts(-1010) + short + long})
+    assert listed(found) == [(0, 450), (1, 1200), (2, 250)]
+
+
+def test_a_job_in_which_another_counter_goes_on_does_not_stand_still():
+    """Two runs write into one file; that which reported most has ended."""
+    other = (
+        "{} - mmx - INFO - Iter [{}/9000]\tlr: 1.0e-02, eta: 3:00:00, time: 1.212, memory: 900, loss: 0.61"
+    )
+    ends = text(other.format(at(2000 + 200 * k), 50 * k) for k in range(1, 21))
+    assert diagnosis({"nohup.out": LONG + ends}).outcome == "running"
+
+
+# ------------------------------------------------------------------ beginnings that no signature knows
+
+
+def begins(k: int) -> str:
+    """What a program of its own says at first; each of its files has it again for each launch."""
+    return text(
+        [
+            "kind of plan:  <class 'str'>",
+            f"folder out/plan_{k} is new" if k else "folder is there",
+            "sources: changed since the last commit",
+            "lanes= 4",
+            "scaled rate: 0.05 -> 0.2",
+        ]
+    )
+
+
+SHOWN = STACK + "AssertionError: no driver was found for lane 3\n"
+STOPPED = STACK + "KeyboardInterrupt\n"
+
+
+def test_a_file_that_begins_again_behind_an_exception_is_of_another_launch():
+    files = {
+        f"worker_{r}.txt": f"{begins(0)}{at(5)} lane {r}\n{SHOWN}{begins(1)}{at(900)} lane {r}\n"
+        for r in range(3)
+    }
+    found = diagnosis({name: lines + STOPPED for name, lines in files.items()})
+    assert [a["cause"] for a in found.attempts] == ["A check of the program failed", found.cause["title"]]
+    assert found.attempts[1]["first_time"] == "2026-03-02T10:15:00.000000"
+    assert {e["first"]["line"] for e in found.events if e["role"] == "root"} == {18}
+
+
+def test_more_processes_than_ended_are_of_one_launch():
+    said = begins(1) * 3 + SHOWN + begins(1) + SHOWN
+    assert len(diagnosis({"a.out": said}).attempts) == 1
+
+
+def test_a_beginning_that_comes_soon_is_of_one_launch():
+    said = "".join(f"{at(k)} kind of plan: 1\n{at(k)} lanes= 4\n{SHOWN}" for k in (0, 20))
+    assert len(diagnosis({"a.out": said}).attempts) == 1
+    said = "".join(f"{at(k)} kind of plan: 1\n{at(k)} lanes= 4\n{SHOWN}" for k in (0, 200))
+    assert len(diagnosis({"a.out": said}).attempts) == 2
+
+
+def test_source_code_in_a_stack_is_no_word_of_a_launcher():
+    """Ranks write their stacks at once: not each line of code stands below its own frame."""
+    frame, code = '  File "/opt/start.py", line 7, in meet\n', "    master_addr = str(look_up(name))\n"
+    head, end = "Traceback (most recent call last):\n", "OSError: [Errno 113] No route to host\n"
+    stack = head + frame + code + head + end + code + frame + end
+    assert len(diagnosis({"a.err": BANNER + stack * 6}).attempts) == 1

@@ -33,7 +33,7 @@ HOUSE = (
     "pieces reader vocabularies",
     "job years",
     "bars durations_joined newest_first readings sums_joined",
-    "rows_joined",
+    "heads rows_joined runs",
     "guessed joining samples",
     "diagnosis identities temporal topology",
     "addresses hostlabels labels machines marks namesakes novelty processes regular tasks",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs import at, cry, diagnosis
+from jobs import at, cry, diagnosis, steps
 from test_culprit import blamed, nodes, slurm
 
 LOST = "NCCL WARN socketProgress: Connection closed by remote peer {}<41234>"
@@ -33,6 +33,14 @@ def test_who_is_lost_before_anybody_was_told_to_end_failed():
     found = diagnosis(told_to_end(cry_after_s=-20.0, trained=38))
     assert blamed(found)[0] == ["gpu-2"]
     assert found.action["verdict"] == "restart_excluding"
+
+
+@pytest.mark.parametrize(("silence", "category"), [(700, "preemption"), (2000, "unknown")])
+def test_who_reports_seldom_did_not_stand_still_before_the_stop(silence, category):
+    end = 400 * 9 + silence
+    lines = steps(range(200, 2001, 200), every=400, total=9000)
+    found = diagnosis({"a.out": lines + slurm(end, " DUE TO TIME LIMIT")})
+    assert found.cause["category"] == category
 
 
 # ------------------------------------------------------------------ what a scheduler tells of ends

@@ -233,6 +233,15 @@ def test_a_bar_that_ended_before_the_trainings_began_is_not_around_it():
     assert progress(bars([0], 20) + bars(range(51), 1000)).last_completed == 50
 
 
+@pytest.mark.parametrize(("ends", "last"), [(True, None), (False, 5)])
+def test_a_bar_that_another_process_tore_off_its_name_is_no_training(ends, last):
+    """Three hosts load a model through one pipe."""
+    whole = "".join(f"{r}: " + bars([n], 7, "Loading checkpoint shards: ") for n in range(5) for r in (0, 2))
+    torn = "1: Loading checkpoint shards:\n0: " + bars([5], 7) + "2: " + bars([5], 7)
+    rest = "0: " + bars([7], 7, "Loading checkpoint shards: ") if ends else "model is ready\n"
+    assert progress(whole + torn + rest).last_completed == last
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_epochs_are_added_up(first):
     epochs = "".join(bars(range(51 if k < 2 else 31), 50, f"Epoch {first + k}: ") for k in range(3))
@@ -494,6 +503,33 @@ def test_a_communicator_that_is_made_late_does_not_end_the_training():
 def test_no_progress_for_long(every, silence, outcome):
     lines = steps(range(1, 41), every=every) + f"{at(39 * every + silence)} INFO still here\n"
     assert story({"a.log": lines}).outcome == outcome
+
+
+@pytest.mark.parametrize(("silence", "outcome"), [(500.0, "running"), (3000.0, "hung")])
+def test_who_reports_seldom_may_be_silent_longer(silence, outcome):
+    lines = steps(range(200, 4001, 200), every=400.0, total=9000)
+    lines += f"{at(19 * 400 + silence)} INFO still here\n"
+    found = story({"a.log": lines})
+    assert (found.outcome, found.progress.rhythm_s) == (outcome, 400.0)
+
+
+@pytest.mark.parametrize(
+    ("says", "outcome"),
+    [
+        ("  successfully saved checkpoint from iteration 40 to /ck", "running"),
+        ("***** Running Evaluation *****", "running"),
+        ("still here", "hung"),
+    ],
+)
+def test_a_save_or_an_evaluation_after_the_last_report_is_no_silence(says, outcome):
+    lines = steps(range(1, 41)) + f"{at(299)} INFO {says}\n{at(310)} INFO still here\n"
+    assert story({"a.log": lines}).outcome == outcome
+
+
+@pytest.mark.parametrize(("saved", "last"), [(87, 87), (80, 80), (90, 80), (1087, 80)])
+def test_what_was_saved_before_the_next_report_was_done(saved, last):
+    save = f"{at(85)} INFO   successfully saved checkpoint from iteration {saved} to /ck\n"
+    assert progress(steps(range(10, 81, 10), every=10) + save).last_completed == last
 
 
 # ------------------------------------------------------------------ lines between iterations
