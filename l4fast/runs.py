@@ -64,3 +64,17 @@ def _is_behind(job: Job, mine: np.ndarray, within: Within | None, one: int, othe
     return bool(
         time.min() != NONE and it.last_time[old].min() != NONE and time.min() > it.last_time[old].max()
     )
+
+
+def total_beside(job: Job, mine: np.ndarray, last: int, candidates: Iterable[int]) -> int | None:
+    """Return the total of a counter that goes along with one without a total and stands at ``last`` now.
+
+    A program may tell each of its iterations in one kind of line, and each tenth, with the total, in another.
+    """
+    it = job.iterations
+    for k in candidates:
+        numbers, total = np.unique(it.iteration[mine & (it.series == k)]), job.series[k].total
+        every = int(np.diff(numbers).max(initial=1))
+        if total >= last and numbers[-1] <= last + 1 and last < numbers[-1] + 2 * every:
+            return total
+    return None

@@ -23,7 +23,7 @@ from l4fast.canonical import plain
 from l4fast.guessed import MIN_GUESSED, Guesses
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
-from l4fast.runs import Within, last_run, runs_of
+from l4fast.runs import Within, last_run, runs_of, total_beside
 from l4fast.samples import unit_of
 from l4fast.signature import Signature
 
@@ -111,7 +111,7 @@ def follow(
         # A bar of an evaluation begins again and again; the training's counter hardly ever does,
         # if it is none of those that begin again in each epoch.
         again = int(job.reached.went_back[job.reached.series == k].max(initial=0))
-        again = 0 if _begins_again(job, library, k) else again
+        again = 0 if _tells(job, library, k, "within") else again
         score = _weight(job, library, k) * len(numbers) / (1 + again) ** 2
         known = it.first_time[chosen] != NONE
         span = (
@@ -132,6 +132,10 @@ def follow(
         own = within(it.first_stream, it.first_line, it.first_time)
         began = np.where(own, it.first_time, it.last_time)
     found = _progress(job, library, series, mine & (it.series == series), began)
+    if found.total is None and found.last_completed is not None and found.unit == 1:
+        sure = [k for k in ranks if weight[k] == 1.0 and not _tells(job, library, k, "within", "epochs")]
+        beside = total_beside(job, mine, found.last_completed, [k for k in sure if k != series])
+        found = replace(found, total=beside)
     return replace(found, runs=(longest, *runs), spoke=int(it.last_time[mine & alike].max()))
 
 
@@ -199,9 +203,9 @@ def _weight(job: Job, library: Mapping[str, Signature], series: int) -> float:
     return weight
 
 
-def _begins_again(job: Job, library: Mapping[str, Signature], series: int) -> bool:
-    name = job.series[series].signature
-    return name in library and "within" in library[name].regex.groupindex
+def _tells(job: Job, library: Mapping[str, Signature], series: int, *groups: str) -> bool:
+    known = library.get(job.series[series].signature)
+    return known is not None and not known.regex.groupindex.keys().isdisjoint(groups)
 
 
 def _progress(
@@ -218,10 +222,9 @@ def _progress(
     unit = unit_of(job, series, numbers, first_time)
     numbers = numbers // unit
     lowest = int(job.reached.lowest[job.reached.series == series].min()) // unit
-    known = library.get(counter.signature)
     offset = _offset(numbers, lowest, bar, counter.signature)
     total = counter.total // unit if counter.total > 0 else -1
-    by_epochs = known is not None and "epochs" in known.regex.groupindex and total > 0
+    by_epochs = _tells(job, library, series, "epochs") and total > 0
     if by_epochs and lowest // total == 1:
         offset -= total  # the first epoch is called 1
     done = numbers + offset

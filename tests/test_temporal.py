@@ -598,3 +598,20 @@ def test_a_total_that_is_the_last_number_of_a_counter_from_0_is_one_more(form, l
     lines = text(f"{at(k)} INFO {form.format(k, k + 1)}" for k in range(10))
     found = progress(lines)
     assert (found.last_completed, found.total) == (last, total)
+
+
+@pytest.mark.parametrize(("last", "total"), [(39, 200), (70, None)])
+def test_a_total_that_another_line_tells_every_tenth_iteration(last, total):
+    """A counter that was left behind is another's."""
+    rare = {k: f"{at(k + 0.5)} INFO iteration {k:8}/     200 | lm loss: 2.5 |" for k in range(10, 40, 10)}
+    lines = [
+        line
+        for k in range(1, last + 1)
+        for line in (
+            f"{at(k)} INFO gpt_dataset: rank 3 iteration {k} batch of 4044 tokens in 47.8 ms",
+            rare.get(k),
+        )
+        if line
+    ]
+    found = progress(text(lines))
+    assert (found.last_completed, found.total) == (last, total)
