@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -24,13 +25,16 @@ _VERDICT = {
     "stop": "stop: a restart would fail again",
     "unknown": "unknown: look at the evidence",
 }
+MOST_CHARS = 240  # of a line of evidence: some programs put long names before what they have to say
 _COLOUR = {"finished": "green", "running": "green", "failed": "red", "hung": "red", "slow": "yellow"}
 
 
 @contextmanager
 def _page() -> Iterator[Console]:
     """Collect what is printed and write it at once: rich itself ends the process if a pipe breaks."""
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    # rich leaves bold and dim words where NO_COLOR is set.
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True, color_system=colours)
     with console.capture() as printed:
         yield console
     sys.stdout.write(printed.get())
@@ -76,8 +80,8 @@ def _show(console: Console, found: Diagnosis, strip: str) -> None:
     timing = found.timing
     console.print(
         Text(
-            f"\n{found.job['files']} files, {found.job['lines']:,} lines, {found.job['bytes'] / 1e6:.1f} MB"
-            f" in {timing['total_s']:.2f} s",
+            f"\n{_counted(found.job['files'], 'file')}, {_counted(found.job['lines'], 'line')},"
+            f" {_size(found.job['bytes'])} in {timing['total_s']:.2f} s",
             style="dim",
         )
     )
@@ -87,10 +91,11 @@ def _facts(found: Diagnosis) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
     if found.outcome not in ("finished", "running"):
         facts.append(("category", f"{found.cause['category']} (confidence {found.cause['confidence']:.0%})"))
-        where = _listed([n["node"] for n in found.nodes], 8) or "nobody in particular, or cannot tell"
-        facts.append(("node", where))
+        facts.append(("node", _listed([n["node"] for n in found.nodes], 8) or _whose(found)))
         if found.ranks:
             facts.append(("rank", _listed([str(r["rank"]) for r in found.ranks], 8)))
+        if found.nodes and found.nodes[0]["reasons"]:
+            facts.append(("because", f"{found.nodes[0]['node']} {found.nodes[0]['reasons'][0]}"))
     it, ck = found.iterations, found.checkpoint
     facts.append(("stage", found.stage["name"]))
     done = "none" if it["last_completed"] is None else str(it["last_completed"])
@@ -103,7 +108,25 @@ def _facts(found: Diagnosis) -> list[tuple[str, str]]:
     if ck["last_accepted"] not in (None, ck["last_durable"]):
         durable += f" (begun or accepted: {ck['last_accepted']})"
     facts.append(("checkpoint", durable))
+    if found.outcome in ("running", "unknown") and found.job["last_time"] is not None:
+        facts.append(("log ends", f"{found.job['last_time']}, or goes on where it was not copied"))
     return facts
+
+
+def _whose(found: Diagnosis) -> str:
+    """Say why no node is named: it is no node's fault, or the logs do not tell whose."""
+    theirs = found.cause["category"].startswith(("user", "data", "preemption"))
+    if theirs or any("no node to blame" in note for note in found.coverage["notes"]):
+        return "nobody in particular"
+    return "cannot tell"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 100_000 else f"{n_bytes / 1e3:.1f} kB"
 
 
 def _listed(names: list[str], most: int) -> str:
@@ -122,7 +145,7 @@ def _show_event(console: Console, event: dict[str, Any], strip: str) -> None:
             "  ",
             (f"{event['role']:<11}", colour),
             f" {event['count']}x{who}  ",
-            (escaped(first["text"].strip())[:160]),
+            (escaped(first["text"].strip())[:MOST_CHARS]),
         )
     )
     place = first["file"].removeprefix(strip)
@@ -137,7 +160,7 @@ def _outcome(found: Diagnosis) -> str:
 
 
 def show_truth(truth: Truth, found: Diagnosis) -> None:
-    """Print what was planted beside what was found, and whether the answer counts as right."""
+    """Print what was planted beside what was found: ``=`` the same, ``~`` as good, ``!`` wrong."""
     healthy = found.outcome in ("finished", "running")
     rows: list[tuple[str, object, object]] = [
         ("outcome", truth.outcome, _outcome(found)),
@@ -157,4 +180,6 @@ def show_truth(truth: Truth, found: Diagnosis) -> None:
                 # Who is named first counts; nobody is right where the logs do not tell.
                 right = got[0] in planted if got else not planted or truth.node_evidence == "none"
             mark = ("=", "green") if right else ("!", "red")
+            if right and planted != got and (got or planted):
+                mark = ("~", "green")
             console.print(Text.assemble("  ", mark, f" {name:<12} {planted} -> {escaped(str(got))}"))

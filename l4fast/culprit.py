@@ -185,7 +185,8 @@ def _blame_errors(own: list[Event], verdict: Verdict, about: Subjects, clock: Cl
         e
         for e in near
         if any(
-            edge(c, e, about, clock) is not None and set(about.nodes([c])) != set(about.nodes([e]))
+            edge(c, e, about, clock) is not None
+            and (set(about.nodes([c])) != set(about.nodes([e])) or _is_below(e, c, about, clock))
             for c in near
         )
     ]
@@ -249,6 +250,13 @@ def _has_rival(first: Event, near: list[Event], about: Subjects, clock: Clock) -
         if mine and hosts and not hosts & mine:
             return True
     return False
+
+
+def _is_below(effect: Event, cause: Event, about: Subjects, clock: Clock) -> bool:
+    """Whether a cause stands above what it brought about, in the file of both, and cannot be its effect."""
+    rows, one, other = about.job.rows, int(cause.rows[0]), int(effect.rows[0])
+    above = rows.stream[one] == rows.stream[other] and rows.line[one] < rows.line[other]
+    return bool(above) and edge(effect, cause, about, clock) is None
 
 
 def _grade(event: Event) -> tuple[bool, bool, bool]:

@@ -11,6 +11,7 @@ import re
 import numpy as np
 
 from l4fast import temporal
+from l4fast.checkpoints import first_bad
 from l4fast.events import Event, split
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
@@ -26,6 +27,7 @@ _BAD_LOSS = regex(r"(?i)\bloss\b['\"]?\s*[:=|]?\s*[-+]?(?:nan|inf)")
 def blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects, progress: Progress) -> None:
     """The first line with a value that is no number; its rank if it alone says more than the rest."""
     verdict.kind = "numeric"
+    nan = _not_before_known(job, nan, progress)
     rows = np.sort(np.concatenate([e.rows for e in nan]))
     first_time = job.rows.time[rows].min()
     head = rows[: max(2 * about.n_ranks, 8)]
@@ -71,6 +73,24 @@ def blame_numeric(job: Job, nan: list[Event], verdict: Verdict, about: Subjects,
         )
     else:
         verdict.notes.append("cannot tell which rank had the first bad value: all report it alike")
+
+
+def _not_before_known(job: Job, nan: list[Event], progress: Progress) -> list[Event]:
+    """Return the events without those that only noticed what progress lines had shown iterations before.
+
+    Who raises an error for a loss that all share, and showed since iteration 412, began nothing at 460.
+    """
+    last = progress.last_completed if progress.last_completed is not None else -1
+    number = {e.id: first_bad(job, int(e.rows[0]), progress) for e in nan}
+    shown = [e for e in nan if number[e.id] is not None and _is_progress(job, int(e.rows[0]))]
+    if not shown:
+        return nan
+    first = min(number[e.id] or 0 for e in shown)
+    late = [e for e in nan if e not in shown and (number[e.id] or last + 1) > first]
+    for event in late:
+        event.role = "consequence"
+        event.why.append(f"iteration {first} had shown it before")
+    return [e for e in nan if e not in late]
 
 
 def outlived(job: Job, nan: list[Event], progress: Progress) -> bool:

@@ -110,6 +110,8 @@ def _after(job: Job, event: Event, mark: Mark) -> bool:
     if (rows.line[mine][same] < mark.line).any():
         return False
     other = rows.time[mine][~same]
+    if same.all():
+        return True
     return mark.time != NONE and not ((other != NONE) & (other < mark.time)).any()
 
 

@@ -135,9 +135,8 @@ class Parser:
             )
 
         def labels(segments: np.ndarray) -> Iterator[Labels]:
-            # The first segment of a line tells who wrote it.
-            first = np.searchsorted(line, line[segments])
-            places = (column[first].tolist() for column in (start, stop, raw, layout))
+            # The labels may stand behind a progress bar; what has none speaks as the segment before it.
+            places = (column[segments].tolist() for column in (start, stop, raw, layout))
             for begin, end, code, place in zip(*places, strict=True):
                 text = buf[begin : min(end, begin + EXEMPLAR_BYTES)].tobytes()
                 yield self._labels(text, code, place)

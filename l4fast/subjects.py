@@ -285,6 +285,9 @@ class Clock:
         raised = event.tells is None and event.role == "root" and is_exception(self._job, event)
         own_word = event.by == "program" and (raised or event.tells in ("timeout", "lost-peer"))
         if not ranks and not self._about.nodes([event]) and not own_word:
+            known = times[times != NONE]
+            if event.category == "numeric" and known.size:
+                return int(known.min())  # a value that is no number is told where it came
             # A launcher's or scheduler's word: it comes after what it speaks of.
             return self._time_inside(event)
         known = times[times != NONE]

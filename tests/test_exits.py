@@ -1,6 +1,11 @@
 """A job whose processes all ended by themselves: torch says at the exit that nobody took its group down."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
+from l4fast import outcome
+from l4fast.job import NONE
 
 from jobs import at, steps, story, text
 
@@ -68,3 +73,13 @@ def test_of_each_node_the_first_process_tells():
     assert story(files).outcome == "finished"
     files["node-1.log"] = files["node-1.log"].rpartition("[rank2]:[W302")[0]
     assert story(files).outcome == "running"
+
+
+@pytest.mark.parametrize(("lines", "after"), [([5, 9], True), ([3, 9], False)])
+def test_what_stands_below_a_finish_without_a_time_came_after_it(lines, after):
+    rows = SimpleNamespace(
+        stream=np.zeros(2, np.int64), line=np.array(lines), time=np.array([NONE, 7_000_000])
+    )
+    event = SimpleNamespace(rows=np.arange(2))
+    mark = SimpleNamespace(stream=0, line=4, time=NONE)
+    assert outcome._after(SimpleNamespace(rows=rows), event, mark) is after

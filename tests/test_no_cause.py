@@ -72,3 +72,32 @@ def test_what_one_rank_of_each_node_says_is_no_nodes_fault():
     for rank in (0, 2):
         files[f"gpu-{rank // 2}.log"] += cry(16, rank, ECC)
     assert blamed(diagnosis(files))[0] == []
+
+
+@pytest.mark.parametrize("shown", [12, 99])
+def test_who_notices_what_all_had_shown_before_began_nothing(shown):
+    """What was saved since then holds the bad value too."""
+    lines = [
+        f"{at(30 + k)} INFO iteration {k}/ 100 | lm loss: {'nan' if k >= shown else 2.5} |"
+        for k in range(1, 21)
+    ]
+    for k in (15, 10, 5):
+        saved = f"successfully saved checkpoint from iteration {k} to /ckpt [ t 1/1, p 1/1 ]"
+        lines.insert(k, f"{at(30 + k)} INFO   {saved}")
+    files = nodes(trained=0)
+    files["gpu-0.log"] += text(lines) + cry(52, 0, "RuntimeError: loss is nan")
+    found = diagnosis(files)
+    assert found.cause["category"] == "numeric"
+    assert blamed(found)[1] == ([] if shown == 12 else [0])
+    assert (found.iterations["first_abnormal"], found.action["resume_from"]) == (
+        (12, 10) if shown == 12 else (21, 15)
+    )
+
+
+def test_a_bad_value_without_a_time_came_before_the_exception_that_it_caused():
+    lines = "".join(f"iteration {k}/ 100 | lm loss: {'nan' if k > 11 else 2.5} |\n" for k in range(1, 21))
+    head, tail = f"{at(0)} INFO starting\n", f"{at(60)} INFO ending\n"
+    stack = 'Traceback (most recent call last):\n  File "/opt/x.py", line 7, in <module>\n'
+    stack += "ValueError: the sampler has no place 7\n"
+    found = diagnosis({"train.log": head + lines + tail + stack})
+    assert (found.cause["category"], found.iterations["first_abnormal"]) == ("numeric", 12)

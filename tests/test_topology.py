@@ -602,3 +602,12 @@ def test_a_few_tasks_of_many_that_say_one_line_each_are_ranks():
         3005,
         3007,
     ]
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_a_rank_that_first_speaks_behind_a_progress_bar_keeps_its_name(end):
+    bar = f" 40%|####      | 40/100 [00:40<01:00]{end}"
+    files = {"a.log": f"{bar}[rank7]: {at(9)} ERROR a\n[rank3]: b\n[rank7]: c\n"}
+    found = job(files)
+    assert {s.labels for s in found.speakers} == {(), (("bracket", "rank3"),), (("bracket", "rank7"),)}
+    assert sorted(rank for rank in topology(files).rank if rank is not None) == [3, 7]
