@@ -180,7 +180,13 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
             few
             and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")
         )
-        or (explicit != "restart" and few and category in _LOCAL and _is_local(story) and not _is_killed(story))
+        or (
+            explicit != "restart"
+            and few
+            and category in _LOCAL
+            and _is_local(story)
+            and not _is_killed(story)
+        )
         or (few and category == "resource" and _is_environment(story))
     ):
         decided = "restart_excluding"

@@ -25,7 +25,7 @@ from l4fast.regexes import regex
 from l4fast.retries import in_vain
 from l4fast.signature import DECIDING, Signature
 from l4fast.stacks import settle_waits
-from l4fast.survived import passed, shortly_before, what_it_survived
+from l4fast.survived import before_it_trained, passed, shortly_before, what_it_survived
 from l4fast.telling import (
     NUMBERED,
     counts_none,
@@ -71,7 +71,7 @@ def find(
     heard = any(is_heard(s) for note in job.notes for s in note.failures[:1])
     strange = strange_shapes(job, nothing if heard else certain)
     healthy = _healthy_templates(baseline, templates)
-    survived = what_it_survived(job, progress)
+    survived, begun = what_it_survived(job, progress), before_it_trained(job, progress)
     vain = in_vain(job, progress, rows_in) if unknown else np.zeros(len(rows), bool)
     tried = np.zeros(len(rows), bool)
     usual = usual_shapes(job, progress)
@@ -136,7 +136,7 @@ def find(
             if signature is not None and signature.category == "numeric":
                 numeric.append((key, its))
                 continue
-            over = survived[its]
+            over = survived[its] | (begun[its] & _hinders_the_start(signature))
             if signature is not None and signature.tells == "stop" and over.any():
                 announced.append((key, its[over]))
             n_survived += int(over.sum())
@@ -162,12 +162,34 @@ def find(
         if event.signature is None and is_new and event.tells in (None, "death"):
             event.role = "root"
         event.grave = _is_grave(job, event, is_new)
+    _settle_remarks(job, events)
     events = _with_tries(events, vain, tried)
     if not any(event.grave for event in events):
         # A line that is only new tells nothing where nothing else does.
         events = [e for e in events if not strange[rows.raw[e.rows]].all() or tells_plainly(job, e)]
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
     return Evidence(events, Groups(len(rows), readings), n_survived, n_known)
+
+
+def _hinders_the_start(signature: Signature | None) -> bool:
+    """Whether a signature knows what a program cannot begin to train with."""
+    return signature is not None and signature.stage == "init" and signature.role == "root"
+
+
+def _settle_remarks(job: Job, events: list[Event]) -> None:
+    """What a program tells at level info of its code, input or settings is a remark beside what ended it."""
+    ends = {"stop", None}
+    plain = [e for e in events if e.role == "root" and e.grave and e.tells in ends]
+    remarks = [e for e in plain if _is_remark(job, e)]
+    if len(remarks) < len(plain):
+        for event in remarks:
+            event.role, event.grave = "consequence", False
+
+
+def _is_remark(job: Job, event: Event) -> bool:
+    levels = {job.level(row) for row in event.rows.tolist()}
+    own = event.tells is None and (event.category or "").startswith(("user", "data"))
+    return own and event.by == "program" and levels <= {"info", "debug"} and not is_exception(job, event)
 
 
 def _with_tries(events: list[Event], vain: np.ndarray, tried: np.ndarray) -> list[Event]:

@@ -16,7 +16,11 @@ def console(*lines: str) -> dict[str, str]:
 @pytest.mark.parametrize("signal", [4, 9])
 def test_the_only_node_that_is_known_is_not_left_out(signal):
     found = diagnosis(console(NOTICED.format("calc-7", signal)))
-    assert (found.outcome, found.action["verdict"], found.action["exclude_nodes"]) == ("failed", "restart", [])
+    assert (found.outcome, found.action["verdict"], found.action["exclude_nodes"]) == (
+        "failed",
+        "restart",
+        [],
+    )
 
 
 def test_the_only_node_is_left_out_if_its_hardware_broke():
