@@ -225,7 +225,7 @@ def _has_others(story: Story, category: str) -> bool:
 
 
 def _is_killed(story: Story) -> bool:
-    """Whether launchers alone tell of a SIGKILL: who sent it, and why, is unknown; mostly memory was short."""
+    """Whether launchers alone tell of a SIGKILL: nobody knows who sent it; mostly memory was short."""
     roots = story.verdict.roots
     return bool(roots) and all(
         e.tells == "death" and e.by in ("launcher", "scheduler") and _KILLED & {*e.values} for e in roots

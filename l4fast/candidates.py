@@ -39,6 +39,7 @@ from l4fast.telling import (
 )
 from l4fast.templates import Template
 from l4fast.temporal import Progress
+from l4fast.unended import unended_tracebacks
 from l4fast.usual import usual_shapes
 from l4fast.words import EXCEPTION, NAMED, kind_of, tells_of_failure
 
@@ -167,8 +168,24 @@ def find(
     if not any(event.grave for event in events):
         # A line that is only new tells nothing where nothing else does.
         events = [e for e in events if not strange[rows.raw[e.rows]].all() or tells_plainly(job, e)]
+        events += _cut_short(job, library, templates, rows_in)
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
     return Evidence(events, Groups(len(rows), readings), n_survived, n_known)
+
+
+def _cut_short(
+    job: Job, library: Library, templates: Mapping[str, Template], rows_in: np.ndarray
+) -> list[Event]:
+    """Return the tracebacks that break off, as events of one shape each."""
+    found = unended_tracebacks(job)
+    found = found[rows_in[found]]
+    events = []
+    for shape in np.unique(job.rows.shape[found]).tolist():
+        template = templates[job.shapes[shape].text]
+        event = _event(library, template, (), None, found[job.rows.shape[found] == shape])
+        event.role, event.title = "root", "A traceback that breaks off before it names the exception"
+        events.append(event)
+    return events
 
 
 def _hinders_the_start(signature: Signature | None) -> bool:
