@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from l4fast.canonical import shape_id
+from l4fast.caught import caught_again
 from l4fast.crossjob import Baseline
 from l4fast.events import Event, Evidence
 from l4fast.job import Job
@@ -72,7 +73,9 @@ def find(
     heard = any(is_heard(s) for note in job.notes for s in note.failures[:1])
     strange = strange_shapes(job, nothing if heard else certain)
     healthy = _healthy_templates(baseline, templates)
-    survived, begun = what_it_survived(job, progress), before_it_trained(job, progress)
+    caught, likely = caught_again(job, progress, rows_in)
+    survived = what_it_survived(job, progress) | caught
+    begun = before_it_trained(job, progress)
     vain = in_vain(job, progress, rows_in) if unknown else np.zeros(len(rows), bool)
     tried = np.zeros(len(rows), bool)
     usual = usual_shapes(job, progress)
@@ -163,6 +166,8 @@ def find(
         if event.signature is None and is_new and event.tells in (None, "death"):
             event.role = "root"
         event.grave = _is_grave(job, event, is_new)
+    if all(likely[e.rows].all() for e in events if e.grave):
+        events = [e for e in events if not likely[e.rows].all()]
     _settle_remarks(job, events)
     events = _with_tries(events, vain, tried)
     if not any(event.grave for event in events):
