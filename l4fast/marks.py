@@ -24,6 +24,11 @@ from l4fast.temporal import Progress, untold_shapes
 
 # A rehearsal of training or evaluation before the real one begins.
 _REHEARSAL = regex(r"(?i)\bwarm(?:ing)?[- ]?ups?\b")
+# Packages that are installed may be named after anything: "datasets" is one.
+_PACKAGE = regex(
+    r"^\s*Downloading (?:\S*/)?[\w.]+-\d[\w.!+]*(?:-\S+)?\.(?:whl|tar\.gz|zip)\b"
+    r"|^\s*Building wheels? for "
+)
 
 
 class Mark(NamedTuple):
@@ -64,7 +69,8 @@ def marks(job: Job) -> list[Mark]:
     if not wanted:
         return found
     for raw, signatures in wanted.items():
-        rehearsal = _REHEARSAL.search(job.raws[raw].content) is not None
+        content = job.raws[raw].content
+        rehearsal = _REHEARSAL.search(content) is not None or _PACKAGE.search(content) is not None
         for signature in signatures:
             if not (rehearsal and signature.marker == "stage"):
                 found += _marks_of(job, job.rows_of_raw(raw), signature)
