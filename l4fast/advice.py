@@ -31,6 +31,7 @@ _OWN_MEMORY = regex(
     r"total capacity of (?P<whole>\d+(?:\.\d+)?) GiB\b.{0,300}?"
     r"\bthis process has (?P<own>\d+(?:\.\d+)?) GiB memory in use"
 )
+_KILLED = {("signal", "9"), ("exit_code", "-9"), ("exit_code", "137")}
 FIRST_STEPS = 2  # by then a program has taken all the memory that it takes at each
 
 
@@ -172,7 +173,7 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
     verdict = story.verdict
     nodes = [n for n, _, _, _ in verdict.nodes]
     explicit = verdict.roots[0].action if verdict.roots else None
-    few = 0 < len(nodes) <= max(1, len(story.top.nodes) // 3)
+    few = 0 < len(nodes) <= max(1, len(story.top.nodes) // 3) and _has_others(story, category)
     if story.outcome == "unknown":
         decided = "unknown"
     elif story.outcome == "slow":
@@ -192,7 +193,13 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
             few
             and (explicit == "restart_excluding" or category.startswith("hardware") or verdict.kind == "hang")
         )
-        or (explicit != "restart" and few and category in _LOCAL and _is_local(story))
+        or (
+            explicit != "restart"
+            and few
+            and category in _LOCAL
+            and _is_local(story)
+            and not _is_killed(story)
+        )
         or (few and category == "resource" and _is_environment(story))
     ):
         decided = "restart_excluding"
@@ -214,11 +221,28 @@ def action_for(story: Story, cause: dict[str, Any]) -> dict[str, Any]:
 def blamed_nodes(story: Story, cause: dict[str, Any]) -> list[tuple[str, float, list[str], list[int]]]:
     """Return the nodes of the verdict, most suspect first, as `Verdict` holds them.
 
-    A job's only node has no peers that do better: it is named for what only a host can be guilty of.
+    A job's only node has no peers that do better: it is named for what only a host can be guilty of. Of a
+    job of which nobody knows what became, lines that no signature knows name nobody.
     """
     if len(story.top.nodes) < 2 and cause["category"].startswith(_NOT_A_HOSTS):
         return []
+    roots = story.verdict.roots
+    if story.outcome == "unknown" and roots and all(e.signature is None for e in roots):
+        return []
     return story.verdict.nodes
+
+
+def _has_others(story: Story, category: str) -> bool:
+    """Whether a job can do without a node: the only one that is known is left out if its hardware broke."""
+    return len(story.top.nodes) > 1 or category.startswith("hardware")
+
+
+def _is_killed(story: Story) -> bool:
+    """Whether launchers alone tell of a SIGKILL: nobody knows who sent it; mostly memory was short."""
+    roots = story.verdict.roots
+    return bool(roots) and all(
+        e.tells == "death" and e.by in ("launcher", "scheduler") and _KILLED & {*e.values} for e in roots
+    )
 
 
 def _of_whom(story: Story, exclude: list[str]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from l4fast.canonical import shape_id
+from l4fast.caught import caught_again
 from l4fast.crossjob import Baseline
 from l4fast.events import Event, Evidence
 from l4fast.job import Job
@@ -25,7 +26,7 @@ from l4fast.regexes import regex
 from l4fast.retries import in_vain
 from l4fast.signature import DECIDING, Signature
 from l4fast.stacks import settle_waits
-from l4fast.survived import passed, shortly_before, what_it_survived
+from l4fast.survived import before_it_trained, passed, shortly_before, what_it_survived
 from l4fast.telling import (
     NUMBERED,
     counts_none,
@@ -39,6 +40,7 @@ from l4fast.telling import (
 )
 from l4fast.templates import Template
 from l4fast.temporal import Progress
+from l4fast.unended import unended_tracebacks
 from l4fast.usual import usual_shapes
 from l4fast.words import EXCEPTION, NAMED, kind_of, tells_of_failure
 
@@ -71,7 +73,9 @@ def find(
     heard = any(is_heard(s) for note in job.notes for s in note.failures[:1])
     strange = strange_shapes(job, nothing if heard else certain)
     healthy = _healthy_templates(baseline, templates)
-    survived = what_it_survived(job, progress)
+    caught, likely = caught_again(job, progress, rows_in)
+    survived = what_it_survived(job, progress) | caught
+    begun = before_it_trained(job, progress)
     vain = in_vain(job, progress, rows_in) if unknown else np.zeros(len(rows), bool)
     tried = np.zeros(len(rows), bool)
     usual = usual_shapes(job, progress)
@@ -136,7 +140,7 @@ def find(
             if signature is not None and signature.category == "numeric":
                 numeric.append((key, its))
                 continue
-            over = survived[its]
+            over = survived[its] | (begun[its] & _hinders_the_start(signature))
             if signature is not None and signature.tells == "stop" and over.any():
                 announced.append((key, its[over]))
             n_survived += int(over.sum())
@@ -162,12 +166,52 @@ def find(
         if event.signature is None and is_new and event.tells in (None, "death"):
             event.role = "root"
         event.grave = _is_grave(job, event, is_new)
+    if all(likely[e.rows].all() for e in events if e.grave):
+        events = [e for e in events if not likely[e.rows].all()]
+    _settle_remarks(job, events)
     events = _with_tries(events, vain, tried)
     if not any(event.grave for event in events):
         # A line that is only new tells nothing where nothing else does.
         events = [e for e in events if not strange[rows.raw[e.rows]].all() or tells_plainly(job, e)]
+        events += _cut_short(job, library, templates, rows_in)
     events.sort(key=lambda e: (int(e.rows[0]), e.id))
     return Evidence(events, Groups(len(rows), readings), n_survived, n_known)
+
+
+def _cut_short(
+    job: Job, library: Library, templates: Mapping[str, Template], rows_in: np.ndarray
+) -> list[Event]:
+    """Return the tracebacks that break off, as events of one shape each."""
+    found = unended_tracebacks(job)
+    found = found[rows_in[found]]
+    events = []
+    for shape in np.unique(job.rows.shape[found]).tolist():
+        template = templates[job.shapes[shape].text]
+        event = _event(library, template, (), None, found[job.rows.shape[found] == shape])
+        event.role, event.title = "root", "A traceback that breaks off before it names the exception"
+        events.append(event)
+    return events
+
+
+def _hinders_the_start(signature: Signature | None) -> bool:
+    """Whether a signature knows what a program cannot begin to train with."""
+    return signature is not None and signature.stage == "init" and signature.role == "root"
+
+
+def _settle_remarks(job: Job, events: list[Event]) -> None:
+    """What a program tells at level info of its code, input or settings is a remark beside what ended it."""
+    ends = {"stop", None}
+    plain = [e for e in events if e.role == "root" and e.grave and e.tells in ends]
+    remarks = [e for e in plain if _is_remark(job, e)]
+    if len(remarks) < len(plain):
+        for event in remarks:
+            event.role, event.grave = "consequence", False
+
+
+def _is_remark(job: Job, event: Event) -> bool:
+    levels = {job.level(row) for row in event.rows.tolist()}
+    own = event.tells is None and (event.category or "").startswith(("user", "data"))
+    return own and event.by == "program" and levels <= {"info", "debug"} and not is_exception(job, event)
 
 
 def _with_tries(events: list[Event], vain: np.ndarray, tried: np.ndarray) -> list[Event]:

@@ -25,6 +25,11 @@ from l4fast.temporal import Progress, untold_shapes
 # A rehearsal of training or evaluation before the real one begins.
 _SOURCE = 4  # columns by which Python indents the source code below a frame
 _REHEARSAL = regex(r"(?i)\bwarm(?:ing)?[- ]?ups?\b")
+# Packages that are installed may be named after anything: "datasets" is one.
+_PACKAGE = regex(
+    r"^\s*Downloading (?:\S*/)?[\w.]+-\d[\w.!+]*(?:-\S+)?\.(?:whl|tar\.gz|zip)\b"
+    r"|^\s*Building wheels? for "
+)
 
 
 class Mark(NamedTuple):
@@ -68,7 +73,8 @@ def marks(job: Job) -> list[Mark]:
     for raw, signatures in wanted.items():
         if raw in quoted:
             continue
-        rehearsal = _REHEARSAL.search(job.raws[raw].content) is not None
+        content = job.raws[raw].content
+        rehearsal = _REHEARSAL.search(content) is not None or _PACKAGE.search(content) is not None
         for signature in signatures:
             if not (rehearsal and signature.marker == "stage"):
                 found += _marks_of(job, job.rows_of_raw(raw), signature)

@@ -12,7 +12,7 @@ from l4fast import clocks, exits, recovered, temporal
 from l4fast.events import Event, Evidence
 from l4fast.job import NONE, Job
 from l4fast.marks import Mark
-from l4fast.telling import is_exception, tells_plainly
+from l4fast.telling import breaks_off, is_exception, tells_plainly
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
 
@@ -96,6 +96,8 @@ def _may_go_on(
 def _is_farewell(job: Job, event: Event) -> bool:
     """Whether an event may belong to processes that end after their work is done."""
     if is_exception(job, event) and event.tells not in ("lost-peer", "timeout", "abort"):
+        return False
+    if breaks_off(job, event):
         return False
     if event.tells == "death":
         return dict(event.values).get("exit_code") not in ("1", "2")

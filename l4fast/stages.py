@@ -46,6 +46,14 @@ _FRAMES = (
 _STEP = regex(
     r"in (?:forward|backward|training_step|train_step|training_step_and_backward|forward_backward\w*)\b"
 )
+# A module that is imported may be named after anything.
+_IMPORT = regex(r"^\s+(?:from \S+ import\b|import \S)")
+_MODULE = regex(r"^\s+File .*, in <module>")
+_BEFORE = ("launch", "init")
+# A data loader that has nothing more to give has given before.
+_NO_MORE = regex(r"^\s*StopIteration\b")
+_SEQUENCE = regex(r"\bSeqNum=(?P<n>\d+)")
+MANY_CALLS = 1_000_000  # collectives of one group: far more than set-up and loading take
 _FRAME_LINES = 200
 
 _WITHIN = ("init", "load")  # stages that the program tells, once it was launched
@@ -60,7 +68,7 @@ def stage_of_failure(
     outcome: str,
 ) -> str:
     """Return the stage in which the failure began (in a healthy job: the last one)."""
-    begun = progress.last_completed is not None or progress.n_untold > 0
+    begun = progress.last_completed is not None or progress.n_untold > 0 or _was_at_work(job, verdict)
     if outcome == "finished":
         return "shutdown" if any(m.kind == "finish" for m in marks) else ("iterate" if begun else "launch")
     if outcome == "running":
@@ -79,6 +87,8 @@ def stage_of_failure(
     if verdict.kind == "numeric":
         return "iterate"
     if not begun:
+        if stack is None and _was_done(job, verdict, marks):
+            return "shutdown"
         if checkpoint.open_load or "checkpoint" in (stack, hint) or _reads_a_checkpoint(job, verdict):
             return "checkpoint"
         if stack == "launch":
@@ -130,6 +140,16 @@ def _was_done(job: Job, verdict: Verdict, marks: Sequence[Mark]) -> bool:
         ]
         if all(after):
             return True
+    return False
+
+
+def _was_at_work(job: Job, verdict: Verdict) -> bool:
+    """Whether who waited in vain for a collective counts so many that the training must have begun."""
+    for event in verdict.events:
+        if event.tells == "timeout":
+            match = _SEQUENCE.search(job.content(int(event.rows[0])))
+            if match is not None and int(match["n"]) >= MANY_CALLS:
+                return True
     return False
 
 
@@ -190,10 +210,14 @@ def _stack_stage(job: Job, verdict: Verdict) -> str | None:
             frames.append(text)
         if not any('File "' in frame for frame in frames) or line - int(rows.line[mine[0]]) > 100:
             continue
-        for frame in frames:  # innermost first
+        ended = _NO_MORE.search(job.content(row)) and any(_STEP.search(frame) for frame in frames)
+        for i, frame in enumerate(frames):  # innermost first
+            imported = _IMPORT.search(frame) or (
+                i > 0 and _MODULE.search(frame) and _IMPORT.search(frames[i - 1])
+            )
             for stage, pattern in _FRAMES:
-                if pattern.search(frame):
-                    return stage
+                if pattern.search(frame) and not (imported and stage not in _BEFORE):
+                    return "iterate" if ended and stage == "load" else stage
         if any(_STEP.search(frame) for frame in frames):
             return "iterate"
     return None

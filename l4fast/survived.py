@@ -48,6 +48,24 @@ def what_it_survived(job: Job, progress: Progress) -> np.ndarray:
     return out
 
 
+def before_it_trained(job: Job, progress: Progress) -> np.ndarray:
+    """Return per row whether its speaker told of an iteration in the same file only later, bool[n].
+
+    One iteration does: who could not begin, for want of a model or for a wrong setting, does none at all.
+    """
+    rows, it = job.rows, job.iterations
+    out = np.zeros(len(rows), bool)
+    if progress.series is None:
+        return out
+    reached = job.reached
+    mine = it.series == progress.series
+    counting = reached.speaker[(reached.series == progress.series) & (reached.highest > 0)]
+    for stream in np.unique(it.first_stream[mine]).tolist():
+        first = it.first_line[mine & (it.first_stream == stream)].min()
+        out |= (rows.stream == stream) & (rows.line < first) & np.isin(rows.speaker, counting)
+    return out
+
+
 def _done_again(job: Job, mine: np.ndarray) -> np.ndarray:
     """Return which iterations (indices into `Iterations`, in their order) were done again at last, bool[n].
 

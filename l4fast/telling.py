@@ -17,13 +17,22 @@ NUMBERED = regex(
     r"(?:_count|_total)?['\"]?[:= ]+['\"]?(?P<m>\d+(?:\.\d+)?)"
     r"|(?:error code:|exit(?:ed)?|exit code|status) (?P<code>\d+))\b"
 )
+# What Python itself writes of an exception that nobody caught, before the exception or instead of it.
+_UNCAUGHT = regex(r"^\s*(?:Error in sys\.excepthook|Original exception was):")
+_HEAD = regex(r"^\s*Traceback \(most recent call")
 # Frames of a stack, source lines under them and other continuation lines are indented.
 _INDENTED = 2
 
 
 def is_exception(job: Job, event: Event) -> bool:
-    """Whether an event's first line is what an exception ends with."""
-    return EXCEPTION.search(job.content(int(event.rows[0]))) is not None
+    """Whether an event's first line is what an exception ends with, or tells of one that nobody caught."""
+    text = job.content(int(event.rows[0]))
+    return EXCEPTION.search(text) is not None or _UNCAUGHT.search(text) is not None
+
+
+def breaks_off(job: Job, event: Event) -> bool:
+    """Whether an event is a traceback of which only the head and some frames are known."""
+    return event.signature is None and _HEAD.search(job.content(int(event.rows[0]))) is not None
 
 
 def tells_plainly(job: Job, event: Event) -> bool:

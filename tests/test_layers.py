@@ -39,7 +39,7 @@ HOUSE = (
     "addresses hostlabels labels machines marks namesakes novelty processes regular tasks",
     "jobscript reported",
     "relaunches",
-    "answer checkpoints clocks exits launches retries slow spatial speakers survived",
+    "answer caught checkpoints clocks exits launches retries slow spatial speakers survived unended",
     "events usual",
     "telling",
     "recovered stacks subjects",

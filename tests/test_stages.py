@@ -68,6 +68,54 @@ def test_the_stack_tells_what_was_being_done(frame, expected):
     assert stage(INIT, traceback("/opt/train.py:main", frame)) == expected
 
 
+def test_what_a_module_imports_tells_nothing_of_what_was_being_done():
+    lines = ["Traceback (most recent call last):"]
+    for name in ("model", "checkpointing"):
+        lines += [
+            f'  File "/opt/{name}.py", line 3, in <module>',
+            f"    from x.{name} import load_checkpoint",
+        ]
+    lines += [
+        '  File "/opt/x/types.py", line 9, in <module>',
+        "    ZERO = zeros(1).dtype",
+        "RuntimeError: busy",
+    ]
+    assert stage(INIT, text(lines)) == "init"
+    lines[-3] = lines[-3].replace("<module>", "load_checkpoint")
+    assert stage(INIT, text(lines)) == "checkpoint"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  Downloading datasets-3.9.1-py3-none-any.whl.metadata (19 kB)",
+        "Building wheel for datasets (pyproject.toml): started",
+    ],
+)
+def test_the_package_datasets_is_no_data(line):
+    assert stage(INIT, text([line]), BOOM) == "init"
+
+
+def test_a_loader_that_has_no_more_gave_before():
+    frames = ("/opt/training.py:train_step", "/opt/torch/utils/data/dataloader.py:_next_data")
+    assert stage(INIT, traceback(*frames, error="StopIteration")) == "iterate"
+    assert stage(INIT, traceback(*frames)) == "load"
+    assert stage(INIT, traceback("/opt/training.py:main", frames[1], error="StopIteration")) == "load"
+
+
+@pytest.mark.parametrize(("number", "expected"), [(8085827, "iterate"), (17, "init")])
+def test_who_counts_millions_of_collectives_was_training(number, expected):
+    waits = f"Watchdog caught collective operation timeout: WorkNCCL(SeqNum={number}, OpType=ALLREDUCE)"
+    assert stage(INIT, f"[rank3]:[E302 10:30:00.018 ProcessGroupNCCL.cpp:6] [Rank 3] {waits}\n") == expected
+
+
+def test_who_is_stopped_after_the_good_end_was_ending_though_no_iteration_is_told():
+    done = f"[after training is done] datetime: {at(5)[:19]}\n"
+    stop = "slurmstepd: error: *** STEP 7.2 ON n03 CANCELLED AT 2026-03-02T10:09:00 DUE TO TIME LIMIT ***\n"
+    assert stage(done, stop) == "shutdown"
+    assert stage(INIT, stop) == "init"
+
+
 def test_a_load_that_did_not_end_is_a_checkpoint():
     loading = f"{at(3)} INFO  loading distributed checkpoint from /ckpt at iteration 50\n"
     assert stage(INIT, loading, BOOM) == "checkpoint"
