@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from l4fast.contested import settle
 from l4fast.hostlabels import believe_labels, believe_tasks, hosts_of_tasks
 from l4fast.identities import Said, are_agents, believed, clean_host, identities
 from l4fast.job import Job
@@ -54,6 +55,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
         top.agents = frozenset(s.host for s in tasks if s.host is not None)
         said = [s._replace(rank=None) if s.is_task else s for s in said]
     _ranks_said(job, top, said)
+    settle(job, top, said)
     name_streams(job, top, said)
     name_described(top, said)
     top.shared = _shared_streams(job, top, said)
