@@ -114,3 +114,14 @@ def test_the_node_with_the_fault_is_excluded_and_no_other(name: str) -> None:
     found = diagnosis(failed(hosts, 5))
     assert [node["node"] for node in found.nodes] == [hosts[5]]
     assert found.action["exclude_nodes"] == [hosts[5]]
+
+
+def test_a_kernel_s_log_that_is_called_after_an_address_is_its_host_s() -> None:
+    files = {}
+    for k in range(4):
+        host, fell = f"alpha{k:02d}", "NVRM: Xid (PCI:0000:1b:00): 79, pid=1, GPU has fallen off the bus."
+        address = f"{host}:{100 + k}:{100 + k} [0] NCCL INFO Bootstrap : Using eth0:10.12.0.{30 + k}<0>"
+        files[f"{host}.log"] = text([address, init(host, k, 4)])
+        files[f"10.12.0.{30 + k}.dmesg"] = f"[  12.000000] {fell if k == 2 else 'usb 1-1: new device'}\n"
+    assert topology(files).nodes == [f"alpha{k:02d}" for k in range(4)]
+    assert diagnosis(files).action["exclude_nodes"] == ["alpha02"]
