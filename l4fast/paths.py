@@ -8,7 +8,8 @@ are looked at together, in four steps:
 2. numbers that run from 0 over siblings whose names are otherwise alike: a rank, or a
    node where the word before it says so;
 3. words that look like host names and differ between siblings, or are all that the name of a
-   machine's own log tells (`dmesg.gpu-a07`, `kern/gpu-a07.log`);
+   machine's own log tells (`dmesg.gpu-a07`, `kern/gpu-a07.log`); those that hold several numbers are
+   found before anything is counted;
 4. a second look: a "rank" that begins anew on each host is a local rank.
 
 What is not sure is None.
