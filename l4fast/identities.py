@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from l4fast.hostforms import is_dashed_address
 from l4fast.hostlists import hosts_in, in_order
 from l4fast.job import Job
 from l4fast.readings import Reading
@@ -56,9 +57,9 @@ def clean_host(name: str | None) -> str | None:
         return None
     name = name.strip().strip("'\"`,;()[]<>").rstrip(":.")
     short = name.split(".")[0] if not name.replace(".", "").isdigit() else name
-    if not short or short.lower() in _NOT_HOSTS or not _HOSTLIKE.match(short):
+    if not short or short.lower() in _NOT_HOSTS:
         return None
-    return short
+    return short if _HOSTLIKE.match(short) or is_dashed_address(short) else None
 
 
 def address_or_local(label: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from l4fast.hostforms import is_dashed_address
 from l4fast.identities import Said, clean_host
 from l4fast.job import Job
 from l4fast.pathnames import ENDING, stem_of
@@ -27,7 +28,7 @@ def name_streams(job: Job, top: Topology, said: Iterable[Said]) -> None:
 
     Not where the stream's own lines name another: a console is called after the host that it was written
     on, and holds what all of them say. A process's too, where its own lines name what looks like a host in
-    its name.
+    its name. Of a host in a name that goes on, and that no line names, the lines tell where it ends.
     """
     named: dict[int, set[str]] = defaultdict(set)
     for speaker, node in zip(job.speakers, top.node, strict=True):
@@ -36,7 +37,7 @@ def name_streams(job: Job, top: Topology, said: Iterable[Said]) -> None:
     for s in said:
         if s.host is not None:
             named[s.stream].add(s.host)
-    hosts = {host for found in named.values() for host in found if _HOST.fullmatch(host)}
+    hosts = {host for found in named.values() for host in found if _is_host(host)}
     if not hosts:
         return
     processes = {s.stream for s, rank in zip(job.speakers, top.rank, strict=True) if rank is not None}
@@ -52,6 +53,10 @@ def name_streams(job: Job, top: Topology, said: Iterable[Said]) -> None:
             host = _namesake([*parts[i][common:-1], ENDING.sub("", parts[i][-1])], hosts)
             if host is not None and named[i] <= {host}:
                 facts[i] = _on(fact, host)
+        elif fact.host is not None and fact.host not in hosts:
+            host = _namesake([*parts[i][common:-1], ENDING.sub("", parts[i][-1])], hosts)
+            if host is not None and named[i] <= {host} and _is_piece(*sorted((fact.host, host), key=len)):
+                facts[i] = _on(_without_numbers(fact, parts[i], host), host)
     for i, host in _kin(parts, named):
         if facts[i].host is None and facts[i].pod is None and i not in processes:
             facts[i] = _on(facts[i], host)
@@ -66,7 +71,7 @@ def _kin(parts: Sequence[Sequence[str]], named: Mapping[int, set[str]]) -> Itera
     alike: dict[tuple[str, ...], list[tuple[int, str]]] = defaultdict(list)
     for i, (*folders, base) in enumerate(parts):
         host = clean_host(ENDING.sub("", base))
-        if host is not None and _HOST.fullmatch(host):
+        if host is not None and _is_host(host):
             alike[*folders, _DIGITS.sub("#", base)].append((i, host))
     for found in alike.values():
         told = [(named[i], host) for i, host in found if named.get(i)]
@@ -76,6 +81,24 @@ def _kin(parts: Sequence[Sequence[str]], named: Mapping[int, set[str]]) -> Itera
 
 def _on(fact: PathFacts, host: str) -> PathFacts:
     return fact._replace(host=host, layout=fact.layout or "per-host", kind=fact.kind or "node")
+
+
+def _is_host(name: str) -> bool:
+    return _HOST.fullmatch(name) is not None or is_dashed_address(name)
+
+
+def _is_piece(short: str, long: str) -> bool:
+    """Whether one name is some of the joined words of another: the lines know which is the host."""
+    return f"-{short}-" in f"-{long}-"
+
+
+def _without_numbers(fact: PathFacts, parts: Sequence[str], host: str) -> PathFacts:
+    """Return what a name tells without a rank that stands in the name of its host alone."""
+    rest = {int(digits) for digits in _DIGITS.findall("/".join(parts).replace(host, ""))}
+    return fact._replace(
+        rank=fact.rank if fact.rank in rest else None,
+        local_rank=fact.local_rank if fact.local_rank in rest else None,
+    )
 
 
 def _common(folders: list[list[str]]) -> int:

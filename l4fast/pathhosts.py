@@ -22,16 +22,16 @@ from l4fast.pathcounts import (
 from l4fast.pathnames import ENDING, KERNEL_FILES, PathFacts
 from l4fast.regexes import regex
 
-_WORD = regex(r"[A-Za-z0-9]+")
-_IP_HOST = regex(r"(?<![A-Za-z0-9])ip-\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3}(?!\d)")
+WORD = regex(r"[A-Za-z0-9]+")
 _LETTERS_DIGITS = regex(r"([A-Za-z]+)(\d{1,6})(?:[a-z]\d{0,3})?")
-_NO_HOST = (
+NO_HOST = (
     (RANK_WORDS - {"gpu"})
     | LOG_WORDS
     | OTHER_WORDS
     | {"p", "b", "h", "console", "training", "nccl", "journalctl"}
     | KERNEL_FILES
 )
+MOST_LEFT = 4  # words in front of the last one of a host's name
 _INSIDE = {"torchrun": 4, "open-mpi": 3, "mindformers": 2, "ascend-plog": 1, "ascend-device": 2}
 
 
@@ -40,26 +40,7 @@ def find_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
 
     Where a part looks like one and does not differ, it fills maybe_host.
     """
-    parts_of: dict[int, list[str]] = {}
-    siblings: defaultdict[str, set[str]] = defaultdict(set)
-    shape_of: dict[str, str] = {}
-    for i, fact in enumerate(facts):
-        if fact.host is None and fact.pod is None:
-            parts = stems[i].split("/")
-            parts = parts[: len(parts) - _INSIDE.get(fact.layout, 0)]
-            if fact.layout.startswith("ray-"):
-                parts = [part for part in parts[:-1] if not part.startswith("session_")]
-            elif fact.layout not in _INSIDE and parts:
-                parts[-1] = ENDING.sub("", parts[-1])
-            parts_of[i] = parts
-            for part in parts:
-                if part not in shape_of:
-                    shape_of[part] = _shape(part)
-                siblings[shape_of[part]].add(part)
-    host_of: dict[str, tuple[str, bool] | None] = {}
-    for group in siblings.values():
-        columns = [_Column.of(set(column)) for column in zip(*map(_WORD.findall, group), strict=True)]
-        host_of |= {part: _host_in(part, columns) for part in group}
+    parts_of, host_of = judged(stems, facts)
     for i, parts in parts_of.items():
         fact = facts[i]
         for part in reversed(parts):
@@ -74,9 +55,39 @@ def find_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:
             fact = facts[i] = fact._replace(maybe_host=fact.maybe_host or host)
 
 
-def _shape(part: str) -> str:
+def judged(
+    stems: Sequence[str], facts: Sequence[PathFacts]
+) -> tuple[dict[int, list[str]], dict[str, tuple[str, bool] | None]]:
+    """Return the parts of each stem whose host is not known, and the host that each part names, if any.
+
+    With a host whether that is sure: it is an address, or like parts have another word in its place.
+    """
+    parts_of: dict[int, list[str]] = {}
+    siblings: defaultdict[str, set[str]] = defaultdict(set)
+    shape: dict[str, str] = {}
+    for i, fact in enumerate(facts):
+        if fact.host is None and fact.pod is None:
+            parts = stems[i].split("/")
+            parts = parts[: len(parts) - _INSIDE.get(fact.layout, 0)]
+            if fact.layout.startswith("ray-"):
+                parts = [part for part in parts[:-1] if not part.startswith("session_")]
+            elif fact.layout not in _INSIDE and parts:
+                parts[-1] = ENDING.sub("", parts[-1])
+            parts_of[i] = parts
+            for part in parts:
+                if part not in shape:
+                    shape[part] = shape_of(part)
+                siblings[shape[part]].add(part)
+    host_of: dict[str, tuple[str, bool] | None] = {}
+    for group in siblings.values():
+        columns = [_Column.of(set(column)) for column in zip(*map(WORD.findall, group), strict=True)]
+        host_of |= {part: _host_in(part, columns) for part in group}
+    return parts_of, host_of
+
+
+def shape_of(part: str) -> str:
     """Return a part with each word that holds a digit as `#`."""
-    return _WORD.sub(lambda word: "#" if NUMBER.search(word[0]) else word[0], part)
+    return WORD.sub(lambda word: "#" if NUMBER.search(word[0]) else word[0], part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +105,8 @@ class _Column:
 
 
 def _host_in(part: str, columns: Sequence[_Column]) -> tuple[str, bool] | None:
-    """Return the host named in one part of a path, judged beside the like parts of others.
-
-    With it whether that is sure: it is an address, or others have another word in its place.
-    """
-    if match := _IP_HOST.search(part):
-        return match[0], True
-    words = list(_WORD.finditer(part))
+    """Return the host named in one part of a path, judged beside the like parts of others."""
+    words = list(WORD.finditer(part))
     for k in reversed(range(len(words))):
         if NUMBER.search(words[k][0]) and (host := _host_at(part, words, k, columns[k])):
             return host, columns[k].varies
@@ -125,9 +131,9 @@ def _host_at(part: str, words: list[re.Match[str]], k: int, column: _Column) -> 
         return None
     letters = match[1].lower()
     is_counter = word[len(letters) :].isdigit()  # `r9` may be rank 9, `r9z5` is a place in a rack
-    if len(letters) < 3 and left and left not in _NO_HOST:
+    if len(letters) < 3 and left and left not in NO_HOST:
         return whole if left_is_host or column.varies else None
-    if (letters in _NO_HOST and is_counter) or (letters == "gpu" and column.counts):
+    if (letters in NO_HOST and is_counter) or (letters == "gpu" and column.counts):
         return None  # gpu0..gpu7 are devices
     if not column.varies and letters not in HOST_WORDS:
         return None
@@ -139,7 +145,7 @@ def _left_end(part: str, words: list[re.Match[str]], k: int) -> int:
     first = k
     while first and part[words[first - 1].end() : words[first].start()] == "-":
         left = words[first - 1][0].lower()
-        if left.isdigit() or left in _NO_HOST - {"worker"} or k - first == 3:
+        if left.isdigit() or left in NO_HOST - {"worker"} or k - first == MOST_LEFT:
             break
         first -= 1
     return words[first].start()
@@ -153,7 +159,7 @@ _OF_MACHINE = regex(
     rf"(?:(?:{_MACHINE}|{_CONSOLES})[._-])+(?P<behind>[^._]+)|(?P<before>[^._]+?)(?:[._-](?:{_MACHINE}|{_CONSOLES}))+"
 )
 _LONE_HOST = regex(r"(?P<letters>[A-Za-z]+)(?P<rest>[A-Za-z0-9-]*\d[a-z]?)")
-_NO_LONE_HOST = (_NO_HOST | OTHER_WORDS | {"boot", "before", "after", "old", "new", "prev"}) - HOST_WORDS
+_NO_LONE_HOST = (NO_HOST | OTHER_WORDS | {"boot", "before", "after", "old", "new", "prev"}) - HOST_WORDS
 
 
 def find_lone_hosts(stems: Sequence[str], facts: list[PathFacts]) -> None:

@@ -28,6 +28,9 @@ class PathFacts(NamedTuple):
     maybe_host : str or None
         Looks like a host, but no sibling has another in its place: a folder may be called after the
         kind or number of machines. It is one where lines name it.
+    longer_host : str or None
+        A name that goes on behind ``host``, with the number that is taken for that of a process: lines
+        tell which is the host.
     """
 
     host: str | None = None
@@ -43,6 +46,7 @@ class PathFacts(NamedTuple):
     stream: Stream | None = None
     kind: Kind | None = None
     maybe_host: str | None = None
+    longer_host: str | None = None
 
 
 # -- names without what compression and rotation add ---------------------------------

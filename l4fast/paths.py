@@ -8,7 +8,8 @@ are looked at together, in four steps:
 2. numbers that run from 0 over siblings whose names are otherwise alike: a rank, or a
    node where the word before it says so;
 3. words that look like host names and differ between siblings, or are all that the name of a
-   machine's own log tells (`dmesg.gpu-a07`, `kern/gpu-a07.log`);
+   machine's own log tells (`dmesg.gpu-a07`, `kern/gpu-a07.log`); those that hold several numbers are
+   found before anything is counted;
 4. a second look: a "rank" that begins anew on each host is a local rank.
 
 What is not sure is None.
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 
 from l4fast.pathcounts import NUMBER, count_folders, count_ranks, find_pods
 from l4fast.pathhosts import find_hosts, find_lone_hosts
+from l4fast.pathjoined import find_joined
 from l4fast.pathnames import MASTER, MAX_CHARS, PathFacts, Stream, known, stem_of
 from l4fast.regexes import regex
 
@@ -38,11 +40,16 @@ def path_facts(names: Sequence[str]) -> list[PathFacts]:
     """
     stems = [stem_of(name[-MAX_CHARS:]) for name in names]
     facts = [known(stem) for stem in stems]
-    count_ranks(find_pods(stems, facts), facts)
+    joined = find_joined(find_pods(stems, facts), facts)
+    count_ranks(joined.stems, facts)
     count_folders(stems, facts)
+    for i, host in joined.hosts.items():
+        facts[i] = facts[i]._replace(host=host, layout=facts[i].layout or "per-host")
     find_hosts(stems, facts)
     find_lone_hosts(stems, facts)
-    _second_look(stems, facts)
+    _second_look(joined.stems, facts)
+    for i, host in joined.contested.items():
+        facts[i] = facts[i]._replace(longer_host=host)
     _find_streams(stems, facts)
     return [_with_kind(fact, stem) for fact, stem in zip(facts, stems, strict=True)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -126,6 +126,16 @@ def use_hosts_of_tables(top: Topology, said: Sequence[Said]) -> None:
     alias = {label: host for label, host in alias.items() if label != host}
     if not alias or len(set(alias.values())) < len(alias):
         return
+    _rename(top, alias)
+
+
+def use_hosts_of_addresses(top: Topology) -> None:
+    """Give what is called after an address, as a kernel's log may be, to the host at that address."""
+    alias = {address: host for address, host in top.node_of_address.items() if address != host}
+    _rename(top, alias)
+
+
+def _rename(top: Topology, alias: Mapping[str, str]) -> None:
     top.node = [alias.get(node, node) if node is not None else None for node in top.node]
     top.node_of_rank = {rank: alias.get(node, node) for rank, node in top.node_of_rank.items()}
     top.node_of_stream = {i: alias.get(node, node) for i, node in top.node_of_stream.items()}

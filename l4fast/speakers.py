@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from l4fast.contested import settle
 from l4fast.hostlabels import believe_labels, believe_tasks, hosts_of_tasks
 from l4fast.identities import Said, are_agents, believed, clean_host, identities
 from l4fast.job import Job
@@ -20,7 +21,7 @@ from l4fast.labels import from_paths, read_labels, tasks_are_ranks, use_tasks
 from l4fast.machines import learn_machines, name_described
 from l4fast.namesakes import name_streams
 from l4fast.paths import PathFacts
-from l4fast.processes import learn_hosts, learn_pids, use_hosts_of_tables
+from l4fast.processes import learn_hosts, learn_pids, use_hosts_of_addresses, use_hosts_of_tables
 from l4fast.regular import complete
 from l4fast.tasks import learn_started, learn_tasks
 from l4fast.topology import Topology
@@ -54,6 +55,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
         top.agents = frozenset(s.host for s in tasks if s.host is not None)
         said = [s._replace(rank=None) if s.is_task else s for s in said]
     _ranks_said(job, top, said)
+    settle(job, top, said)
     name_streams(job, top, said)
     name_described(top, said)
     top.shared = _shared_streams(job, top, said)
@@ -63,6 +65,7 @@ def resolve(job: Job, facts: list[PathFacts], rows_in: np.ndarray | None = None)
     learn_tasks(top, tasks)
     learn_started(top, said)
     use_hosts_of_tables(top, said)
+    use_hosts_of_addresses(top)
     complete(job, top, said)
     top.forget()
     learn_machines(top, said)

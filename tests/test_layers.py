@@ -15,11 +15,12 @@ KERNELS = ROOT / "kernels" / "l4fast_kernels"
 # Lowest first. Files of one floor do not know each other.
 HOUSE = (
     "regexes",
-    "arrays colours failure_rows hostlists",
+    "arrays colours failure_rows hostforms hostlists",
     "accuracy codecs collecting columns errors kept lines notation pairtable pathnames signals streamsums"
     " terminal typed words",
     "align arguments canonical names neighbours pathcounts targets",
     "durations pathhosts progress variables",
+    "pathjoined",
     "paths",
     "buckets crossjob envelopes fold logformat signature source templates",
     "chunks database days discovery rule signature_file",
@@ -36,7 +37,7 @@ HOUSE = (
     "heads rows_joined runs",
     "guessed joining samples",
     "diagnosis identities temporal topology",
-    "addresses hostlabels labels machines marks namesakes novelty processes regular tasks",
+    "addresses contested hostlabels labels machines marks namesakes novelty processes regular tasks",
     "jobscript reported",
     "relaunches",
     "answer caught checkpoints clocks exits launches retries slow spatial speakers survived unended",
