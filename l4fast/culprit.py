@@ -17,6 +17,7 @@ from l4fast.explain import SKEW_S, edge, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric, outlived
 from l4fast.quarrels import accused, all_lost_one
+from l4fast.recovered import settle_passed
 from l4fast.stops import is_answer, only_after, only_before_stop, orders, stood_still, told_to_end
 from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import Progress
@@ -40,6 +41,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         return verdict
     about = Subjects(job, top, evidence)
     settle_deaths(events, about)
+    settle_passed(job, events)
     verdict = Verdict(events, [], about=about)
     clock = Clock(job, events, about, progress)
     settle_echoes(events, about, clock)

@@ -141,7 +141,7 @@ def test_a_machine_that_is_none_of_the_job_is_not_blamed(target):
 TABLE = "LAST SEEN  TYPE     REASON     OBJECT       MESSAGE\n"
 TAKEN_BY = "4m         Warning  Preempted  pod/gpu-{}   Preempted by pod 0b6c on node cpu-3\n"
 EVICTED = "4m         Warning  Evict      pod/gpu-{}   Pod is evicted, because of reclaim\n"
-NOT_READY = "4m  Warning  Unschedulable  podgroup/lm  {}/4 tasks in gang unschedulable: pod group is not ready, 4 {}\n"
+NOT_READY = "4m  Warning  Unschedulable  lm  {}/4 tasks in gang unschedulable: pod group is not ready, 4 {}\n"
 
 
 def asked(told: dict[int, float], *lost: tuple[float, int], trained: int = 59) -> dict[str, str]:
