@@ -55,6 +55,8 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     ]
     if known:
         own = [e for e in own if e.grave]  # a warning of an error is none beside one that came
+    if progress.last_completed is not None:
+        own = [e for e in own if not _is_of_launch(e, clock)] or own
     hangs = [e for e in events if e.tells == "hang"]
     stops = [e for e in events if e.tells == "stop" and not is_answer(e, events, about, clock)]
     timeouts = [e for e in events if e.tells == "timeout"]
@@ -125,6 +127,12 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     _order(verdict, clock)
     explain(verdict.roots, verdict.events, about, clock)
     return verdict
+
+
+def _is_of_launch(event: Event, clock: Clock) -> bool:
+    """Whether a scheduler told, nobody knows when, what keeps a job from its start."""
+    begins = event.signature is not None and event.signature.stage == "launch"
+    return begins and event.by == "scheduler" and clock.of(event) == LATE
 
 
 def _without_victims(deaths: list[Event], events: list[Event], about: Subjects, clock: Clock) -> list[Event]:

@@ -192,3 +192,26 @@ def test_what_is_no_node_s_own_blames_nobody_who_was_lost():
         asked({}, (60.0, 0), (60.1, 3), (60.2, 6)) | {"events.txt": TABLE + NOT_READY.format(3, "Pending")}
     )
     assert (found.cause["signature"], blamed(found)) == ("volcano-unschedulable", ([], []))
+
+
+# ------------------------------------------------------------------ what nobody dates
+
+
+@pytest.mark.parametrize(("later", "told"), [(5.0, True), (1500.0, False)])
+def test_a_line_without_a_time_is_not_as_old_as_the_last_line_that_has_one(later, told):
+    """Its file told the time at its beginning; others, or itself, tell by when it was written."""
+    files = nodes(trained=1)
+    files["gpu-1.log"] += f"[rank2]: {at(2)} INFO reading shards\n[rank2]: KeyError: 'body_text'\n"
+    files["gpu-3.log"] += f"[rank6]: {at(2 + later)} INFO still there\n"
+    (first,) = [e["first"] for e in diagnosis(files).events if "KeyError" in e["first"]["text"]]
+    assert (first["time"] is not None) == told
+
+
+def test_what_kept_a_pod_from_its_start_did_not_end_it_later():
+    mount = '41m  Warning  FailedMount  pod/gpu-1  MountVolume.SetUp failed for volume "conf" : timed out\n'
+    evicted = "7m  Warning  Evicted  pod/gpu-2  The node was low on resource: memory.\n"
+    found = diagnosis(nodes(trained=59) | {"events.txt": TABLE + mount + evicted})
+    assert [e["signature"] for e in found.events if e["role"] == "root"] == ["k8s-evicted"]
+    assert (
+        diagnosis(nodes(trained=0) | {"events.txt": TABLE + mount}).cause["signature"] == "k8s-mount-failed"
+    )
