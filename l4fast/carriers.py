@@ -113,6 +113,15 @@ CARRIERS: tuple[Rule, ...] = (
         needs=OUTER,
         sets=BOOT,
     ),
+    # rsyslog with seconds since 1970, and the tag or the facility; other words may be any table's.
+    rule(
+        "syslog-epoch",
+        rf"(?:<{M}>)?(?P<time_epoch>{M}(?:\.{M})?) (?P<host>{HOST}) "
+        rf"(?:kernel|kern|daemon|syslog|(?:systemd|slurmd|nvidia-[a-z-]{{1,30}})\[(?P<pid>{M})\]): ",
+        M + "<",
+        needs=OUTER,
+        sets=BOOT,
+    ),
     rule("kmsg", rf"{M},{M},(?P<time_boot>{M}),[c+-](?:,[^;]{{0,80}})?;", M, needs=BOOT),
     rule(
         "dmesg",

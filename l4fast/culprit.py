@@ -7,6 +7,8 @@ timeout; the end of the wait-for chain.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from l4fast.absent import blame_absent
 from l4fast.collectives import busy, laggard, mismatch
 from l4fast.deaths import also_deaths, first_death, settle_deaths, settle_echoes, unexplained_deaths
@@ -15,11 +17,12 @@ from l4fast.explain import SKEW_S, edge, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric, outlived
 from l4fast.quarrels import accused, all_lost_one
-from l4fast.stops import is_answer, only_after, only_before_stop, orders, stood_still
+from l4fast.recovered import settle_passed
+from l4fast.stops import is_answer, only_after, only_before_stop, orders, stood_still, told_to_end
 from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import Progress
 from l4fast.topology import Topology
-from l4fast.verdict import ENDED, FEW, Verdict, blame
+from l4fast.verdict import ENDED, FEW, Verdict, blame, is_everybodys
 from l4fast.victims import blame_outlier, blame_victims, silent_beside, silent_ones
 
 GUESS = -10  # signatures of so small a weight are words that any program may use
@@ -38,6 +41,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         return verdict
     about = Subjects(job, top, evidence)
     settle_deaths(events, about)
+    settle_passed(job, events)
     verdict = Verdict(events, [], about=about)
     clock = Clock(job, events, about, progress)
     settle_echoes(events, about, clock)
@@ -51,6 +55,8 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     ]
     if known:
         own = [e for e in own if e.grave]  # a warning of an error is none beside one that came
+    if progress.last_completed is not None:
+        own = [e for e in own if not _is_of_launch(e, clock)] or own
     hangs = [e for e in events if e.tells == "hang"]
     stops = [e for e in events if e.tells == "stop" and not is_answer(e, events, about, clock)]
     timeouts = [e for e in events if e.tells == "timeout"]
@@ -62,6 +68,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     device = [e for e in own if e.names_culprit and (e.category or "").startswith("hardware")]
     still = bool(stops) and stood_still(stops, progress, clock)
     # Who ended the job may have done so because it hung: only a scheduler has reasons of its own.
+    told = told_to_end(stops, about, clock)
     asked = bool(hangs) and all(e.by == "launcher" for e in stops)
     cries = [*hangs, *silent, *timeouts, *lost]
     broken = any(clock.of(e) <= first_nan + 60_000_000 for e in device)
@@ -69,7 +76,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         blame_numeric(job, nan, verdict, about, progress)
     elif own and not only_after(own, stops, about, clock):
         _blame_errors(own, verdict, about, clock)
-        _supplement(events, verdict, about, clock)
+        _supplement(events, verdict, about, clock, told)
     elif cries and not (still or asked) and only_after(cries, stops, about, clock, SKEW_S):
         verdict.kind = "stop"
         verdict.roots = orders(events, stops, clock)
@@ -86,7 +93,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         [e for e in odd if not only_after([e], stops, about, clock)], [*timeouts, *lost], about, clock
     ):
         _blame_errors(began, verdict, about, clock)
-    elif accused(events, verdict, about, clock, begun=progress.last_completed is not None):
+    elif accused(events, verdict, about, clock, begun=progress.last_completed is not None, told=told):
         verdict.kind = "peer"
     elif timeouts and mismatch(job, about, timeouts, verdict):
         verdict.kind = "mismatch"
@@ -103,7 +110,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
         verdict.kind = "stall"
         verdict.roots = stops
         blame_outlier(job, top, verdict)
-    elif stops and not only_before_stop([*timeouts, *lost], stops, clock):
+    elif stops and not only_before_stop([*timeouts, *lost], stops, about, clock):
         verdict.kind = "stop"
         verdict.roots = orders(events, stops, clock)
     elif own:
@@ -120,6 +127,12 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     _order(verdict, clock)
     explain(verdict.roots, verdict.events, about, clock)
     return verdict
+
+
+def _is_of_launch(event: Event, clock: Clock) -> bool:
+    """Whether a scheduler told, nobody knows when, what keeps a job from its start."""
+    begins = event.signature is not None and event.signature.stage == "launch"
+    return begins and event.by == "scheduler" and clock.of(event) == LATE
 
 
 def _without_victims(deaths: list[Event], events: list[Event], about: Subjects, clock: Clock) -> list[Event]:
@@ -264,18 +277,25 @@ def _grade(event: Event) -> tuple[bool, bool, bool]:
     return (event.weight <= -10, event.tells == "death", not (event.category or "").startswith("hardware"))
 
 
-def _supplement(events: list[Event], verdict: Verdict, about: Subjects, clock: Clock) -> None:
+def _supplement(
+    events: list[Event], verdict: Verdict, about: Subjects, clock: Clock, told_to_end: Mapping[str, int]
+) -> None:
     """Where a scheduler or a machine says that a node failed but not which, those who lost it may know."""
     if verdict.nodes or verdict.everybody or about.ranks(verdict.roots):
         return
     if first_death(events, verdict, about):
         return
-    told = [(e.category or "").startswith(("hardware", "network", "resource")) for e in verdict.roots]
+    told = [
+        (e.category or "").startswith(("hardware", "network", "resource")) and not is_everybodys(e)
+        for e in verdict.roots
+    ]
     if not any(told):
         return
     others = Verdict(events, verdict.roots)
     victims = [e for e in events if any(edge(r, e, about, clock) is not None for r in verdict.roots)]
-    if not all_lost_one(victims, others, about) and not accused(events, others, about, clock, begun=True):
+    if not all_lost_one(victims, others, about) and not accused(
+        events, others, about, clock, begun=True, told=told_to_end
+    ):
         blame_absent(events, others, about)
     if others.nodes:
         verdict.nodes, verdict.ranks = others.nodes, others.ranks

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,13 +40,22 @@ class Quarrel(NamedTuple):
     event: Event
 
 
-def accused(events: list[Event], verdict: Verdict, about: Subjects, clock: Clock, *, begun: bool) -> bool:
+def accused(
+    events: list[Event],
+    verdict: Verdict,
+    about: Subjects,
+    clock: Clock,
+    *,
+    begun: bool,
+    told: Mapping[str, int],
+) -> bool:
     """Blame the nodes that explain who lost whom; return whether there are such.
 
     Before the job has ``begun`` to iterate, all meet at one node: few that do not reach it are cut off.
+    Nodes that were ``told`` to end, and when, are lost because of that.
     """
     top = about.top
-    quarrels = first_wave(list(_quarrels(events, about, clock)))
+    quarrels = first_wave(_unasked(list(_quarrels(events, about, clock)), told, len(top.nodes)))
     quarrels.sort(key=lambda q: (q.time, q.row))
     streams = np.unique(about.job.rows.stream[[q.row for q in quarrels]])
     ordered = len(streams) == 1 or all(q.own for q in quarrels)
@@ -118,6 +127,24 @@ def _quarrels(events: Iterable[Event], about: Subjects, clock: Clock) -> Iterabl
             if own is None or own <= waited:
                 died = clock.died(top.rank[speaker])  # it was still there when it said so
                 yield Quarrel(home, target, died if own is None else own, own is not None, row, event)
+
+
+def _unasked(quarrels: list[Quarrel], told: Mapping[str, int], n_nodes: int) -> list[Quarrel]:
+    """Leave out who lost a node that had been told to end, as far as clocks can tell.
+
+    An order that all heard at once may also be the answer to the failure of a node that most had lost.
+    """
+    skew = int(SKEW_S * 1e6)
+    at_once = bool(told) and max(told.values()) - min(told.values()) <= skew
+    lost_by: dict[str, set[str]] = defaultdict(set)
+    for q in quarrels:
+        if at_once and q.time < told.get(q.home, LATE) and q.time < told.get(q.target, LATE):
+            lost_by[q.target].add(q.home)
+    return [
+        q
+        for q in quarrels
+        if not q.own or told.get(q.target, LATE) > q.time + skew or 2 * len(lost_by[q.target]) >= n_nodes
+    ]
 
 
 def _first_wait(events: Iterable[Event], about: Subjects) -> int:

@@ -1,4 +1,4 @@
-"""Which storage troubles are no end of a job: those that passed, and a machine's alone while it went on.
+"""Which troubles are no end of a job: those that passed, and a machine's storage alone while it went on.
 
 A file server that does not answer stops whoever touches its mount until it answers, which its host's
 kernel tells too. Where no line tells of a process that failed, such a stall is why a job is slow, and
@@ -8,17 +8,33 @@ not why it died.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from l4fast.events import Event
+from l4fast.events import Event, split
 from l4fast.job import NONE, Job
-from l4fast.readings import Reading, Values
+from l4fast.readings import Reading
 from l4fast.signature import Signature
 from l4fast.temporal import STALL_FACTOR, Progress
 
-# What tells of a stall -> what the same host says when it is over, and the group that both name.
-OVER = {"nfs-not-responding": ("nfs-ok", "host")}
+
+class Over(NamedTuple):
+    """What the same host says when a trouble is over, and the group by which both name the thing.
+
+    Of a signature that knows several troubles, only those with ``text`` as their own may be over.
+    """
+
+    signature: str
+    group: str
+    text: str | None = None
+
+
+OVER = {
+    "nfs-not-responding": Over("nfs-ok", "host"),
+    "nccl-ib-fatal-event": Over("nccl-ib-port-active", "device", "port error"),
+    "link-down": Over("link-up", "device"),
+}
 LEAST_US = 60_000_000  # a program that hangs may still speak for some seconds
 
 
@@ -28,33 +44,69 @@ def no_end(job: Job, fatal: Sequence[Event], progress: Progress) -> bool:
 
 
 def passed(job: Job, event: Event) -> bool:
-    """Whether each host that told of an event's stall told later that it is over."""
+    """Whether each host that told of a stall of storage told later that it is over."""
+    return event.category == "storage" and bool(is_over(job, event).all())
+
+
+def settle_passed(job: Job, events: list[Event]) -> None:
+    """Of a trouble that lasted on some hosts, take off the lines of those that said that it was over."""
+    fresh = []
+    for event in events:
+        over = is_over(job, event)
+        if event.role == "root" and over.any() and not over.all():
+            fresh.append(split(event, event.rows[over], "what told it said later that it was over"))
+    events.extend(fresh)
+
+
+def is_over(job: Job, event: Event) -> np.ndarray:
+    """Return of which rows of an event the same host said at last that it is over, bool[n]."""
+    found = np.zeros(len(event.rows), bool)
     if event.signature is None or event.signature.id not in OVER:
-        return False
+        return found
     shapes = np.unique(job.rows.shape[event.rows])
     if any(np.count_nonzero(job.rows.shape == s) < job.shape_count[s] for s in shapes.tolist()):
-        return False  # the last lines of a shape are not known
-    over, group = OVER[event.signature.id]
-    ends: dict[tuple[int, int, Values], int] = {}
-    for raw_idx, note in enumerate(job.notes):
-        if any(signature.id == over for signature in note.failures):
-            signature = next(s for s in note.failures if s.id == over)
-            _latest(job, job.rows_of_raw(raw_idx), signature, group, ends)
-    begins: dict[tuple[int, int, Values], int] = {}
-    for raw in np.unique(job.rows.raw[event.rows]).tolist():
-        _latest(job, event.rows[job.rows.raw[event.rows] == raw], event.signature, group, begins)
-    return all(ends.get(key, -1) > line for key, line in begins.items())
+        return found  # the last lines of a shape are not known
+    over, names = OVER[event.signature.id], dict[str, int]()
+    ends = [
+        _things(job, job.rows_of_raw(raw), signature, over.group, None, names)
+        for raw, note in enumerate(job.notes)
+        for signature in note.failures
+        if signature.id == over.signature
+    ]
+    raws = job.rows.raw[event.rows]
+    places = [np.flatnonzero(raws == raw) for raw in np.unique(raws).tolist()]
+    begins = [
+        _things(job, event.rows[mine], event.signature, over.group, over.text, names) for mine in places
+    ]
+    if not ends:
+        return found
+    begin, end = np.concatenate(begins, axis=1), np.concatenate(ends, axis=1)
+    things, which = np.unique(np.concatenate([begin, end], axis=1)[:3], axis=1, return_inverse=True)
+    last = np.full((2, things.shape[1]), -1, np.int64)
+    np.maximum.at(last[0], which.ravel()[: begin.shape[1]], begin[3])
+    np.maximum.at(last[1], which.ravel()[begin.shape[1] :], end[3])
+    over_now = (last[1] > last[0]) & (things[2] >= 0)
+    found[np.concatenate(places)] = over_now[which.ravel()[: begin.shape[1]]]
+    return found
 
 
-def _latest(
-    job: Job, rows: np.ndarray, signature: Signature, group: str, found: dict[tuple[int, int, Values], int]
-) -> None:
-    """Note the last line of each (stream, speaker, what the group holds) among rows of one raw shape."""
-    different, code = Reading(job, rows, signature.regex).distinct([group])
-    stream, speaker, line = job.rows.stream[rows], job.rows.speaker[rows], job.rows.line[rows]
-    order = np.argsort(line, kind="stable")
-    for a, b, c, at in np.stack([stream, speaker, code, line], axis=1)[order].tolist():
-        found[a, b, different[c]] = max(at, found.get((a, b, different[c]), -1))
+def _things(
+    job: Job, rows: np.ndarray, signature: Signature, group: str, text: str | None, names: dict[str, int]
+) -> np.ndarray:
+    """Return stream, speaker, what ``group`` holds and line of each row of one raw shape, int64[4, n].
+
+    ``names`` numbers what it holds; -1 stands for nothing, and for a line with another ``text`` than asked.
+    """
+    different, code = Reading(job, rows, signature.regex).distinct([group, "text"])
+    held = [dict(values) for values in different]
+    number = [
+        names.setdefault(v[group], len(names)) if group in v and text in (None, v.get("text")) else -1
+        for v in held
+    ]
+    thing = np.array(number, np.int64)[code]
+    return np.stack([job.rows.stream[rows], job.rows.speaker[rows], thing, job.rows.line[rows]]).astype(
+        np.int64
+    )
 
 
 def outlived(job: Job, event: Event, progress: Progress) -> bool:

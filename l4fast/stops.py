@@ -15,6 +15,7 @@ from l4fast.subjects import LATE, Clock, Subjects
 from l4fast.temporal import STALL_FACTOR, Progress
 from l4fast.verdict import ENDED
 
+EVER = -LATE  # a time that is not known, and may have been before any other
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
 
 
@@ -44,12 +45,37 @@ def is_answer(stop: Event, events: list[Event], about: Subjects, clock: Clock) -
     return bool(set(about.nodes(failed)) - set(about.nodes([stop])))
 
 
-def only_before_stop(victims: list[Event], stops: list[Event], clock: Clock) -> bool:
-    """Whether victims cried before the job was told to stop: then the order was an answer to that."""
-    if not victims:
+def only_before_stop(victims: list[Event], stops: list[Event], about: Subjects, clock: Clock) -> bool:
+    """Whether victims cried before the job was told to stop: then the order was an answer to that.
+
+    What a scheduler notes of the nodes that it stopped, without a time, may have come before.
+    """
+    if not victims or any(_is_noted(e, clock) and about.nodes([e]) for e in stops):
         return False
     first = min(clock.of(e) for e in victims)
     return first != LATE and first + SKEW_S * 1e6 < min(clock.of(e) for e in stops)
+
+
+def told_to_end(stops: list[Event], about: Subjects, clock: Clock) -> dict[str, int]:
+    """Return the nodes that were told to stop, and when each first was, in microseconds.
+
+    That is `EVER` where a scheduler notes only that it stopped a node.
+    """
+    rows = about.job.rows
+    told: dict[str, int] = {}
+    for event in stops:
+        if _is_noted(event, clock):
+            told |= dict.fromkeys(about.nodes([event]), EVER)
+            continue
+        for row in event.rows[rows.own_time[event.rows]].tolist():
+            for node in about.row(event, row).nodes:
+                told[node] = min(int(rows.time[row]), told.get(node, LATE))
+    return told
+
+
+def _is_noted(event: Event, clock: Clock) -> bool:
+    """Whether a scheduler notes of a node what became of it, and not when."""
+    return event.by == "scheduler" and event.tells is not None and clock.of(event) == LATE
 
 
 def only_after(
@@ -76,8 +102,7 @@ def only_after(
 
     def is_after(event: Event) -> bool | None:
         nodes = set(about.nodes([event]))
-        noted = event.by == "scheduler" and event.tells is not None and clock.of(event) == LATE
-        if noted and nodes and nodes <= told:
+        if _is_noted(event, clock) and nodes and nodes <= told:
             return True
         first: dict[tuple[int, int], int] = {}  # of each speaker in each stream
         for row in event.rows.tolist():
@@ -87,7 +112,9 @@ def only_after(
             if stream in lines:
                 after = bool(rows.line[row] > lines[stream])
                 if not after and event.tells is not None and rows.own_time[row] and rows.time[row] >= begun:
-                    continue  # others had been told before
+                    # Others had been told before: surely so, if it was longer ago than clocks may differ.
+                    surely = surely or bool(rows.time[row] >= begun + int(gap_s * 1e6)) or None
+                    continue
             elif rows.own_time[row] and begun != LATE:
                 limit = times.get(about.top.home(speaker), begun + int(gap_s * 1e6))
                 after = bool(rows.time[row] >= limit)

@@ -275,7 +275,8 @@ class Clock:
             return int(own.min())
         if event.by == "scheduler":
             inside = self._time_inside(event)
-            if inside != LATE:
+            # That a node was stopped, in a table without times, says nothing of when.
+            if inside != LATE or (event.tells == "stop" and (times == NONE).all()):
                 return inside
         ranks = self._about.ranks([event])
         died = [self._died[r] for r in ranks if r in self._died]

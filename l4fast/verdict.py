@@ -40,7 +40,7 @@ class Verdict:
 
 def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -> None:
     """Blame whom ``events`` speak of, unless that is nearly everybody, or what fails belongs to all."""
-    if all(_is_everybodys(event) for event in events):
+    if all(is_everybodys(event) for event in events):
         verdict.notes.append("what failed is no node's own: no node to blame")
         return
     ranks, nodes = about.ranks(events), about.nodes(events)
@@ -90,7 +90,7 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
         verdict.notes.append("cannot tell which node: no line names one, and no rank can be mapped to one")
 
 
-def _is_everybodys(event: Event) -> bool:
+def is_everybodys(event: Event) -> bool:
     """Whether a signature says that its lines blame nobody: a missing shard, say. Code has a place."""
     nobody = event.signature is not None and event.signature.names == "none" and event.tells is None
     return nobody and not (event.category or "").startswith(("user", "data", "numeric"))

@@ -16,7 +16,8 @@ from l4fast.diagnosis import MOST_NAMES, Diagnosis, iso_time, quoted
 from l4fast.events import Event
 from l4fast.failure_rows import FailureRows
 from l4fast.fold import ROWS_OF_SUSPECT
-from l4fast.job import Job
+from l4fast.job import NONE, Job
+from l4fast.novelty import not_later_than
 from l4fast.source import Unreadable
 from l4fast.stages import stage_of_failure
 from l4fast.subjects import Subjects
@@ -24,6 +25,7 @@ from l4fast.survived import SURVIVED_ITERATIONS
 from l4fast.topology import Topology
 
 LineAt = Callable[[int, int], bytes | None]
+NEAR_US = 60_000_000  # a line without a time was written at that of the line above, if so soon after it
 
 
 def diagnosis(
@@ -208,11 +210,25 @@ def _failure_rows(story: Story) -> FailureRows:
     )
 
 
+def _told_times(job: Job) -> np.ndarray:
+    """Return the time of each row, int64[n]: its own, or that of the last timed line above it.
+
+    The latter only where the row is sure to be little later: the next line with a time, or the last one of
+    the job, tells by when it was written. `NONE` elsewhere.
+    """
+    rows = job.rows
+    ended = max((stream.last_time for stream in job.streams), default=NONE)
+    latest = not_later_than(job)
+    latest = np.where(latest == NONE, ended, latest)
+    return np.where(rows.own_time | (latest - rows.time <= NEAR_US), rows.time, NONE)
+
+
 class _Quotes:
     """Lines as evidence: file, line, offset and text."""
 
     def __init__(self, job: Job, top: Topology, line_at: LineAt | None) -> None:
         self.job, self.top, self._line_at = job, top, line_at
+        self._time = _told_times(job)
 
     def evidence(self, row: int) -> dict[str, Any]:
         rows = self.job.rows
@@ -236,7 +252,7 @@ class _Quotes:
         zoned = self.job.streams[int(rows.stream[row])].zoned
         return {
             **found,
-            "time": iso_time(int(rows.time[row]), zoned),
+            "time": iso_time(int(self._time[row]), zoned),
             "rank": top.rank[speaker],
             "node": top.home(speaker),
             "text": text,

@@ -29,7 +29,14 @@ EXCEPTION = regex(
 )
 # In order: what names the death of a process says more than how it came to it.
 _KINDS = (
-    ("stop", r"due to (?:time limit|preemption)|time limit (?:reached|exceeded)|\bpreempt(?:ed|ion)\b"),
+    # Drivers preempt queues, and kernels tasks: of the job, a line says who was preempted, or by whom.
+    (
+        "stop",
+        r"due to (?:time limit|preemption)|time limit (?:reached|exceeded)"
+        r"|\b(?:was|were|being|been|is) preempted\b|\bpreempted (?:by|in order|at|on)\b"
+        r"|\bpreemption (?:notice|signal|warning|event|request)"
+        r"|\b(?:job|pod|node|instance|worker|machine|vm)s?\b[^.,;]{0,40}\bpreempt(?:ed|ion)\b",
+    ),
     (
         "asked-to-end",
         r"sending (?:process|signal|sig)|closing signal|\bsigterm\b|(?:terminat|kill)ing (?:sub)?process"

@@ -370,6 +370,21 @@ LINES = [
         [("time.iso", "2024-10-10T03:06:53+0200"), ("host", "h7")],
         "up",
     ),
+    (
+        "1770000000.250000 h7 kernel: [12.5] up",
+        "syslog-epoch dmesg",
+        None,
+        [("time.epoch", "1770000000.250000"), ("host", "h7"), ("time.boot", "12.5")],
+        "up",
+    ),
+    (
+        "<6>1770000000 h7 slurmd[25]: up",
+        "syslog-epoch",
+        None,
+        [("time.epoch", "1770000000"), ("host", "h7"), ("pid", "25")],
+        "up",
+    ),
+    ("0.25 layer7 norm: 1.5", "", None, [], "0.25 layer7 norm: 1.5"),
     ("[    1.678901] NVRM: Xid", "dmesg", None, [("time.boot", "1.678901")], "NVRM: Xid"),
     ("[12345.6][ T99] NVRM: Xid", "dmesg", None, [("time.boot", "12345.6")], "NVRM: Xid"),
     (

@@ -501,3 +501,23 @@ def test_the_processes_that_ncclras_misses_are_to_blame():
     ]
     found = diagnosis({"train.log": steps(range(1, 41)) + text(ras)})
     assert [node["node"] for node in found.nodes] == ["gb058"]
+
+
+# ------------------------------------------------------------------ words of drivers
+
+
+def test_a_driver_that_cannot_preempt_a_queue_is_no_order_to_stop():
+    said = "Mar  2 10:00:11 gpu-2 kernel: xpu 0000:4b:00.0: context preemption failed, resetting\n"
+    found = judge(*[(620 + r / 10, r, WATCHDOG) for r in ALL if r != 5], gpu_2_kern=said)
+    assert found.cause["category"] != "preemption"
+    assert blamed(found)[0] == ["gpu-2"]
+
+
+def test_who_alone_cannot_bind_multicast_memory_has_broken_switches():
+    bind = (
+        "gpu-1:711:820 [{}] transport/nvls.cc:301 NCCL WARN Failed to bind NVLink SHARP (NVLS) Multicast "
+        "memory of size 4194304 : CUDA error 401 'the operation cannot be performed in the present state'."
+    )
+    found = judge(*[(2, r, bind.format(r % 2)) for r in (2, 3)], trained=0)
+    assert (blamed(found)[0], found.cause["category"]) == (["gpu-1"], "hardware.gpu")
+    assert found.action["verdict"] == "restart_excluding"

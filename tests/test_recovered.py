@@ -83,3 +83,51 @@ def test_slow_beside_stalls_that_passed():
     told = diagnosis({"train.log": train, "kernel/node1.log": stalls})
     assert (told.outcome, told.iterations["first_abnormal"]) == ("slow", 60)
     assert told.action["exclude_nodes"] == []
+
+
+# ------------------------------------------------------------------ passed on one host, stayed on another
+
+PORT = "NET/IB : mlx5_3:1 Got async event : port {}"
+DOWN, UP = "mlx5_core 0000:4b:00.0 ens4f0: Link down", "mlx5_core 0000:4b:00.0 ens4f0: Link up"
+
+
+def lasting(begins: str, over: str, *, other: str | None = None, stays: tuple[int, ...] = (2,)):
+    """Four hosts meet a trouble at 300 s; ``over`` but where it stays: maybe ``other``."""
+    files = {"train.log": untimed(30, 299.0)}
+    for n in range(4):
+        said = [(300.0, begins)]
+        said += [(304.0, over)] if n not in stays else [(304.0, other)] if other else []
+        files[f"kernel/node{n}.log"] = kernel(*said, host=f"node{n}")
+    return diagnosis(files)
+
+
+@pytest.mark.parametrize(
+    ("begins", "over", "other"),
+    [
+        (ASK.format("a"), OK.format("a"), None),
+        (ASK.format("a"), OK.format("a"), OK.format("b")),
+        (PORT.format("error"), PORT.format("active"), None),
+        (DOWN, UP, None),
+        (DOWN, UP, UP.replace("ens4f0", "ens5f1")),
+    ],
+)
+def test_where_a_trouble_stayed_is_to_blame_and_not_where_it_passed(begins, over, other):
+    found = lasting(begins, over, other=other)
+    assert [n["node"] for n in found.nodes] == ["node2"]
+    assert (found.events[0]["role"], found.events[0]["count"]) == ("root", 1)
+
+
+@pytest.mark.parametrize(
+    ("begins", "over"),
+    [
+        ("NET/IB : mlx5_3:1 Got async event : local catastrophic error", PORT.format("active")),
+        ("lost carrier", UP),  # of which device it does not say
+    ],
+)
+def test_what_another_word_does_not_end_is_everybody_s(begins, over):
+    assert lasting(begins, over).nodes == []
+
+
+def test_a_link_that_came_back_is_the_cause_where_no_other_is_known():
+    found = lasting(DOWN, UP, stays=())
+    assert (found.outcome, found.cause["signature"]) == ("failed", "link-down")

@@ -142,3 +142,84 @@ def test_a_machine_that_is_none_of_the_job_is_not_blamed(target):
     for rank in (0, 3, 6):
         files[f"gpu-{rank // 2}.log"] += cry(30 + rank / 10, rank, LOST.format(target))
     assert target not in blamed(diagnosis(files))[0]
+
+
+# ------------------------------------------------------------------ orders that reach nodes one by one
+
+TABLE = "LAST SEEN  TYPE     REASON     OBJECT       MESSAGE\n"
+TAKEN_BY = "4m         Warning  Preempted  pod/gpu-{}   Preempted by pod 0b6c on node cpu-3\n"
+EVICTED = "4m         Warning  Evict      pod/gpu-{}   Pod is evicted, because of reclaim\n"
+NOT_READY = "4m  Warning  Unschedulable  lm  {}/4 tasks in gang unschedulable: pod group is not ready, 4 {}\n"
+
+
+def asked(told: dict[int, float], *lost: tuple[float, int], trained: int = 59) -> dict[str, str]:
+    """Agents told to end (node -> seconds), and ranks that lose gpu-2 (seconds, rank), each file in order."""
+    files = nodes(trained=trained)
+    lines = [(s, n, f"{at(s)} {ORDER}\n") for n, s in told.items()]
+    lines += [(s, r // 2, cry(s, r, LOST.format("gpu-2"))) for s, r in lost]
+    for _, n, line in sorted(lines):
+        files[f"gpu-{n}.log"] += line
+    return files
+
+
+@pytest.mark.parametrize("lost", [[(59.7, 1)], [(59.7, 1), (59.8, 3)], [(62.4, 1)]])
+def test_who_is_lost_when_it_is_told_to_end_as_the_first_did_not_fail(lost):
+    """Also where who lost it hears of the order much later, or the order is written a little later."""
+    found = diagnosis(asked({2: 60.0, 0: 69.0, 1: 66.0, 3: 72.0}, *lost))
+    assert blamed(found) == ([], [])
+    assert (found.cause["category"], found.action["verdict"]) == ("preemption", "restart")
+
+
+def test_an_order_that_all_hear_at_once_may_answer_what_most_of_them_lost():
+    found = diagnosis(asked(dict.fromkeys(range(4), 60.5), (60.0, 0), (60.1, 3), (60.2, 6)))
+    assert blamed(found)[0] == ["gpu-2"]
+
+
+@pytest.mark.parametrize(("event", "signature"), [(TAKEN_BY, "k8s-preempted"), (EVICTED, "volcano-evicted")])
+def test_whom_a_table_without_times_tells_to_be_stopped_did_not_fail(event, signature):
+    lost = asked({}, (60.0, 0), (60.1, 3), (60.2, 6))
+    assert blamed(diagnosis(lost))[0] == ["gpu-2"]
+    found = diagnosis(
+        lost | {"events.txt": TABLE + "".join(map(event.format, range(4))) + NOT_READY.format(0, "Releasing")}
+    )
+    assert blamed(found) == ([], [])
+    assert (found.cause["signature"], found.action["verdict"]) == (signature, "restart")
+
+
+def test_an_error_of_its_own_stays_the_cause_beside_a_table_without_times():
+    files = nodes(trained=59)
+    files["gpu-1.log"] += cry(
+        60, 3, "torch.AcceleratorError: CUDA error: uncorrectable ECC error encountered"
+    )
+    found = diagnosis(files | {"events.txt": TABLE + "".join(map(TAKEN_BY.format, range(4)))})
+    assert (found.cause["signature"], blamed(found)[0]) == ("cuda-ecc", ["gpu-1"])
+
+
+def test_what_is_no_node_s_own_blames_nobody_who_was_lost():
+    found = diagnosis(
+        asked({}, (60.0, 0), (60.1, 3), (60.2, 6)) | {"events.txt": TABLE + NOT_READY.format(3, "Pending")}
+    )
+    assert (found.cause["signature"], blamed(found)) == ("volcano-unschedulable", ([], []))
+
+
+# ------------------------------------------------------------------ what nobody dates
+
+
+@pytest.mark.parametrize(("later", "told"), [(5.0, True), (1500.0, False)])
+def test_a_line_without_a_time_is_not_as_old_as_the_last_line_that_has_one(later, told):
+    """Its file told the time at its beginning; others, or itself, tell by when it was written."""
+    files = nodes(trained=1)
+    files["gpu-1.log"] += f"[rank2]: {at(2)} INFO reading shards\n[rank2]: KeyError: 'body_text'\n"
+    files["gpu-3.log"] += f"[rank6]: {at(2 + later)} INFO still there\n"
+    (first,) = [e["first"] for e in diagnosis(files).events if "KeyError" in e["first"]["text"]]
+    assert (first["time"] is not None) == told
+
+
+def test_what_kept_a_pod_from_its_start_did_not_end_it_later():
+    mount = '41m  Warning  FailedMount  pod/gpu-1  MountVolume.SetUp failed for volume "conf" : timed out\n'
+    evicted = "7m  Warning  Evicted  pod/gpu-2  The node was low on resource: memory.\n"
+    found = diagnosis(nodes(trained=59) | {"events.txt": TABLE + mount + evicted})
+    assert [e["signature"] for e in found.events if e["role"] == "root"] == ["k8s-evicted"]
+    assert (
+        diagnosis(nodes(trained=0) | {"events.txt": TABLE + mount}).cause["signature"] == "k8s-mount-failed"
+    )
