@@ -19,7 +19,7 @@ def paddle(code: int) -> str:
         [
             f"LAUNCH INFO {at(20)} Pod failed",
             f"LAUNCH ERROR {at(20)} Container failed !!!",
-            f"Container rank 2 status failed cmd ['python', '-u', 'train.py'] code {code} log log/workerlog.2",
+            f"Container rank 2 status failed cmd ['python', '-u', 'train.py'] code {code} log workerlog.2",
             "env {'HOME': '/root', 'ON_ERROR': 'failed', 'PWD': '/job'}",
             f"LAUNCH INFO {at(20)} ------------------------- ERROR LOG DETAIL -------------------------",
         ]
@@ -97,3 +97,124 @@ def test_the_head_of_ray_names_the_node_of_which_it_hears_nothing():
     found = diagnosis({"driver.log": text([*said, gone]) + ACTOR})
     assert (found.cause["signature"], found.stage["name"]) == ("ray-node-died", "iterate")
     assert [node["node"] for node in found.nodes] == ["10.3.0.9"]
+
+
+# ------------------------------------------------------------------ clouds
+
+
+def test_a_notice_of_the_cloud_comes_before_the_power_key():
+    end = (
+        "Mar  2 10:00:12 gpu-1 start-worker 2026/03/02 10:00:12 GCP Metadata Service says termination is "
+        "imminent\nMar  2 10:00:23 gpu-1 systemd-logind[911]: Power key pressed.\n"
+        "Mar  2 10:00:23 gpu-1 systemd-logind[911]: System is powering down.\n"
+    )
+    found = diagnosis({"console.log": TEN, "syslog": end})
+    assert (found.outcome, found.cause["signature"]) == ("failed", "cloud-spot")
+    assert (found.action["verdict"], found.action["exclude_nodes"]) == ("restart", [])
+
+
+def test_a_power_key_alone_excludes_no_machine():
+    end = (
+        "Mar  2 10:00:23 gpu-1 systemd-logind[911]: Power key pressed short.\n"
+        "Mar  2 10:00:23 gpu-1 systemd-logind[911]: System is powering down.\n"
+    )
+    found = diagnosis({"console.log": TEN, "syslog": end})
+    assert (found.cause["signature"], found.cause["category"]) == ("power-key-pressed", "preemption")
+    assert (found.action["verdict"], found.action["exclude_nodes"]) == ("restart", [])
+
+
+RETRIES = (
+    "Error: From /job:worker/replica:0/task:1:\nAll 10 retry attempts failed. The last failure: Unavailable: "
+    "Error executing an HTTP request: HTTP response code 503\n"
+)
+
+
+def test_an_upload_that_the_store_refused_each_time_fails():
+    end = (
+        "INFO:tensorflow:An error was raised. This may be due to a preemption in a connected worker or "
+        f"parameter server. The current session will be closed and a new session will be created. {RETRIES}"
+        "\t when resuming upload gs://runs/base/model.ckpt-60_temp_83/part-0\n"
+        "\t [[node save/SaveV2_1 (defined at /site-packages/transformer/utils.py:720) ]]\n"
+    )
+    found = diagnosis({"console.log": end})
+    assert (found.outcome, found.cause["category"]) == ("failed", "storage")
+    assert events(found)[0] == ("root", "gcs-request-failed")
+
+
+def test_a_request_that_is_made_again_is_no_failure():
+    again = (
+        "The operation failed and will be automatically retried in 1.3 seconds (attempt 1 out of 10), "
+        "caused by: Unavailable: Error executing an HTTP request: HTTP response code 503\n"
+    )
+    assert diagnosis({"console.log": again + TEN}).outcome == "running"
+
+
+# ------------------------------------------------------------------ TPU
+
+
+def test_a_crash_of_the_tpu_library_is_known_by_its_signal():
+    end = text(
+        [
+            "https://symbolize.stripped_domain/r/?trace=7f1,7f2&map=06bf:7f1-7f2",
+            "*** SIGSEGV (@(nil)), see gl____41#s15 received by PID 411 (TID 420) on cpu 7; stack trace: ***",
+            "PC: @     0x7fac1a4a8de2  (unknown)  (unknown)",
+            "E0302 10:00:12.243922     42 hook.cc:292] RAW: Remote crash data gathering hook invoked.",
+            "E0302 10:00:13.243922     42 state.cc:784] RAW: Raising signal 11 with default behavior",
+        ]
+    )
+    found = diagnosis({"console.log": end})
+    assert (found.cause["signature"], found.cause["category"]) == ("signal-received", "framework")
+    assert [signature for _, signature in events(found)] == ["signal-received", "tpu-raises-signal"]
+
+
+def test_what_glog_tells_as_information_is_no_failure_whatever_its_words():
+    said = text(
+        f"(pid=) {letter}0302 10:00:{k:02}.577401 10651 part.cc:78] the request was aborted, no crash here"
+        for k, letter in enumerate("IIE")
+    )
+    found = diagnosis({"console.log": said + cry_oom()})
+    assert [e["count"] for e in found.events if e["signature"] is None] == [1]
+
+
+def cry_oom() -> str:
+    return f"{at(15)} ERROR torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB\n"
+
+
+# ------------------------------------------------------------------ DLRover, NCCL, BigDL
+
+
+def test_dlrover_tells_why_a_worker_ended():
+    said = (
+        f"[{at(12)}] [INFO] [reporter.py:68:report] [2026-03-02, 10:00:12][warn][run7-worker-3]"
+        '[status_update][Running to Failed][{"from_state": "Running", "to_state": "Failed", '
+        '"node": "run7-worker-3", "exit reason": "%s"}]\n'
+        f"[{at(12)}] [INFO] [training_node.py:275:relaunch_node] Relaunch node run7-worker-3 to 59\n"
+    )
+    deleted = diagnosis({"master.log": said % "Deleted"})
+    assert (deleted.outcome, deleted.cause["signature"]) == ("failed", "dlrover-exit-reason")
+    assert diagnosis({"master.log": said % "OOMKilled"}).cause["category"] == "resource"
+
+
+def test_a_topology_file_that_nccl_cannot_read_is_why_its_test_failed():
+    end = text(
+        [
+            "gpu-1:75:95 [2] graph/xml.h:101 NCCL WARN Attribute arch of node cpu not found",
+            "gpu-1:75:95 [2] NCCL INFO graph/topo.cc:493 -> 3",
+            "gpu-1: Test NCCL failure common.cu:961 'internal error / '",
+            " .. gpu-1 pid 75: Test failure common.cu:844",
+        ]
+    )
+    found = diagnosis({"console.log": end})
+    assert (found.outcome, found.stage["name"]) == ("failed", "init")
+    assert (found.cause["signature"], found.cause["category"]) == ("nccl-topology-file", "platform")
+
+
+def test_the_iterations_of_bigdl_count():
+    said = text(
+        f"{at(k)} INFO  DistriOptimizer$:392 - [Epoch 3 {3072 * k}/1281167][Iteration {70 + k}]"
+        f"[Wall Clock {90 + k}.1s] Trained 3072 records in 1.4 seconds. Throughput is 2190.8 records/second. "
+        f"Loss is {loss}. Current learning rate is 0.1."
+        for k, loss in enumerate(["2.1", "2.2", "NaN", "NaN"])
+    )
+    found = diagnosis({"driver.log": said})
+    assert (found.iterations["last_completed"], found.cause["category"]) == (73, "numeric")
