@@ -218,3 +218,37 @@ def test_the_iterations_of_bigdl_count():
     )
     found = diagnosis({"driver.log": said})
     assert (found.iterations["last_completed"], found.cause["category"]) == (73, "numeric")
+
+
+# ------------------------------------------------------------------ torchrun
+
+BEAT = (
+    "WARNING:torch.distributed.elastic.rendezvous.dynamic_rendezvous:The node 'gpu-7_211_0' has failed to "
+    "send a keep-alive heartbeat to the rendezvous 'none' due to an error of type RendezvousConnectionError.\n"
+)
+
+
+def test_an_agent_that_cannot_reach_the_rendezvous_time_and_again_has_lost_the_job():
+    found = diagnosis({"console.log": 3 * BEAT})
+    assert (found.outcome, found.cause["category"]) == ("failed", "network")
+    assert found.action["exclude_nodes"] == []
+    assert diagnosis({"console.log": TEN + 3 * BEAT}).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"console.log": TEN + 2 * BEAT},
+        {"console.log": 3 * BEAT + TEN},
+        {"console.log": TEN + 3 * BEAT + steps(range(11, 21), begin=11)},
+        {"agent.log": 3 * BEAT, "rank0.log": TEN},
+    ],
+)
+def test_an_agent_that_the_others_go_on_without_has_lost_nothing(files):
+    assert diagnosis(files).outcome == "running"
+
+
+def test_an_iterator_at_its_end_speaks_of_the_data():
+    end = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    next(it)\nStopIteration\n'
+    found = diagnosis({"console.log": TEN + end})
+    assert (found.cause["signature"], found.cause["category"]) == ("py-stop-iteration", "user.code")
