@@ -224,7 +224,7 @@ def test_the_iterations_of_bigdl_count():
 
 BEAT = (
     "WARNING:torch.distributed.elastic.rendezvous.dynamic_rendezvous:The node 'gpu-7_211_0' has failed to "
-    "send a keep-alive heartbeat to the rendezvous 'none' due to an error of type RendezvousConnectionError.\n"
+    "send a keep-alive heartbeat to the rendezvous 'none' due to RendezvousConnectionError.\n"
 )
 
 
@@ -249,6 +249,6 @@ def test_an_agent_that_the_others_go_on_without_has_lost_nothing(files):
 
 
 def test_an_iterator_at_its_end_speaks_of_the_data():
-    end = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    next(it)\nStopIteration\n'
+    end = 'Traceback (most recent call last):\n  File "a.py", line 3, in run\n    next(it)\nStopIteration\n'
     found = diagnosis({"console.log": TEN + end})
     assert (found.cause["signature"], found.cause["category"]) == ("py-stop-iteration", "user.code")
