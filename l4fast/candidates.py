@@ -33,6 +33,7 @@ from l4fast.telling import (
     is_exception,
     is_heard,
     is_ignored,
+    is_remark,
     is_retry,
     is_said,
     speaks_of_failure,
@@ -120,6 +121,8 @@ def find(
                 continue
         if ignored and signature is not None and EXCEPTION.search(raw.text):
             mine = mine[[not is_ignored(job, row, ignored) for row in mine.tolist()]]
+        if signature is None and raw.header.level is None:
+            mine = mine[~is_remark(job, mine)]
         weak = signature is None or signature.weight <= -1
         if weak and NUMBERED.search(raw.text) is not None:
             mine = mine[[not counts_none(job.content(row)) for row in mine.tolist()]]

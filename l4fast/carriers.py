@@ -185,7 +185,7 @@ CARRIERS: tuple[Rule, ...] = (
     ),
     rule(
         "ray",
-        rf"\((?:[\w.:<>()=,/+{M} -]{{0,100}}?[ (])??(?:rank=(?P<rank>{M}) )?pid=(?P<pid>{M})"
+        rf"\((?:[\w.:<>()=,/+{M} -]{{0,100}}?[ (])??(?:rank=(?P<rank>{M}) )?pid=(?P<pid>{M})?"
         rf"(?:, ?ip=(?P<ip>{_IP}))?\)(?: |$)",
         "(",
         forbids=LOG,

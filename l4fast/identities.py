@@ -47,7 +47,7 @@ MOST = 10_000_000  # of ranks, tasks and processes; Linux numbers these up to 4,
 GUESS = -20  # signatures of so small a weight are guesses
 _DIGITS = regex(r"\d+")
 MIN_AGENTS = 3  # tasks, each on a host of its own, before they are taken for nodes
-_NAMING = frozenset(("host", "rank", "pid", "task", "node"))
+_NAMING = frozenset(("host", "ip", "rank", "pid", "task", "node"))
 
 
 @lru_cache(maxsize=65_536)

@@ -47,6 +47,10 @@ def learn_pids(job: Job, top: Topology, said: Sequence[Said]) -> None:
                     set_node(top, s.rank, host.host, "failure table")
             elif s.pid is not None and s.rank is None and s.host is None:
                 _join_process(top, s, host, rank, near)
+            elif s.is_failure and s.rank is None and host is not None and s.line - host.line <= near // NEAR:
+                # Of a record that names the machine just above, and why in one line or two.
+                top.subject_of_row[s.row] = (None, host.host)
+                host = s._replace(host=host.host)
     for s in said:
         if s.pid is not None and (s.rank is not None or s.host is not None):
             top.know_pid(s.pid, s.host or top.node[s.speaker], s.rank)
@@ -116,8 +120,9 @@ def use_hosts_of_tables(top: Topology, said: Sequence[Said]) -> None:
     """Where all failure tables of a node's file name one host, that is its name, not the label."""
     hosts: dict[int, set[str]] = defaultdict(set)
     for s in said:
-        if s.row in top.subject_of_row and top.subject_of_row[s.row][1] is not None:
-            hosts[s.stream].add(str(top.subject_of_row[s.row][1]))
+        rank, host = top.subject_of_row.get(s.row, (None, None))
+        if rank is not None and host is not None:
+            hosts[s.stream].add(host)
     alias = {
         top.node_of_stream[stream]: next(iter(found))
         for stream, found in hosts.items()

@@ -1,15 +1,19 @@
 """Which lines tell of one exception that came at each try, until nothing more was told.
 
 A program that catches an exception and tries again tells it as a thing of no moment. Tried three times in
-vain, with no iteration since and nothing new said afterwards, it does not get further.
+vain, with no iteration since and nothing new said afterwards, it does not get further. A launcher that
+cannot reach the others tells of each try so, too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from l4fast.job import NONE, Job
 from l4fast.regexes import regex
+from l4fast.signature import Signature
 from l4fast.temporal import Progress
 from l4fast.words import is_frame, tells_of_failure
 
@@ -22,7 +26,10 @@ def in_vain(job: Job, progress: Progress, rows_in: np.ndarray) -> np.ndarray:
     """Return which of ``rows_in`` (bool per row) tell of an exception that each further try met."""
     rows = job.rows
     says = [bool(_RETRY.search(raw.text) and _EXCEPTION.search(raw.text)) for raw in job.raws]
-    found: np.ndarray = np.array(says, bool)[rows.raw] & rows_in & ~_before_an_iteration(job, progress)
+    cut_off = np.array([_is_cut_off(note.failures) for note in job.notes], bool)
+    found: np.ndarray = (np.array(says, bool) | cut_off)[rows.raw] & rows_in
+    found &= ~_before_an_iteration(job, progress)
+    found &= ~(cut_off[rows.raw] & _beside_iterations(job, progress))
     if not found.any():
         return found
     told, which = np.unique(np.stack([rows.speaker[found], rows.shape[found]]), axis=1, return_inverse=True)
@@ -33,6 +40,25 @@ def in_vain(job: Job, progress: Progress, rows_in: np.ndarray) -> np.ndarray:
         mine = found & (rows.stream == stream)
         if newest[stream] > rows.line[mine].max():
             found[mine] = False
+    return found
+
+
+def _is_cut_off(failures: Sequence[Signature]) -> bool:
+    """Whether a line tells that its launcher cannot reach the others."""
+    first = failures[0] if failures else None
+    return first is not None and (first.by, first.tells, first.role) == (
+        "launcher",
+        "lost-peer",
+        "consequence",
+    )
+
+
+def _beside_iterations(job: Job, progress: Progress) -> np.ndarray:
+    """Return per row whether iterations are told in other files only, and nobody knows which came first."""
+    rows, it = job.rows, job.iterations
+    streams = np.unique(it.last_stream[it.series == (progress.series if progress.series is not None else -1)])
+    unknown = (rows.time == NONE) | (progress.last_time == NONE)
+    found: np.ndarray = unknown & ~np.isin(rows.stream, streams) & (streams.size > 0)
     return found
 
 

@@ -44,7 +44,11 @@ def subject(
     node = top.node[speaker]
     if row in top.subject_of_row:
         rank, host = top.subject_of_row[row]
-        host = top.node_of_rank.get(rank, host) if rank is not None else host
+        host = (
+            top.node_of_rank.get(rank, host)
+            if rank is not None
+            else top.node_of_address.get(host or "", host)
+        )
         return Subject((rank,) if rank is not None else (), (host,) if host else ())
     naming = _NAMING_OF.get(names, _NAMING)
     if names == "self" and top.rank[speaker] is not None:

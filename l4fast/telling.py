@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from l4fast.events import Event
 from l4fast.job import Job
-from l4fast.rawshapes import RawShape
+from l4fast.rawshapes import LEVELS, RawShape
 from l4fast.regexes import regex
 from l4fast.signature import DECIDING, Signature
 from l4fast.words import EXCEPTION, HARMLESS, STRONG, groups_of
@@ -20,6 +22,7 @@ NUMBERED = regex(
 # What Python itself writes of an exception that nobody caught, before the exception or instead of it.
 _UNCAUGHT = regex(r"^\s*(?:Error in sys\.excepthook|Original exception was):")
 _HEAD = regex(r"^\s*Traceback \(most recent call")
+_REMARKS = (LEVELS.index("debug"), LEVELS.index("info"))
 # Frames of a stack, source lines under them and other continuation lines are indented.
 _INDENTED = 2
 
@@ -59,6 +62,15 @@ def speaks_of_failure(job: Job, raw_idx: int, has_baseline: bool) -> bool:
     if level in ("debug", "info"):
         return False
     return STRONG.search(text) is not None and (has_baseline or level is None or level == "warning")
+
+
+def is_remark(job: Job, rows: np.ndarray) -> np.ndarray:
+    """Return which ``rows`` of one raw shape are no more than information by a letter that the shape hides.
+
+    glog writes its level into the time: lines of all levels have one shape.
+    """
+    found: np.ndarray = np.isin(job.rows.level[rows], _REMARKS)
+    return found
 
 
 def is_heard(signature: Signature) -> bool:
