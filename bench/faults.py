@@ -11,7 +11,8 @@ Columns: node 1st, in 5 (a faulty node is named first, among the first five; of 
 tell), wrong (an innocent node is excluded or named first), innocent (one is excluded or named at all),
 nobody (nobody is named where nobody is to blame, or logs cannot tell), silent (nobody is named where logs
 do tell), root 1st (the first event of role root begins with a root line), first (the first abnormal
-iteration, within a log interval).
+iteration, within a log interval). Stage, category and verdict count where the answer can be defended, by
+the simulator's truth; the line below the tables counts those that are exactly what was planted.
 """
 
 from __future__ import annotations
@@ -95,6 +96,9 @@ def try_one(run: Run, nodes: int, ranks_per_node: int, baseline: bool, keep: str
             "last": truth.last_iteration,
             "first_abnormal": truth.first_abnormal_iteration,
             "durable": truth.last_durable_checkpoint,
+            "category": truth.category,
+            "stage": truth.stage,
+            "verdict": truth.verdict,
         }
         return {**asdict(run), "half": run.half, "marks": marks, "found": answer, "truth": wanted}
     finally:
@@ -126,6 +130,16 @@ def table(results: Iterable[dict[str, Any]], by: str) -> list[str]:
         of_lines = f"{f1(*lines[row]):.3f}" if any(lines[row]) else "-"
         told.append(f"{row:19}{counts[row]:>5}" + "".join(f"{cell:>10}" for cell in cells) + f"{of_lines:>9}")
     return told
+
+
+def exact(results: Iterable[dict[str, Any]]) -> str:
+    """Return how often an answer is the very one that was planted, where others can be defended too."""
+    parts = []
+    for key in ("category", "stage", "verdict"):
+        asked = [r for r in results if key in r["marks"]]
+        same = sum(r["found"][key] == r["truth"][key] for r in asked)
+        parts.append(f"{key} {same}/{len(asked)}")
+    return f"the same as planted, none that is as good: {', '.join(parts)}"
 
 
 def _options() -> argparse.Namespace:
@@ -168,7 +182,7 @@ def main() -> None:
         if bad:
             name = f"{result['fault']:18} {result['style']:9} {result['seed']} {result['culprits']}"
             print(f"{name} {'kernel' if result['kernel_logs'] else '-':6} {', '.join(bad)}")
-    print("\n".join([*table(results, "fault"), "", *table(results, "style")]))
+    print("\n".join([*table(results, "fault"), "", *table(results, "style"), exact(results)]))
     print(f"{len(runs)} runs of the half {options.half!r} in {time.perf_counter() - begun:.0f} s")
     if options.json:
         Path(options.json).write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2))

@@ -141,3 +141,9 @@ def test_the_table_sums_what_was_asked(bench):
     rows = bench.faults.table(results, "fault")
     assert [row.split()[0] for row in rows[1:]] == ["ecc", "hang", "all"]
     assert rows[1].split()[1:3] == ["2", "2/2"] and rows[-1].split()[-1] == "0.667"
+
+
+def test_an_answer_that_is_as_good_is_not_the_same(bench):
+    asked = {"marks": {"verdict": True, "stage": True}, "truth": {"verdict": "stop", "stage": "save"}}
+    told = [{**asked, "found": {"verdict": verdict, "stage": "save"}} for verdict in ("stop", "restart")]
+    assert bench.faults.exact(told).endswith(": category 0/0, stage 2/2, verdict 1/2")
