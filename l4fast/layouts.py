@@ -13,6 +13,7 @@ says only *where* something stands and what it may be; the reader of the line de
 - ``time.us`` is ``M/M/M M:M:M``: the year stands last or, with four digits, first.
 - ``time.boot`` is seconds.micros since boot, or microseconds where it has no dot (kmsg);
   a value above 1e9 s is an epoch, since the two are masked alike.
+- ``time.dashed`` is ``M-M M:M:M``, month and day without a year;
 - ``time.glog`` starts with the level letter, so `Header.level` is None there.
 
 Where several prefixes tell a level, the innermost wins: container platforms stamp all of

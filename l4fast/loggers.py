@@ -25,6 +25,7 @@ _NAME = rf"[A-Za-z_{M}][\w.{M}]{{0,100}}"
 _PATH = r"[^\s\]]{1,160}"
 _BLANK_TIME = rf"{M}-{M}-{M} {M}:{M}:{M}"
 _AFTER_TIME = r"(?! [AaPp][Mm]\b)(?: UTC| GMT)?"
+_DASHED = rf"{M}-{M} {M}:{M}:{M}(?:[.,]{M})?"  # no year: month and day
 _GLOG_TIME = rf"(?P<time_glog>{M} {M}:{M}:{M}(?:\.{M})?)"
 
 LOGGERS: tuple[Rule, ...] = (
@@ -98,7 +99,7 @@ LOGGERS: tuple[Rule, ...] = (
     rule("transformers", rf"\[{_LEVEL}\|{_PATH}:{M}\] (?P<time_iso>{ISO}) >> ", "[", sets=LOG),
     rule(
         "vllm",
-        rf"{_LEVEL} {M}-{M} (?P<time_clock>{M}:{M}:{M})(?:\.{M})? (?:\[{_PATH}:{M}\]|{SOURCE}\]) ?",
+        rf"{_LEVEL} (?P<time_dashed>{_DASHED}) (?:\[{_PATH}:{M}\]|{SOURCE}\]) ?",
         UPPER,
         sets=LOG,
     ),
@@ -113,6 +114,8 @@ LOGGERS: tuple[Rule, ...] = (
         sets=LOG,
         indented=True,
     ),
+    rule("time", rf"\[(?P<time_dashed>{_DASHED})\]:?(?: (?=\s*\S)|(?=\S))", "[", sets=LOG, indented=True),
+    rule("time", rf"(?P<time_dashed>{_DASHED})(?: - | *\| *|: | )(?=\s*\S)", M, sets=LOG, indented=True),
     rule("clock", rf"\[(?P<time_clock>{M}:{M}:{M}(?:[.,]{M})?)\] (?=\S)", "[", needs=OUTER, sets=LOG),
     rule(
         "clock",

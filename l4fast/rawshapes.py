@@ -26,6 +26,7 @@ _TIME_FORMS = {
     "time.syslog": kt.SYSLOG,
     "time.ctime": kt.CTIME,
     "time.epoch": kt.EPOCH,
+    "time.dashed": kt.DASHED,
 }
 # What a speaker is told by. A thread id changes too often to be one.
 _LABELS = (

@@ -18,7 +18,7 @@ from l4fast.kept import Kept
 from l4fast.parse import Parser
 from l4fast.progress import STREAM_SHIFT
 from l4fast_kernels import keeps
-from l4fast_kernels.times import DAYS_AFTER, GLOG, NO_TIME, SYSLOG
+from l4fast_kernels.times import DAYS_AFTER, NO_TIME, YEARLESS
 
 _DAY_US = 86_400_000_000
 _MOST_VOTES = 1000  # of a stream, about as many lines as a look at a file's end holds
@@ -47,7 +47,7 @@ class Years:
         """Note which lines tell their year, and date those that do not; before they are folded."""
         own = cols.time != NO_TIME
         form = self._parser.time_forms(cols.raw)
-        without = own & ((form == GLOG) | (form == SYSLOG))
+        without = own & np.isin(form, YEARLESS)
         telling = np.flatnonzero(own & ~without)
         if telling.size:
             day, n = self._told.get(cols.stream, (0, 0))

@@ -311,7 +311,12 @@ LINES = [
         [("time.iso", "2024-05-05 10:00:00,123")],
         "Started",
     ),
-    ("INFO 08-01 10:00:00 [core.py:12] go", "vllm", "info", [("time.clock", "10:00:00")], "go"),
+    ("INFO 08-01 10:00:00 [core.py:12] go", "vllm", "info", [("time.dashed", "08-01 10:00:00")], "go"),
+    ("12-31 22:50:08 rank=4 step=2", "time", None, [("time.dashed", "12-31 22:50:08")], "rank=4 step=2"),
+    ("[12-31 22:50:08,1] step 2", "time", None, [("time.dashed", "12-31 22:50:08,1")], "step 2"),
+    ("12-31 22:50:08", "", None, [], "12-31 22:50:08"),
+    ("layers 12-31 22:50:08 done", "", None, [], "layers 12-31 22:50:08 done"),
+    ("12-31 of 64 done", "", None, [], "12-31 of 64 done"),
     (
         "[INFO|trainer.py:12] 2024-05-05 10:00:00,1 >> go",
         "transformers",

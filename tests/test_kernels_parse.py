@@ -153,6 +153,12 @@ def test_iso_times_read_back(when, between):
         ("W1231 23:59:59 x", times.GLOG, "2026-12-31 23:59:59", False),
         ("Oct 10 03:06:53 node07", times.SYSLOG, "2026-10-10 03:06:53", False),
         ("Oct  3 03:06:53 node07", times.SYSLOG, "2026-10-03 03:06:53", False),
+        ("12-31 23:59:59,125 x", times.DASHED, "2026-12-31 23:59:59.125", False),
+        ("07-04 12:00:01 [train.py", times.DASHED, "2026-07-04 12:00:01", False),
+        ("31-12 23:59:59 x", times.DASHED, None, False),
+        ("1-12 23:59:59 x", times.DASHED, None, False),
+        ("12/31 23:59:59 x", times.DASHED, None, False),
+        ("12-00 23:59:59 x", times.DASHED, None, False),
         ("Thu Oct 10 03:06:53 2024] pt", times.CTIME, "2024-10-10 03:06:53", False),
         ("1714684090748, ", times.EPOCH, "2024-05-02 21:08:10.748", True),
         ("1715963741.264028] [", times.EPOCH, "2024-05-17 16:35:41.264028", True),
@@ -170,6 +176,7 @@ def test_times_of_the_field(text, form, want, zoned):
 
 def test_a_date_without_a_year_is_the_latest_not_long_after_the_reference():
     assert read_time("W0102 00:00:00 x", times.GLOG, "2026-12-30")[0] == dt.datetime(2027, 1, 2)
+    assert read_time("01-02 00:00:00 x", times.DASHED, "2026-12-30")[0] == dt.datetime(2027, 1, 2)
     assert read_time("W1230 00:00:00 x", times.GLOG, "2027-01-02")[0] == dt.datetime(2026, 12, 30)
 
 

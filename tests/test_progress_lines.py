@@ -20,6 +20,10 @@ def last(lines: str) -> int | None:
 
 TENS = range(0, 31, 10)
 EVERY = {
+    "optimizer": ('{{"optimizer_step": {}, "micro_step": 8, "loss": 4.888, "lr": 2e-05}}', [40], 40),
+    "update": ("epoch 0 | update {} | loss 4.7603 | ppl 8.40 | gnorm 0.318", [40], 40),
+    "json update": ('{{"ts": 1.5, "update": {}, "micro_step": 8, "loss": 4.888}}', [40], 40),
+    "it": ("22:06:01 | I | loop | it {}/5000 loss 4.941 8.02s/it", [40], 40),
     "timm": ("Train: 0 [{:>4d}/1251 ( 3%)]  Loss: 6.91 (6.92)  Time: 0.412s", range(0, 101, 50), 101),
     "meter": ("Training  [{:>5d}/38147]  eta: 2 days, 1:02:03  loss: 2.1", TENS, 31),
     "swin": ("Train: [0/300][{}/1251]\teta 1:02:03 lr 0.1\ttime 0.41 (0.4)\tloss 6.9 (6.9)", TENS, 31),
@@ -69,6 +73,11 @@ NO_TRAINING = {
     "wenet": "CV Batch 0/{} loss 90.12 history loss 41.1 rank 0",
     "dlrm": "Finished testing it {}/3069 of epoch 0, 41.12 ms/it, loss 0.141212",
     "samples": "Train Epoch: 1 [{}/60000 (11%)] Loss: 0.412012",
+    "micro": '{{"micro_step": {}, "accum": 8, "loss": 4.888}}',
+    "update of an evaluation": '{{"update": {}, "eval_loss": 2.31}}',
+    "sampler": '{{"num_steps": {}, "sampler": "ddim"}}',
+    "warm-up": "warmup | update {} | loss 4.76",
+    "evaluation": "eval | it {}/5000 loss 4.941 8.02s/it",
     "rich": "Validation ━━━━━━━━━━━━ {}/1400 0:03:32 • 0:00:00 12.43it/s",
 }  # fmt: skip
 

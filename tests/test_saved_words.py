@@ -24,6 +24,12 @@ def _checkpoint(line: str) -> tuple[str, str | None] | None:
         "This can happen if the checkpoint was not saved properly, was transferred incorrectly",
         "Checkpointing active. Checkpoints will be loaded from and saved to /out",
         "Saving a model only checkpoint in bfloat16 at last step, step 100.",
+        "checkpoint loading finished",
+        "checkpoint step_100 finished loading",
+        "checkpoint conversion of step 100 done",
+        "metadata written, shard 3 is complete",
+        "writing shard 5/24 of the tokenised data to /data/tokens",
+        "dcp.async_save finished staging step=300",
     ],
 )
 def test_what_is_no_save(line: str) -> None:
@@ -54,6 +60,12 @@ def test_what_is_no_save(line: str) -> None:
         ("Checkpoint locally saved to /tmp/run/ep0-ba100-rank0.pt", "begin", "100"),
         ("Scheduled async checkpoint save for /out/model--step=99-last.ckpt", "accepted", "99"),
         ("Saving model checkpoint: /c/global_step100/mp_rank_00_model_states.pt", "begin", "100"),
+        ("checkpoint step_1873 complete", "durable", "1873"),
+        ("Checkpoint for step 100 is done.", "durable", "100"),
+        ("ckpt dcp.async_save finished step=300 path=/vast/ck/300 (69.6s)", "durable", "300"),
+        ("metadata written, iteration 225 is complete", "durable", "225"),
+        ("checkpoint completed", "durable", None),
+        ("writing shard 5/24 of iteration 900 to /lfs/run5/it900", "begin", "900"),
         ("  Continuing training from checkpoint, will skip to saved global_step", "loaded", None),
     ],
 )

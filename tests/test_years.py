@@ -134,11 +134,13 @@ def cut(content: bytes, random) -> list[bytes]:
 @given(
     st.lists(st.datetimes(dt.datetime(1999, 1, 1), dt.datetime(2035, 1, 1)), min_size=1, max_size=9),
     st.integers(10_000, 25_000),
+    st.sampled_from([("I%m%d %H:%M:%S.%f 1 a.cc:1] x", times.GLOG), ("%m-%d %H:%M:%S,%f x", times.DASHED)]),
 )
-def test_times_are_dated_as_the_kernel_does(whens, day):
+def test_times_are_dated_as_the_kernel_does(whens, day, written):
     """A time that is dated anew is what its text, read with that day, comes to."""
     whens = [when for when in whens if (when.month, when.day) != (2, 29)]
-    texts = [f"I{when:%m%d %H:%M:%S.%f} 1 a.cc:1] x".encode() for when in whens]
+    form, kind = written
+    texts = [when.strftime(form).encode() for when in whens]
     time = np.array(
         [round((w - dt.datetime(1970, 1, 1)) / dt.timedelta(microseconds=1)) for w in whens], np.int64
     )
@@ -146,7 +148,7 @@ def test_times_are_dated_as_the_kernel_does(whens, day):
     for text in texts:
         buf = padded(text)
         dates = np.zeros((times.FORMS, 6), np.uint64)
-        want.append(times.parse_time(buf, 0, len(text), times.GLOG, day, dates)[0])
+        want.append(times.parse_time(buf, 0, len(text), kind, day, dates)[0])
     assert dated(time, day).tolist() == want
     assert dated(np.array([times.NO_TIME]), day).tolist() == [times.NO_TIME]
 

@@ -13,8 +13,9 @@ from l4fast_kernels.outlines import CLASS
 
 NO_TIME = np.int64(-(2**63))
 
-ISO, US, GLOG, SYSLOG, CTIME, EPOCH = 1, 2, 3, 4, 5, 6
-FORMS = 7
+ISO, US, GLOG, SYSLOG, CTIME, EPOCH, DASHED = 1, 2, 3, 4, 5, 6, 7
+FORMS = 8
+YEARLESS = (GLOG, SYSLOG, DASHED)
 DAYS_AFTER = 60  # so far behind the reference day, a date without a year is of the year before
 
 _ZERO = np.uint64(0)
@@ -193,13 +194,19 @@ def _full_date(buf, at, end):
 
 @inline
 def _month_and_day(buf, at, end, form):
-    """Return month and day (month 0 if there is none) of glog or syslog, and where the day ended."""
+    """Return month and day (month 0 if there is none) of a form without a year, and where the day ended."""
     if form == GLOG:
         if at < end and CLASS[buf[at]] == 1:
             at += 1
         value, n = _digits(buf, at, end, 4)
         month = value // 100 if n >= 3 else np.int64(0)
         day = value % 100
+    elif form == DASHED:
+        month, n = _digits(buf, at, end, 2)
+        at += n + 1
+        if n != 2 or at > end or buf[at - 1] != 45:
+            month = np.int64(0)
+        day, n = _digits(buf, at, end, 2)
     else:
         if at + 4 >= end:
             return np.int64(0), np.int64(0), at
