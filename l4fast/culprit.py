@@ -16,6 +16,7 @@ from l4fast.events import Event, Evidence
 from l4fast.explain import SKEW_S, edge, explain
 from l4fast.job import NONE, Job
 from l4fast.numeric import blame_numeric, outlived
+from l4fast.outlasted import without_habits, without_last_words
 from l4fast.quarrels import accused, all_lost_one
 from l4fast.recovered import settle_passed
 from l4fast.stops import is_answer, only_after, only_before_stop, orders, stood_still, told_to_end
@@ -60,6 +61,7 @@ def judge(job: Job, top: Topology, evidence: Evidence, progress: Progress, *, hu
     hangs = [e for e in events if e.tells == "hang"]
     stops = [e for e in events if e.tells == "stop" and not is_answer(e, events, about, clock)]
     timeouts = [e for e in events if e.tells == "timeout"]
+    own = without_last_words(without_habits(own, about, clock), timeouts, about)
     lost = [e for e in events if e.tells == "lost-peer"]
     silent = unexplained_deaths(events, about, clock) if not own else []
     silent = _without_victims(silent, events, about, clock)

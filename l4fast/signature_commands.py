@@ -7,7 +7,7 @@ import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +150,12 @@ def hits_of(job: Job) -> tuple[list[Hit], list[Hit]]:
         text = job.raws[raws[0]].content.encode("latin-1").decode("utf-8", "replace")
         meant = [*note.failures[:1], *note.markers]
         for signature in meant:
+            hit = Hit(signature, n, file, line, text)
             held = named.get(signature.id)
-            if held is None:
-                named[signature.id] = Hit(signature, n, file, line, text)
-            else:
-                named[signature.id] = Hit(signature, held.lines + n, held.file, held.line, held.text)
+            if held is not None:
+                first = min(held, hit, key=lambda each: (each.file, each.line))
+                hit = replace(first, lines=held.lines + n)
+            named[signature.id] = hit
         if not meant and job.raws[raws[0]].header.level in ("warning", "error", "critical"):
             doubts.append(Hit(None, n, file, line, text))
     order = lambda hit: (-hit.lines, hit.file, hit.line)  # noqa: E731

@@ -16,6 +16,7 @@ from l4fast.temporal import STALL_FACTOR, Progress
 from l4fast.verdict import ENDED
 
 EVER = -LATE  # a time that is not known, and may have been before any other
+HEARD_S = 600.0  # at most so long before a scheduler ends a job does it send the signal that says so
 STILL_MEDIANS, STILL_S = 30.0, 10.0  # medians and seconds without progress: it hung before the stop
 
 
@@ -134,10 +135,14 @@ def only_after(
 def orders(events: list[Event], stops: list[Event], clock: Clock) -> list[Event]:
     """Return the orders to stop, with the scheduler's word, if any, that it ended the job before them.
 
-    Where nothing had failed, what a scheduler tells of the job's end is the order that all others heard.
+    Where a scheduler gave one, launchers and programs only heard of it, a signal's notice before it or
+    after. Where nothing had failed, what a scheduler tells of the job's end is the order that all others heard.
     Who says why the job had to end comes before who only says, or heard, that it had to.
     """
     begun = min(clock.of(s) for s in stops)
+    told = [s for s in stops if s.by == "scheduler"]
+    if told and min(clock.of(s) for s in told) <= begun + HEARD_S * 1e6:
+        return sorted(told, key=lambda e: -e.weight)
     ended = [e for e in events if e.tells == "ending" and e.by == "scheduler"]
     said = [*(e for e in ended if clock.of(e) <= begun + SKEW_S * 1e6), *stops]
     return sorted(said, key=lambda e: -e.weight)

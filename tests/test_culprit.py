@@ -414,7 +414,7 @@ def test_a_cancelled_job_in_which_nothing_had_failed_was_cancelled():
     files["gpu-0.log"] += SIGTERM
     files["slurm-1.out"] = slurm(15) + "srun: error: gpu-0: tasks 0-1: Terminated\n"
     found = diagnosis(files)
-    assert (found.events[0]["signature"], found.cause["signature"]) == ("slurm-cancelled",) * 2
+    assert (found.events[0]["signature"], found.cause["signature"]) == ("slurm-job-cancelled",) * 2
     assert (blamed(found), found.action["verdict"]) == (([], []), "restart")
 
 

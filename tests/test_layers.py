@@ -45,7 +45,7 @@ HOUSE = (
     "telling",
     "recovered stacks subjects",
     "candidates explain outcome verdict",
-    "attempts collectives deaths numeric quarrels resume stages stops straggler",
+    "attempts collectives deaths numeric outlasted quarrels resume stages stops straggler",
     "absent",
     "victims",
     "culprit",
