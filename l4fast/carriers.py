@@ -199,4 +199,12 @@ CARRIERS: tuple[Rule, ...] = (
     ),
     rule("rank", rf"\[(?i:local[ _-]?rank)[ :=]{{1,2}}(?P<local_rank>{M})\]:?(?: |$)", "[", keeps=LOG),
     rule("rank", rf"(?i:rank)[ =](?P<rank>{M}) ?: ", "rR", keeps=LOG, forbids=GLOG),
+    # The first of several values, a counter the next: other ranks are a message's, or LoRA's.
+    rule(
+        "rank",
+        rf"rank=(?P<rank>{M}),? (?=(?:global_)?(?:step|iter|iteration|update)=[{M}])",
+        "r",
+        keeps=LOG,
+        forbids=GLOG,
+    ),
 )

@@ -63,6 +63,25 @@ def test_the_order_of_streams_makes_no_difference(order, tmp_path):
     assert found["job"]["first_time"].startswith("2024-05-07T10:00:00")
 
 
+def test_a_new_year_passes_between_dates_without_one(tmp_path):
+    begin = dt.datetime(2026, 12, 31, 23, 59, 30)
+    for rank in range(2):
+        lines = (
+            f"{begin + dt.timedelta(seconds=4 * k):%m-%d %H:%M:%S} rank={rank} step={k} loss=2.5 step_s=4.0\n"
+            for k in range(1, 16)
+        )
+        (tmp_path / f"node{rank}.log").write_text("".join(lines))
+    for path in tmp_path.iterdir():
+        os.utime(path, (dt.datetime(2027, 1, 2, tzinfo=dt.UTC).timestamp(),) * 2)
+    found = of_folder(tmp_path)
+    assert (found["job"]["first_time"][:19], found["job"]["last_time"][:19]) == (
+        "2026-12-31T23:59:34",
+        "2027-01-01T00:00:30",
+    )
+    assert found["coverage"]["ranks_seen"] == 2
+    assert found["iterations"]["last_completed"] == 15
+
+
 @pytest.mark.parametrize(
     ("suffix", "pack"), [("gz", gzip.compress), ("xz", lzma.compress), ("bz2", bz2.compress)]
 )
