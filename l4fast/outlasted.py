@@ -1,4 +1,4 @@
-"""Errors that began nothing, as their places tell: the program lived on after them, or its victims spoke before.
+"""Errors that began nothing, as their places tell: the program lived on, or its victims spoke before.
 
 A compiler may report the same failed rewrite hour after hour; what a library says while its process is
 taken down stands below the words of who waited in vain.

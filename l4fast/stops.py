@@ -109,7 +109,7 @@ def orders(events: list[Event], stops: list[Event], clock: Clock) -> list[Event]
     """Return the orders to stop, with the scheduler's word, if any, that it ended the job before them.
 
     Where a scheduler gave one, launchers and programs only heard of it, a signal's notice before it or
-    after. Where nothing had failed, what a scheduler tells of the job's end is the order that all others heard.
+    after. Where nothing had failed, what it tells of the job's end is the order that all others heard.
     Who says why the job had to end comes before who only says, or heard, that it had to.
     """
     begun = min(clock.of(s) for s in stops)

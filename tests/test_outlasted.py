@@ -6,8 +6,15 @@ FAILED = (
     "2026-03-02 {}: E tensorflow/core/grappler/optimizers/meta_optimizer.cc:1] "
     "layout failed: INVALID_ARGUMENT: Size of values 0 does not match size of permutation 4\n"
 )
-OOM = "slurmstepd: error: Detected 1 oom_kill event in StepId=77.batch. Some of the step tasks have been OOM Killed.\n"
-LATE = "[rank{0}]:[E302 10:40:01.5 ProcessGroupNCCL.cpp:607] [Rank {0}] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=9, OpType=ALLREDUCE, NumelIn=1, NumelOut=1, Timeout(ms)=600000) ran for 600017 milliseconds before timing out.\n"
+OOM = (
+    "slurmstepd: error: Detected 1 oom_kill event in StepId=77.batch. "
+    "Some of the step tasks have been OOM Killed.\n"
+)
+LATE = (
+    "[rank{0}]:[E302 10:40:01.5 ProcessGroupNCCL.cpp:607] [Rank {0}] Watchdog caught collective operation "
+    "timeout: WorkNCCL(SeqNum=9, OpType=ALLREDUCE, NumelIn=1, NumelOut=1, Timeout(ms)=600000) "
+    "ran for 600017 milliseconds before timing out.\n"
+)
 SYMBOL = "Can't find nvmlDeviceGetName: /lib64/libnvidia-ml.so.1: undefined symbol: nvmlDeviceGetName\n"
 
 
