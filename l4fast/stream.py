@@ -300,7 +300,9 @@ class Session:
         """
         begun = time.perf_counter()
         if not isinstance(data, bytes | bytearray | memoryview):
-            raise UsageError(f"stream {name!r} was fed {type(data).__name__}: feed bytes, as text.encode() gives")
+            raise UsageError(
+                f"stream {name!r} was fed {type(data).__name__}: feed bytes, as text.encode() gives"
+            )
         if name in self._ended:
             raise UsageError(f"stream {name!r} has ended: feed it under another name")
         if name not in self._streams:
