@@ -23,3 +23,23 @@ def test_a_host_that_is_known_needs_no_search():
     found = judge((12, 5, ECC))
     assert [n["node"] for n in found.nodes] == ["gpu-2"]
     assert "find it first" not in found.cause["advice"]
+
+
+TABLE = """\
+------------------------------------------------------------
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-03-02_10:00:40
+  host      : fruit-box
+  rank      : 1 (local_rank: 1)
+  exitcode  : 1 (pid: 4711)
+  error_file: <N/A>
+============================================================
+"""
+
+
+def test_no_note_says_that_ranks_have_no_node_where_another_tells_how_they_have():
+    crash = alone("ZeroDivisionError: integer division or modulo by zero", trained=0)
+    notes = diagnosis({"a.out": crash + TABLE}).coverage["notes"]
+    assert any("failure table" in note for note in notes)
+    assert "cannot tell which node: the lines of the error name none" in notes
