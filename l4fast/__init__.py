@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from l4fast.crossjob import Baseline
     from l4fast.diagnosis import Diagnosis
     from l4fast.errors import BaselineError, DataError, L4Error, NothingToRead, SignatureError, UsageError
-    from l4fast.library import Library
-    from l4fast.library import load as load_library
+    from l4fast.library import Library, load_library
     from l4fast.logparser import LogParser
     from l4fast.simulate import simulate
     from l4fast.stream import Session, diagnose
@@ -49,17 +48,19 @@ _HOME = {
     "LogParser": "logparser",
     "Session": "stream",
     "diagnose": "stream",
-    "load_library": "library:load",
+    "load_library": "library",
     "parse": "batches",
     "simulate": "simulate",
 }
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return import_module("importlib.metadata").version(__name__)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home, _, attribute = _HOME.get(name, "errors").partition(":")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), attribute or name)
+    home = _HOME.get(name, "errors")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
     return value
 
 

@@ -32,6 +32,8 @@ _OWN_MEMORY = regex(
     r"\bthis process has (?P<own>\d+(?:\.\d+)?) GiB memory in use"
 )
 _KILLED = {("signal", "9"), ("exit_code", "-9"), ("exit_code", "137")}
+_VICTIMS = ("timeout", "lost-peer")
+_FIND = "No line tells which host: find it first, by the list of ranks or the kernel logs of all hosts."
 FIRST_STEPS = 2  # by then a program has taken all the memory that it takes at each
 
 
@@ -69,7 +71,8 @@ def cause_of(story: Story) -> dict[str, Any]:
         advice = "Raise the timeout of the group they wait in, or let all ranks share that work."
     elif verdict.kind == "hang" and not (top.signature is not None and top.signature.stage == "init"):
         category, title = "hardware.host", "A process hung and the others waited for it"
-        advice = advice or "Look at the silent process and its host: a stuck device, driver or file system."
+        if not advice or top.tells in _VICTIMS:  # whose advice is about the one who says it
+            advice = "Look at the silent process and its host: a stuck device, driver or file system."
     elif verdict.kind == "peer" and _all_silent(story):
         category, title = "hardware.host", "A node went silent; the others lost their connection to it"
         advice = "Look at the host itself: power, kernel, network card."
@@ -79,6 +82,9 @@ def cause_of(story: Story) -> dict[str, Any]:
         category = "network" if top.tells in ("timeout", "lost-peer") else category
     elif verdict.kind == "error" and category in ("user.config", "user.code") and _is_environment(story):
         category = "platform"
+    nobody = not (verdict.nodes or verdict.everybody)
+    if verdict.kind == "error" and top.action == "restart_excluding" and nobody:
+        advice = f"{_FIND} {advice}".rstrip()
     confidence = _CONFIDENCE.get(verdict.kind, 0.3)
     if top.weight <= -10:
         confidence -= 0.2

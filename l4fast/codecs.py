@@ -236,6 +236,7 @@ ADVICE = {
     "binary": "it is not text: give the logs themselves",
     "archive": "it is an archive: unpack it and give the folder",
     "other compression": "it is compressed in a way that is not supported: unpack it first",
+    "simulator's truth": "it tells the truth about a simulated job: give the folder `logs` beside it",
     "UTF-16": "it is UTF-16 text: convert it with `iconv -f UTF-16 -t UTF-8`",
 }
 
@@ -245,6 +246,7 @@ _MAGIC = (
     (b"!<arch>\n", "archive"),
     (b"\x04\x22\x4d\x18", "other compression"),  # lz4
     (b"\x1f\x9d", "other compression"),  # compress
+    (b'{\n  "style": "', "simulator's truth"),
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
     # These may begin with a page of text.

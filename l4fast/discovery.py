@@ -74,7 +74,7 @@ _CHECKPOINT_NAMES = """
 _OPEN_PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")  # a shell's <(command); others may block
 # Why a file is no stream, where a count says enough. Asked for by name, it deserves a sentence.
 _COUNTED = ("same file",)
-_COUNTED_IN_FOLDERS = ("binary", "archive", "empty", "not a regular file")
+_COUNTED_IN_FOLDERS = ("binary", "archive", "empty", "not a regular file", "simulator's truth")
 
 
 @lru_cache(maxsize=1 << 12)

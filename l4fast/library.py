@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +17,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from l4fast.database import compiled, dumped, is_there, restored
-from l4fast.errors import SignatureError
+from l4fast.errors import SignatureError, UsageError
 from l4fast.signature import MAX_CHARS, Case, Resolved, Signature, fits
 from l4fast.signature_cache import Shelf, cache_path, read_cache, write_cache
 from l4fast.signature_file import content_of, fault, parse
@@ -167,6 +168,28 @@ def load(paths: Sequence[str | Path] | None = None, *, mute: Sequence[str] = ())
     library = Library(signatures.values(), problems=[*unread, *problems])
     if cache is not None:
         write_cache(cache, library.signatures.values(), problems, library._serialised())
+    return library
+
+
+def load_library(paths: Sequence[str | Path] | None = None, *, mute: Sequence[str] = ()) -> Library:
+    """Return what `load` does; a program hears what a command line would print.
+
+    What was left out of a file, and why, is a warning (`warnings.warn`) and in `Library.problems`.
+
+    Raises
+    ------
+    UsageError
+        A path is not there, or a folder holds no signature file.
+    """
+    for one in paths or ():
+        path = Path(one)
+        if not path.exists():
+            raise UsageError(f"{path}: there is no such file or folder of signatures", str(path))
+        if path.is_dir() and not any(path.glob("*.toml")):
+            raise UsageError(f"{path}: no signature file in it: they end in .toml", str(path))
+    library = load(paths, mute=mute)
+    for problem in library.problems:
+        warnings.warn(f"{problem.file}: {problem.reason}", stacklevel=2)
     return library
 
 

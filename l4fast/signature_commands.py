@@ -17,6 +17,7 @@ from l4fast import signature_check, signature_learn, signature_pages
 from l4fast.errors import DataError, SignatureError, UsageError
 from l4fast.job import Job
 from l4fast.library import Library, headings, load, told
+from l4fast.marks import marks
 from l4fast.signature import CATEGORIES, ROLES, Signature
 from l4fast.signature_file import ID, content_of, parse
 from l4fast.source import standard_input
@@ -140,26 +141,45 @@ def _hit(hit: Hit) -> dict[str, Any]:
 
 
 def hits_of(job: Job) -> tuple[list[Hit], list[Hit]]:
-    """Return what each signature hits, most lines first, and the doubtful lines that none names."""
+    """Return what each signature hits, most lines first, and the doubtful lines that none names.
+
+    Whether a line that tells an exit code marks a good end, its number decides: not what lines of its
+    shape have in common.
+    """
     named: dict[str, Hit] = {}
     doubts: list[Hit] = []
+    numbered = {s.id: s for note in job.notes for s in note.markers if "exit_code" in s.regex.groupindex}
     for shape, raws in enumerate(job.raws_of_shape):
         note = job.notes[raws[0]]
         n = int(job.shape_count[shape])
         file, line = _first(job, shape)
-        text = job.raws[raws[0]].content.encode("latin-1").decode("utf-8", "replace")
-        meant = [*note.failures[:1], *note.markers]
-        for signature in meant:
-            hit = Hit(signature, n, file, line, text)
-            held = named.get(signature.id)
-            if held is not None:
-                first = min(held, hit, key=lambda each: (each.file, each.line))
-                hit = replace(first, lines=held.lines + n)
-            named[signature.id] = hit
+        text = _shown(job.raws[raws[0]].content)
+        for signature in (*note.failures[:1], *note.markers):
+            if signature.id not in numbered:
+                _add(named, signature.id, Hit(signature, n, file, line, text))
+        meant = note.failures or note.markers
         if not meant and job.raws[raws[0]].header.level in ("warning", "error", "critical"):
             doubts.append(Hit(None, n, file, line, text))
+    for mark in marks(job) if numbered else ():
+        if mark.signature in numbered:
+            stream = job.streams[mark.stream]
+            place = stream.name, stream.line_in_file(mark.line)
+            _add(
+                named, mark.signature, Hit(numbered[mark.signature], 1, *place, _shown(job.content(mark.row)))
+            )
     order = lambda hit: (-hit.lines, hit.file, hit.line)  # noqa: E731
     return sorted(named.values(), key=order), sorted(doubts, key=order)
+
+
+def _add(named: dict[str, Hit], name: str, hit: Hit) -> None:
+    """Add lines to what their signature hits: the first of all is shown."""
+    held = named.get(name, hit)
+    first = min(held, hit, key=lambda each: (each.file, each.line))
+    named[name] = replace(first, lines=hit.lines + (held.lines if name in named else 0))
+
+
+def _shown(content: str) -> str:
+    return content.encode("latin-1").decode("utf-8", "replace")
 
 
 def _first(job: Job, shape: int) -> tuple[str, int]:

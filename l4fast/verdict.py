@@ -87,7 +87,13 @@ def blame(verdict: Verdict, about: Subjects, events: list[Event], reason: str) -
     if not ranks and len(nodes) == 1:
         ranks_on(verdict, about, next(iter(nodes)), reason)
     if not nodes:
-        verdict.notes.append("cannot tell which node: no line names one, and no rank can be mapped to one")
+        known = bool(about.top.node_of_rank)
+        why = (
+            "the lines of the error name none"
+            if known
+            else "no line names one, and no rank can be mapped to one"
+        )
+        verdict.notes.append(f"cannot tell which node: {why}")
 
 
 def is_everybodys(event: Event) -> bool:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from l4fast import database, library
-from l4fast.errors import SignatureError
-from l4fast.library import Library, load, told
+from l4fast.errors import SignatureError, UsageError
+from l4fast.library import Library, load, load_library, told
 from l4fast.signature import MARKERS, MAX_CHARS, ROLES
 from l4fast.signature_file import parse, read
 
@@ -306,6 +306,18 @@ def test_a_folder_without_signatures_is_told(tmp_path: Path) -> None:
     (problem,) = load([tmp_path]).problems
 
     assert "no signature file" in problem.reason
+
+
+@pytest.mark.usefixtures("few_signatures")
+def test_a_program_that_asks_for_signatures_hears_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or folder"):
+        load_library([tmp_path / "none"])
+    with pytest.raises(UsageError, match="no signature file in it"):
+        load_library([tmp_path])
+    (tmp_path / "a.toml").write_text(GOOD)
+    (tmp_path / "b.toml").write_text(GOOD.replace('"root"', '"boss"'))
+    with pytest.warns(UserWarning, match="b.toml: signatures left out"):
+        assert "disk-gone" in load_library([tmp_path]).signatures
 
 
 def test_all_that_is_wrong_with_a_file_is_told_at_once() -> None:

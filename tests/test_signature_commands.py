@@ -281,6 +281,18 @@ def test_test_names_hits_and_doubts(capfd: pytest.CaptureFixture[str], logs: str
     assert "a quokka escaped" in out and "no signature names" in out
 
 
+def test_test_shows_the_first_line_and_only_good_ends(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    often = "2026-05-07 12:0{0}:00,100 ERROR layout failed: INVALID_ARGUMENT: size {1}\n"
+    ends = "  exitcode  : 1 (pid: 4)\n  exitcode  : 0 (pid: 5)\n"
+    lines = often.format(0, "of a") + often.format(1, "4") + often.format(2, "5") + often.format(3, "6")
+    (tmp_path / "job.log").write_text("a word\n" + lines + ends)
+    _, out, _ = _told(capfd, "signatures", "test", str(tmp_path / "job.log"), "--json")
+    hits = {h["id"]: (h["lines"], h["line"]) for h in json.loads(out)["hits"]}
+    assert (hits["xla-status"], hits["shell-exit-zero"]) == ((4, 2), (1, 7))
+
+
 @pytest.mark.usefixtures("few_signatures")
 def test_diagnose_with_own_signatures_and_a_mute_list(
     capfd: pytest.CaptureFixture[str], logs: str, mine: str

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from l4fast.errors import UsageError
+from l4fast.discovery import discover
+from l4fast.errors import NothingToRead, UsageError
 from l4fast.simulate import FAULTS, MANY, STYLES, simulate
 from l4fast.simulate_book import Sheet
 
@@ -283,3 +284,12 @@ def test_the_smallest_jobs_can_fail_too(tmp_path, style, fault):
             tmp_path / name, style=style, nodes=nodes, ranks_per_node=per_node, iterations=8, fault=fault
         )
         assert truth.outcome in ("failure", "slow") and truth.ranks == 2
+
+
+def test_the_truth_is_no_log(tmp_path: Path) -> None:
+    simulate(str(tmp_path / "job"), nodes=2, iterations=8, fault="sigkill", seed=3)
+    found = discover(str(tmp_path / "job"))
+    assert found.skipped == {"simulator's truth": 1}
+    assert not any(s.name.endswith("truth.json") for s in found.streams)
+    with pytest.raises(NothingToRead, match="give the folder `logs`"):
+        discover(str(tmp_path / "job" / "truth.json"))

@@ -284,3 +284,8 @@ def test_a_log_whose_end_is_missing_is_not_called_healthy(tmp_path):
     found = diagnose([str(torn)])
     assert (found.outcome, found.action["verdict"], found.exit_code) == ("unknown", "unknown", 30)
     assert "cut off" in found.coverage["unreadable"][0]["reason"]
+
+
+def test_text_is_not_fed_for_bytes():
+    with pytest.raises(UsageError, match="'a' was fed str: feed bytes"):
+        Session(library=library()).feed("a", "step 1\n")
