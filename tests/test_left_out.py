@@ -36,7 +36,7 @@ def test_a_kill_of_which_launchers_alone_tell_leaves_no_node_out(signal, nodes):
 
 
 def test_of_a_job_whose_end_is_unknown_an_odd_line_names_no_node():
-    odd = "[1,2]<stdout>: .. bench-worker-0 pid 75: Test failure common.cu:844"
+    odd = "[1,2]<stdout>: .. bench-worker-0 pid 75: Solver failure grid.cu:844"
     said = "[1,2]<stdout>:bench-worker-0:75:95 [2] NCCL INFO graph/topo.cc:493 -> 3"
     found = diagnosis({"console.log": text([said, odd])})
     assert (found.outcome, found.nodes) == ("unknown", [])

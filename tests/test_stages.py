@@ -285,5 +285,5 @@ def test_a_job_cancelled_at_the_first_bar_of_its_data_was_loading():
     bar = "Running tokenizer on dataset (num_proc=8):   0%|          | 0/2048 [00:00<?, ? examples/s]"
     stop = "slurmstepd: error: *** JOB 4711 ON gpu-1 CANCELLED AT 2026-03-02T10:05:00 ***\n"
     found = diagnosis({"console.log": f"{at(0)} INFO hello\n\r{bar}{stop}"})
-    assert (found.cause["signature"], found.stage["name"]) == ("slurm-cancelled", "load")
+    assert (found.cause["signature"], found.stage["name"]) == ("slurm-job-cancelled", "load")
     assert diagnosis({"console.log": f"{at(0)} INFO hello\n{stop}"}).stage["name"] == "launch"
