@@ -287,5 +287,5 @@ def test_a_log_whose_end_is_missing_is_not_called_healthy(tmp_path):
 
 
 def test_text_is_not_fed_for_bytes():
-    with pytest.raises(UsageError, match="'a': feed bytes .* not str"):
+    with pytest.raises(UsageError, match=r"'a': feed bytes .* not str"):
         Session(library=library()).feed("a", "step 1\n")
