@@ -75,6 +75,7 @@ def write_lines(path: str, lines: list[dict[str, object]]) -> None:
 
 
 def baseline_learn(options: Namespace) -> int:
+    from l4fast.diagnose import tell
     from l4fast.library import load
     from l4fast.stream import baseline_of, read
 
@@ -89,10 +90,18 @@ def baseline_learn(options: Namespace) -> int:
             got = read([path], library, tick=tick)
             for problem in (*got.found.unreadable, *got.problems):
                 warn(problem.file, problem.reason)
+            story = tell(got.job, library, None)
+            if story.outcome in ("failed", "hung"):
+                warn(path, _not_healthy([root.title for root in story.verdict.roots]))
             one = baseline_of(got.job)
             merged = one if merged is None else merged.merge(one)
     assert merged is not None
     return _save(merged, options.out)
+
+
+def _not_healthy(titles: list[str]) -> str:
+    seen = f" ({titles[0]})" if titles else ""
+    return f"a failure is seen in it{seen}: what it says will be none in other jobs; learn from healthy ones"
 
 
 def baseline_merge(options: Namespace) -> int:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
+from l4fast.answer import show_truth
 from l4fast.cli import main
 
 from programs import heeds_ctrl_c, make_jobs, run
@@ -66,6 +67,48 @@ def test_parse_writes_a_row_for_each_line(jobs, tmp_path, capsys, name):
     assert table.num_rows == n_lines
     assert {"file", "line", "node", "rank", "shape", "template", "text"} <= set(table.column_names)
     assert re.fullmatch(rf"\S+{name}: {n_lines} lines, \d+ templates\n", err)
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_no_color_means_no_escapes_at_all(jobs, no_color):
+    env = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm", "NO_COLOR": no_color}
+    _, out, _ = run("diagnose", jobs.failed, env=env)
+    assert (b"\x1b[" in out) == (not no_color)
+
+
+def test_an_answer_that_is_as_good_as_the_truth_is_marked_so(capsys):
+    truth = SimpleNamespace(
+        outcome="failure",
+        category="storage",
+        faulty_nodes=["n1"],
+        faulty_ranks=[],
+        stage="load",
+        last_iteration=7,
+        last_durable_checkpoint=None,
+        verdict="stop",
+        accepted={"verdict": ("stop", "restart")},
+        node_evidence="node",
+    )
+    found = SimpleNamespace(
+        outcome="failed",
+        cause={"category": "network"},
+        nodes=[{"node": "n1"}],
+        ranks=[],
+        stage={"name": "load"},
+        iterations={"last_completed": 7},
+        checkpoint={"last_durable": None},
+        action={"verdict": "restart"},
+    )
+    show_truth(truth, found)
+    marks = {line.split()[1]: line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert (marks.pop("verdict"), marks.pop("category")) == ("~", "!")
+    assert set(marks.values()) == {"="}
+
+
+def test_of_a_failed_job_no_baseline_is_learned_without_a_word(jobs, tmp_path, capsys):
+    for path, warned in ((jobs.healthy, False), (jobs.failed, True)):
+        assert main(["baseline", "learn", path, "-o", str(tmp_path / "x.l4b")]) == 0
+        assert ("a failure is seen in it (" in capsys.readouterr().err) == warned
 
 
 def test_a_baseline_is_learned_merged_shown_and_used(jobs, tmp_path, capsys):
