@@ -31,11 +31,14 @@ def begun_again(job: Job) -> tuple[int, int, dict[int, int]] | None:
         if note.failures or raw.indent or is_frame(raw.content):
             ordinary[raw.shape] = False
     times, ended, lines = [], [], {}
-    for speaker in np.unique(rows.speaker[ends]).tolist():
-        low, high = np.searchsorted(pairs.speaker, (speaker, speaker + 1)).tolist()
+    at = np.flatnonzero(ends)
+    at = at[np.argsort(rows.speaker[at], kind="stable")]
+    speakers, first = np.unique(rows.speaker[at], return_index=True)
+    lows, highs = (np.searchsorted(pairs.speaker, speakers, side).tolist() for side in ("left", "right"))
+    ends_of = np.split(rows.line[at], first[1:])
+    for speaker, low, high, its_ends in zip(speakers.tolist(), lows, highs, ends_of, strict=False):
         order = low + np.argsort(pairs.first_line[low:high], kind="stable")
         order = order[ordinary[pairs.shape[order]]]
-        its_ends = rows.line[ends & (rows.speaker == speaker)]
         place = _again(job, order[:HEAD], its_ends)
         if place < 0:
             continue
