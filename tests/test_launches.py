@@ -291,7 +291,7 @@ def epoch(k: int, numbers, *, total: int, begin: float) -> str:
 
 def starts(begin: float) -> str:
     """What MMCV says at the start of a training."""
-    return f"{at(begin)} - mmx - INFO - Start running, host: anna@node07, work_dir: /work/dirs/a\n"
+    return f"{at(begin)} - mmx - INFO - Start running, host: anna@node07, work_dir: /scratch/runs/a\n"
 
 
 LONG = epoch(1, range(50, 1201, 50), total=1210, begin=60) + epoch(
